@@ -1,0 +1,1 @@
+//! Rules of the cluster: states, selection, leader, sync plan; pure.

@@ -1,0 +1,1 @@
+//! One storage server's disk: files, binlog, marks, recovery.

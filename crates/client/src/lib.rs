@@ -1,0 +1,1 @@
+//! Access to files: topology, choice of replica, retry, upload, download.

@@ -1,0 +1,1 @@
+//! FastDFS configuration files: grammar and typed keys.

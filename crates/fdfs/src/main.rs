@@ -1,0 +1,3 @@
+//! The `fdfs` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Access to names: tree, attributes, buckets, engines.

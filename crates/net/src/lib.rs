@@ -1,0 +1,1 @@
+//! Connections, server loop, pools and payload streams over tokio.

@@ -1,0 +1,1 @@
+//! Names and files together: open, read, write, commit, copy, join, free.

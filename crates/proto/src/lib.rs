@@ -1,0 +1,1 @@
+//! The FastDFS wire protocol, sans-io.

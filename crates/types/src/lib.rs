@@ -1,0 +1,1 @@
+//! Words of the domain: group names, file IDs, states, metadata.

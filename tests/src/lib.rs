@@ -1,0 +1,1 @@
+//! Harness, end-to-end tests with real clients, fault tests, benches.
