@@ -1,1 +1,16 @@
-//! Connections, server loop, pools and payload streams over tokio.
+//! Connections: the server loop, pools of connections to servers, and streamed payloads.
+//!
+//! A server is one acceptor that deals sockets to worker threads in turn; each worker runs its connections on a runtime of
+//! its own, so that a request is read, served and answered on one thread. Waiting connections hold no buffer.
+
+mod buffer;
+mod connection;
+mod error;
+mod pool;
+mod server;
+mod wire;
+
+pub use connection::{Connection, FileError};
+pub use error::{CallError, NetError};
+pub use pool::{Lease, Peer, Pool, PoolConfig};
+pub use server::{ConnectionCounts, Limits, Server, Service, listen};

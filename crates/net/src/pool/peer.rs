@@ -1,0 +1,183 @@
+//! One connection to a server.
+
+use std::{
+    fs::File,
+    io,
+    net::{IpAddr, SocketAddr},
+};
+
+use fdfs_proto::{Header, Status};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::PoolConfig;
+use crate::{
+    CallError, NetError,
+    wire::{FileSent, Wire},
+};
+
+/// One connection to a server: requests go out, one answer comes in for each.
+///
+/// ```text
+/// send, send_body … ─► receive ─► read_body | next_chunk …
+/// ```
+#[derive(Debug)]
+pub struct Peer {
+    wire: Wire,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// The last answer was read to its end.
+    Idle,
+    /// This many bytes of the request are still to be sent.
+    Sending(u64),
+    /// The answer's body is being read.
+    Receiving,
+    /// Nothing more can be said on this connection.
+    Broken,
+}
+
+impl Peer {
+    /// Connects to a server.
+    pub async fn connect(address: SocketAddr, config: &PoolConfig) -> Result<Self, CallError> {
+        let connect = async {
+            let stream = connect(address, config.bind).await?;
+            stream.set_nodelay(true)?;
+            io::Result::Ok(stream)
+        };
+        match tokio::time::timeout(config.connect_timeout, connect).await {
+            Ok(Ok(stream)) => Ok(Self { wire: Wire::new(stream, config.network_timeout), state: State::Idle }),
+            Ok(Err(error)) => Err(CallError::Connect(error)),
+            Err(_elapsed) => Err(CallError::Connect(io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    /// Sends a request's header with the first bytes of its body, in one write.
+    pub async fn send(&mut self, header: Header, body: &[u8]) -> Result<(), CallError> {
+        self.state = State::Broken;
+        let rest = header.length.saturating_sub(body.len() as u64);
+        let mut packet = Vec::with_capacity(Header::LEN + body.len());
+        packet.extend_from_slice(&header.encode());
+        packet.extend_from_slice(body);
+        if let Err(error) = self.wire.send(&packet).await {
+            return Err(self.early_answer(error).await);
+        }
+        self.state = State::Sending(rest);
+        Ok(())
+    }
+
+    /// Sends more of the request's body.
+    pub async fn send_body(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        let rest = self.rest_to_send(bytes.len() as u64)?;
+        if self.wire.is_readable() {
+            return Err(self.early_answer(NetError::Closed).await);
+        }
+        if let Err(error) = self.wire.send(bytes).await {
+            return Err(self.early_answer(error).await);
+        }
+        self.state = State::Sending(rest);
+        Ok(())
+    }
+
+    /// Sends `length` bytes of `file` from `offset` on as the body, or the next part of it.
+    pub async fn send_file(&mut self, file: &File, offset: u64, length: u64) -> Result<(), CallError> {
+        let rest = self.rest_to_send(length)?;
+        match self.wire.send_file(&[], file, offset, length).await {
+            Ok(FileSent::All) => {}
+            Ok(FileSent::Nothing(error)) => return Err(NetError::File(error).into()),
+            Err(NetError::File(error)) => return Err(NetError::File(error).into()),
+            Err(error) => return Err(self.early_answer(error).await),
+        }
+        self.state = State::Sending(rest);
+        Ok(())
+    }
+
+    /// Waits for the answer's header. An answer that is not a success is [`CallError::Status`].
+    pub async fn receive(&mut self) -> Result<Header, CallError> {
+        let header = self.receive_header().await?;
+        if header.status == Status::OK {
+            self.state = if header.length == 0 { State::Idle } else { State::Receiving };
+            Ok(header)
+        } else {
+            Err(CallError::Status(header.status))
+        }
+    }
+
+    /// The whole body of the answer, if it has at most `limit` bytes.
+    pub async fn read_body(&mut self, limit: usize) -> Result<Vec<u8>, CallError> {
+        self.state = State::Broken;
+        let body = self.wire.body(limit).await?.to_vec();
+        self.state = State::Idle;
+        Ok(body)
+    }
+
+    /// The next piece of the answer's body, as it arrives; `None` at its end.
+    pub async fn next_chunk(&mut self) -> Result<Option<&[u8]>, CallError> {
+        if self.wire.body_left() == 0 {
+            self.state = State::Idle;
+            return Ok(None);
+        }
+        self.state = State::Receiving;
+        Ok(self.wire.chunk().await?)
+    }
+
+    /// Number of bytes of the answer's body that were not read yet.
+    pub fn body_left(&self) -> u64 {
+        self.wire.body_left()
+    }
+
+    /// Our address on this connection.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        self.wire.local()
+    }
+
+    /// The server's address on this connection.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        self.wire.peer()
+    }
+
+    pub(super) fn is_between_calls(&self) -> bool {
+        matches!(self.state, State::Idle | State::Receiving) && self.wire.body_left() == 0
+    }
+
+    /// Whether nothing has come that nobody asked for; in particular, not the connection's end.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.wire.is_readable()
+    }
+
+    fn rest_to_send(&mut self, length: u64) -> Result<u64, CallError> {
+        let State::Sending(left) = self.state else { return Err(NetError::Closed.into()) };
+        self.state = State::Broken;
+        left.checked_sub(length).ok_or(NetError::TooLong { length, limit: left }.into())
+    }
+
+    /// The server answers before it has the whole request only to refuse it: that answer is worth more than the broken pipe.
+    async fn early_answer(&mut self, error: NetError) -> CallError {
+        self.state = State::Broken;
+        match self.receive_header().await {
+            Ok(header) if header.status != Status::OK => CallError::Status(header.status),
+            _ => error.into(),
+        }
+    }
+
+    async fn receive_header(&mut self) -> Result<Header, CallError> {
+        self.state = State::Broken;
+        loop {
+            if let Some(header) = self.wire.take_header()? {
+                return Ok(header.expect_response().map_err(NetError::from)?);
+            }
+            self.wire.receive(false).await?;
+        }
+    }
+}
+
+async fn connect(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(ip) = bind
+        && ip.is_ipv4() == address.is_ipv4()
+    {
+        socket.bind(SocketAddr::new(ip, 0))?;
+    }
+    socket.connect(address).await
+}
