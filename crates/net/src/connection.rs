@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use fdfs_proto::{Command, Header, Status};
+use fdfs_proto::{Command, DecodeError, Encode, Header, Request, Status, Streamed, Writer};
 
 use crate::{
     NetError,
@@ -71,6 +71,40 @@ impl Connection {
         self.wire.body(limit).await
     }
 
+    /// The request whose header was just read, if its body has at most `limit` bytes.
+    ///
+    /// The outer result is the connection's fate, the inner one the request's: a body that is malformed or too long is an
+    /// answer the caller owes, and what was not read of it is skipped later.
+    pub async fn read_request<R: Request>(
+        &mut self,
+        header: &Header,
+        limit: usize,
+    ) -> Result<Result<R, RequestError>, NetError> {
+        if header.length > limit as u64 {
+            return Ok(Err(RequestError::TooLong { length: header.length, limit }));
+        }
+        let body = self.wire.body(limit).await?;
+        Ok(R::decode_request(header, body).map_err(RequestError::from))
+    }
+
+    /// The head of a request whose content follows by [`Connection::next_chunk`]. Results as in
+    /// [`Connection::read_request`].
+    pub async fn read_head<R: Streamed>(
+        &mut self,
+        header: &Header,
+    ) -> Result<Result<R, RequestError>, NetError> {
+        if header.length < R::FIXED_LEN as u64 {
+            return Ok(Err(RequestError::TooShort { length: header.length, least: R::FIXED_LEN }));
+        }
+        let length = match R::head_length(self.wire.peek(R::FIXED_LEN).await?) {
+            Ok(length) if length as u64 <= header.length => length,
+            Ok(length) => return Ok(Err(RequestError::TooShort { length: header.length, least: length })),
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let head = self.wire.prefix(length).await?;
+        Ok(R::decode_head(header, head).map_err(RequestError::from))
+    }
+
     /// The next `length` bytes of the body in one piece; for the fixed part in front of a streamed body. At most 16 KiB.
     pub async fn read_prefix(&mut self, length: usize) -> Result<&[u8], NetError> {
         self.wire.prefix(length).await
@@ -96,6 +130,11 @@ impl Connection {
     /// Answers with a status and no body.
     pub async fn respond_status(&mut self, status: Status) -> Result<(), NetError> {
         self.wire.send(&Header::answer(status).encode()).await
+    }
+
+    /// Answers with success and a message, in one write.
+    pub async fn respond_message(&mut self, message: &impl Encode) -> Result<(), NetError> {
+        self.respond_with(|out| message.write(&mut Writer::new(out))).await
     }
 
     /// Answers with success and `body`, in one write.
@@ -186,6 +225,30 @@ impl Connection {
         .await
         .map_err(NetError::from)
     }
+}
+
+/// Why a request is refused although the connection is well.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The body is not what this command needs.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+    /// The body is longer than this command allows.
+    #[error("the body has {length} bytes, more than {limit}")]
+    TooLong {
+        /// Length of the body.
+        length: u64,
+        /// The longest allowed.
+        limit: usize,
+    },
+    /// The body ends before its fixed part does.
+    #[error("the body has {length} bytes, fewer than {least}")]
+    TooShort {
+        /// Length of the body.
+        length: u64,
+        /// The least that the request needs.
+        least: usize,
+    },
 }
 
 /// Why a file was not sent.

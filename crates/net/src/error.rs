@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fdfs_proto::{HeaderError, Status};
+use fdfs_proto::{DecodeError, HeaderError, Status};
 use thiserror::Error;
 
 /// Why a conversation cannot go on. The connection is closed after any of these.
@@ -42,6 +42,9 @@ pub enum CallError {
     /// The peer answered with this status.
     #[error("the peer answered {0}")]
     Status(Status),
+    /// The answer is not what the request asks for.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
     /// The conversation broke.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -56,7 +59,7 @@ impl CallError {
                 error.raw_os_error().map_or(Status::EIO, Status::from_errno)
             }
             Self::Net(NetError::Timeout) => Status::ETIMEDOUT,
-            Self::Net(NetError::Header(_) | NetError::TooLong { .. }) => Status::EINVAL,
+            Self::Malformed(_) | Self::Net(NetError::Header(_) | NetError::TooLong { .. }) => Status::EINVAL,
             Self::Net(NetError::Closed) => Status::EIO,
         }
     }

@@ -10,7 +10,7 @@ mod pool;
 mod server;
 mod wire;
 
-pub use connection::{Connection, FileError};
+pub use connection::{Connection, FileError, RequestError};
 pub use error::{CallError, NetError};
 pub use pool::{Lease, Peer, Pool, PoolConfig};
 pub use server::{ConnectionCounts, Limits, Server, Service, listen};

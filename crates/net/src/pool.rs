@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fdfs_proto::{Command, Header};
+use fdfs_proto::{Command, Decode, Header, Request};
 
 pub use peer::Peer;
 
@@ -66,8 +66,8 @@ impl Pool {
 
     /// Sends a small request and reads its answer, of at most `limit` bytes.
     ///
-    /// A kept connection that turns out to be dead before a byte of the answer came is replaced by a new one, once. So a
-    /// request that must not be made twice uses [`Pool::lease_new`].
+    /// A kept connection that turns out to be dead is replaced by a new one, once. So a request that must not be made
+    /// twice takes a [`Pool::lease`] and decides for itself.
     pub async fn call(
         self: &Arc<Self>,
         address: SocketAddr,
@@ -82,6 +82,22 @@ impl Pool {
             }
         }
         self.lease_new(address).await?.call(command, body, limit).await
+    }
+
+    /// Sends a request and reads its answer, whose body may have `limit` bytes. Retries as [`Pool::call`] does.
+    pub async fn ask<R: Request>(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        request: &R,
+        limit: usize,
+    ) -> Result<R::Response, CallError> {
+        if let Some(mut lease) = self.take_idle(address) {
+            match lease.ask(request, limit).await {
+                Err(CallError::Net(NetError::Closed | NetError::Io(_))) => {}
+                other => return other,
+            }
+        }
+        self.lease_new(address).await?.ask(request, limit).await
     }
 
     /// A connection to `address`: a kept one that seems alive, else a new one.
@@ -142,6 +158,14 @@ impl Lease {
         self.send(header, body).await?;
         self.receive().await?;
         self.read_body(limit).await
+    }
+
+    /// Sends a request without content and reads its answer, whose body may have `limit` bytes.
+    pub async fn ask<R: Request>(&mut self, request: &R, limit: usize) -> Result<R::Response, CallError> {
+        self.send_request(request).await?;
+        self.receive().await?;
+        let body = self.read_body(limit).await?;
+        Ok(R::Response::decode(&body)?)
     }
 
     /// The server's address.

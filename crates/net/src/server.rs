@@ -8,7 +8,7 @@ mod worker;
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener},
-    sync::{Arc},
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
@@ -69,7 +69,10 @@ impl Limits {
 
 impl std::fmt::Debug for Limits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Limits").field("name", &self.name).field("threads", &self.threads).finish_non_exhaustive()
+        f.debug_struct("Limits")
+            .field("name", &self.name)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +93,11 @@ pub struct Server {
 
 impl Server {
     /// Starts to serve what connects to `listeners`.
-    pub fn start<S: Service>(limits: Limits, listeners: Vec<TcpListener>, service: Arc<S>) -> io::Result<Self> {
+    pub fn start<S: Service>(
+        limits: Limits,
+        listeners: Vec<TcpListener>,
+        service: Arc<S>,
+    ) -> io::Result<Self> {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         let limits = Arc::new(limits);
         let counters = Arc::new(Counters::new(limits.name));
@@ -103,11 +110,13 @@ impl Server {
             handles.push(handle);
             threads.push(thread);
         }
-        let acceptor = Acceptor::new(Arc::clone(&limits), Arc::clone(&counters), workers.clone(), handles.clone());
+        let acceptor =
+            Acceptor::new(Arc::clone(&limits), Arc::clone(&counters), workers.clone(), handles.clone());
         let listeners: Vec<_> = listeners.into_iter().map(Arc::new).collect();
         for listener in &listeners {
             listener.set_nonblocking(false)?;
-            let (acceptor, service, listener) = (acceptor.clone(), Arc::clone(&service), Arc::clone(listener));
+            let (acceptor, service, listener) =
+                (acceptor.clone(), Arc::clone(&service), Arc::clone(listener));
             let thread = std::thread::Builder::new().name(format!("{}-accept", limits.name));
             threads.push(thread.spawn(move || acceptor.run(&listener, &service))?);
         }

@@ -71,9 +71,9 @@ impl Wire {
             ready!(self.stream.poll_read_ready(context))?;
         }
         let most = if streaming { usize::try_from(self.body_left).unwrap_or(usize::MAX) } else { usize::MAX };
-        let buffer = self.buffer.get_or_insert_with(|| {
-            if streaming && most > SMALL { Buffer::large() } else { Buffer::small() }
-        });
+        let buffer = self
+            .buffer
+            .get_or_insert_with(|| if streaming && most > SMALL { Buffer::large() } else { Buffer::small() });
         if self.start > 0 && self.end == buffer.len() {
             buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use fdfs_proto::{Header, Status};
+use fdfs_proto::{Header, Request, Status};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::PoolConfig;
@@ -47,7 +47,9 @@ impl Peer {
             io::Result::Ok(stream)
         };
         match tokio::time::timeout(config.connect_timeout, connect).await {
-            Ok(Ok(stream)) => Ok(Self { wire: Wire::new(stream, config.network_timeout), state: State::Idle }),
+            Ok(Ok(stream)) => {
+                Ok(Self { wire: Wire::new(stream, config.network_timeout), state: State::Idle })
+            }
             Ok(Err(error)) => Err(CallError::Connect(error)),
             Err(_elapsed) => Err(CallError::Connect(io::ErrorKind::TimedOut.into())),
         }
@@ -55,12 +57,20 @@ impl Peer {
 
     /// Sends a request's header with the first bytes of its body, in one write.
     pub async fn send(&mut self, header: Header, body: &[u8]) -> Result<(), CallError> {
-        self.state = State::Broken;
-        let rest = header.length.saturating_sub(body.len() as u64);
         let mut packet = Vec::with_capacity(Header::LEN + body.len());
         packet.extend_from_slice(&header.encode());
         packet.extend_from_slice(body);
-        if let Err(error) = self.wire.send(&packet).await {
+        self.send_packet(&packet, header.length.saturating_sub(body.len() as u64)).await
+    }
+
+    /// Sends a request in one write, save for its content, which follows by [`Peer::send_body`].
+    pub async fn send_request<R: Request>(&mut self, request: &R) -> Result<(), CallError> {
+        self.send_packet(&request.frame(), request.content_length()).await
+    }
+
+    async fn send_packet(&mut self, packet: &[u8], rest: u64) -> Result<(), CallError> {
+        self.state = State::Broken;
+        if let Err(error) = self.wire.send(packet).await {
             return Err(self.early_answer(error).await);
         }
         self.state = State::Sending(rest);

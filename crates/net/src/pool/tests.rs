@@ -41,7 +41,8 @@ impl Service for Echo {
 
 fn start(port: u16) -> Server {
     let listener = listen(SocketAddr::from(([127, 0, 0, 1], port)), false).expect("listen");
-    Server::start(Limits { threads: 1, ..Limits::new("test") }, vec![listener], Arc::new(Echo)).expect("start")
+    Server::start(Limits { threads: 1, ..Limits::new("test") }, vec![listener], Arc::new(Echo))
+        .expect("start")
 }
 
 fn pool() -> Arc<Pool> {

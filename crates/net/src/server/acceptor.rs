@@ -96,7 +96,9 @@ fn open(socket: TcpStream, timeout: Duration) -> io::Result<(Wire, SocketAddr)> 
 
 /// Errors of `accept` that concern the client, not this server.
 fn is_about_one_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable};
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkUnreachable,
+    };
     matches!(
         error.kind(),
         ConnectionAborted | ConnectionReset | HostUnreachable | Interrupted | NetworkUnreachable
