@@ -1,1 +1,19 @@
-//! Harness, end-to-end tests with real clients, fault tests, benches.
+//! The test harness: our daemons as child processes on loopback addresses, and the raw wire.
+//!
+//! Nothing here uses the project's own codecs: requests are bytes, answers are bytes, so that a fault
+//! in a codec cannot hide itself. Whatever a test starts is ended when it goes out of scope, also when
+//! the test fails; every wait has a deadline.
+
+mod addresses;
+mod binary;
+mod cluster;
+mod daemon;
+mod deadline;
+mod exchange;
+
+pub use addresses::Addresses;
+pub use binary::fdfs_binary;
+pub use cluster::{Cluster, ClusterConfig, StorageConfig};
+pub use daemon::Daemon;
+pub use deadline::Deadline;
+pub use exchange::{Answer, Wire};
