@@ -131,8 +131,8 @@ commands! {
     201 UPLOAD_FRAMED "store a file of a length not known in advance";
     202 LIST_RAW_FILES "the files of a store path";
     203 JOIN_FILES "make one file of several";
-    204 LIST_OWNED_FILES "the files that carry an owner's token";
-    205 RELEASE_OWNER "forget tokens of an owner";
+    204 LIST_OWNED_FILES "the files that carry tokens of an owner";
+    205 FORGET_OWNED_FILES "the files of these tokens are in use, or gone";
 }
 
 impl Command {

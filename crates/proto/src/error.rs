@@ -37,19 +37,39 @@ pub enum DecodeError {
         /// What is wrong with the value.
         reason: Box<str>,
     },
+    /// A name is so long that the answer has a status of its own for it.
+    #[error("{message}: {field} is too long")]
+    NameTooLong {
+        /// Name of the message.
+        message: &'static str,
+        /// Name of the field.
+        field: &'static str,
+    },
 }
 
 impl DecodeError {
     /// The field that is wrong; `None` when there are bytes too many.
     pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Truncated { field, .. } | Self::Invalid { field, .. } => Some(field),
+            Self::Truncated { field, .. } | Self::Invalid { field, .. } | Self::NameTooLong { field, .. } => {
+                Some(field)
+            }
             Self::Trailing { .. } => None,
         }
     }
 
-    /// What to answer to the sender of such a request.
+    /// What a storage answers to such a request.
     pub const fn status(&self) -> Status {
         Status::EINVAL
+    }
+
+    /// What a tracker answers to such a request: a group name that no group can have is one more unknown
+    /// group.
+    pub fn status_at_tracker(&self) -> Status {
+        match self {
+            Self::Invalid { field: "group", .. } => Status::ENOENT,
+            Self::NameTooLong { .. } => Status::ENAMETOOLONG,
+            _ => Status::EINVAL,
+        }
     }
 }

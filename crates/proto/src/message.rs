@@ -128,3 +128,67 @@ impl Decode for Empty {
         Ok(Self)
     }
 }
+
+/// A body of any bytes, kept as they are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Raw(pub Vec<u8>);
+
+impl Encode for Raw {
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.bytes(&self.0);
+    }
+}
+
+impl Decode for Raw {
+    const NAME: &'static str = "Raw";
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self(reader.rest().to_vec()))
+    }
+}
+
+/// A body that should be empty, of a command whose answer the original fills with stale bytes: they are
+/// dropped, and none are written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Ignored;
+
+impl Encode for Ignored {
+    fn write(&self, _writer: &mut Writer<'_>) {}
+}
+
+impl Decode for Ignored {
+    const NAME: &'static str = "Ignored";
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.rest();
+        Ok(Self)
+    }
+}
+
+/// Makes a request without a body.
+macro_rules! empty_request {
+    ($(#[$doc:meta])* $name:ident, $command:ident, $response:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+        pub struct $name;
+
+        impl $crate::Encode for $name {
+            fn write(&self, _writer: &mut $crate::Writer<'_>) {}
+        }
+
+        impl $crate::Decode for $name {
+            const NAME: &'static str = stringify!($name);
+
+            fn read(_reader: &mut $crate::Reader<'_>) -> Result<Self, $crate::DecodeError> {
+                Ok(Self)
+            }
+        }
+
+        impl $crate::Request for $name {
+            const COMMAND: $crate::Command = $crate::Command::$command;
+            type Response = $response;
+        }
+    };
+}
+
+pub(crate) use empty_request;

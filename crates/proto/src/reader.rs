@@ -1,7 +1,11 @@
 //! Taking a message apart, field by field.
 
 use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
+
+use fdfs_types::{GroupName, StorageStatus, Timestamp};
 
 use crate::DecodeError;
 
@@ -81,6 +85,69 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A number in eight bytes that lies in `range`.
+    pub fn number<T>(&mut self, field: &'static str, range: RangeInclusive<T>) -> Result<T, DecodeError>
+    where
+        T: Copy + Display + PartialOrd + TryFrom<i64>,
+    {
+        let value = self.i64(field)?;
+        match T::try_from(value) {
+            Ok(number) if range.contains(&number) => Ok(number),
+            _ => {
+                let (low, high) = (range.start(), range.end());
+                Err(self.invalid(field, format_args!("{value} is not in {low}..={high}")))
+            }
+        }
+    }
+
+    /// A number in eight bytes; below zero stands for none.
+    pub fn number_or_none<T>(&mut self, field: &'static str) -> Result<Option<T>, DecodeError>
+    where
+        T: TryFrom<i64>,
+    {
+        let value = self.i64(field)?;
+        if value < 0 {
+            return Ok(None);
+        }
+        match T::try_from(value) {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(self.invalid(field, format_args!("{value} is too large"))),
+        }
+    }
+
+    /// Seconds since 1970 in eight bytes.
+    pub fn time(&mut self, field: &'static str) -> Result<Timestamp, DecodeError> {
+        self.i64(field).map(Timestamp)
+    }
+
+    /// Seconds since 1970 in four bytes, read as unsigned so that they last until 2106.
+    pub fn time32(&mut self, field: &'static str) -> Result<Timestamp, DecodeError> {
+        let seconds = u32::from_be_bytes(self.array(field)?);
+        Ok(Timestamp(seconds.into()))
+    }
+
+    /// The state of a storage.
+    pub fn storage_status(&mut self, field: &'static str) -> Result<StorageStatus, DecodeError> {
+        let byte = self.u8(field)?;
+        StorageStatus::from_wire(byte)
+            .ok_or_else(|| self.invalid(field, format_args!("{byte} is not the state of a storage")))
+    }
+
+    /// The name of a group in its field of 16 bytes.
+    pub fn group(&mut self) -> Result<GroupName, DecodeError> {
+        self.padded("group", GroupName::MAX_LEN)
+    }
+
+    /// An address in a field of `width` bytes; `None` for an empty one.
+    pub fn ip(&mut self, field: &'static str, width: usize) -> Result<Option<IpAddr>, DecodeError> {
+        self.padded_option(field, width)
+    }
+
+    /// An address that must be there, in a field of `width` bytes.
+    pub fn known_ip(&mut self, field: &'static str, width: usize) -> Result<IpAddr, DecodeError> {
+        self.padded(field, width)
+    }
+
     /// A port in a field of four bytes; 0 stands for an unknown one.
     pub fn port32(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         let value = self.i32(field)?;
@@ -139,6 +206,31 @@ impl<'a> Reader<'a> {
     {
         let text = self.text(field, length)?;
         self.parse(field, text)
+    }
+
+    /// `count` times what `one` reads. The message ends with an error before a wrong count takes memory.
+    pub fn repeat<T>(
+        &mut self,
+        count: u32,
+        one: impl Fn(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let mut items = Vec::new();
+        for _ in 0..count {
+            items.push(one(self)?);
+        }
+        Ok(items)
+    }
+
+    /// What `one` reads, up to the end.
+    pub fn repeat_to_end<T>(
+        &mut self,
+        one: impl Fn(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let mut items = Vec::new();
+        while !self.is_empty() {
+            items.push(one(self)?);
+        }
+        Ok(items)
     }
 
     /// All bytes up to the end.

@@ -1,5 +1,11 @@
 //! Putting a message together, field by field.
 
+use std::net::IpAddr;
+
+use fdfs_types::{GroupName, StorageId, Timestamp};
+
+use crate::STORAGE_ID_WIDTH;
+
 /// Appends the fields of a message to a buffer.
 ///
 /// Integers are big-endian. Counts above `i64::MAX` do not occur: the types they come from are bounded.
@@ -52,6 +58,37 @@ impl<'a> Writer<'a> {
     /// A length, in eight bytes.
     pub fn length(&mut self, value: usize) {
         self.u64(value as u64);
+    }
+
+    /// Seconds since 1970 in eight bytes.
+    pub fn time(&mut self, time: Timestamp) {
+        self.i64(time.0);
+    }
+
+    /// Seconds since 1970 in four bytes; a time outside 1970 to 2106 becomes the nearest end.
+    pub fn time32(&mut self, time: Timestamp) {
+        let seconds = u32::try_from(time.0.max(0)).unwrap_or(u32::MAX);
+        self.bytes(&seconds.to_be_bytes());
+    }
+
+    /// The name of a group in its field of 16 bytes.
+    pub fn group(&mut self, group: &GroupName) {
+        self.padded(group.as_str(), GroupName::MAX_LEN);
+    }
+
+    /// The ID of a storage in its field of 16 bytes; none leaves it empty.
+    pub fn storage_id(&mut self, id: Option<&StorageId>) {
+        self.padded(id.map_or("", StorageId::as_str), STORAGE_ID_WIDTH);
+    }
+
+    /// An address in a field of `width` bytes; none leaves it empty.
+    pub fn ip(&mut self, ip: Option<IpAddr>, width: usize) {
+        self.padded(&ip.map(|ip| ip.to_string()).unwrap_or_default(), width);
+    }
+
+    /// A number of items, in four bytes.
+    pub fn count32(&mut self, count: usize) {
+        self.u32(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
     /// A port in a field of four bytes.
