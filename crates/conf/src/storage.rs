@@ -1,0 +1,338 @@
+//! `storage.conf`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fdfs_types::{GroupName, StorageId};
+
+use crate::keys::{Keys, directory, invalid};
+use crate::tracker::{log_level, metrics_listen};
+use crate::{
+    AccessLogSettings, AddressFamily, AllowHosts, ConfError, ConfFile, Listener, Loaded, LogLevel,
+    LogSettings, ServiceAddress, TimeOfDay, TrackerAddress,
+};
+
+mod dedup;
+mod table;
+
+pub use dedup::{Deduplication, SignatureMethod};
+
+/// The settings of a storage.
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// The group; asked from a tracker if not given.
+    pub group_name: Option<GroupName>,
+    /// Where state and logs are kept.
+    pub base_path: PathBuf,
+    /// Where files are kept; never empty.
+    pub store_paths: Vec<StorePathConfig>,
+    /// Sub directories per level, 1 to 256.
+    pub subdir_count_per_path: u16,
+    /// The trackers; never empty.
+    pub trackers: Vec<TrackerAddress>,
+    /// Where the native protocol listens; the inner listener first, never empty.
+    pub listeners: Vec<Listener>,
+    /// Connections to other servers start from the listening address.
+    pub client_bind: bool,
+    /// IP versions in use.
+    pub address_family: AddressFamily,
+    /// My id, where storages have ids and the tracker believes them.
+    pub server_id: Option<StorageId>,
+    /// Longest time for a connection to another server to stand.
+    pub connect_timeout: Duration,
+    /// Longest time for a peer to send or take the next bytes.
+    pub network_timeout: Duration,
+    /// Interval of beats to each tracker.
+    pub heart_beat_interval: Duration,
+    /// Interval of disk reports to each tracker.
+    pub stat_report_interval: Duration,
+    /// Most connections at a time.
+    pub max_connections: u32,
+    /// Buffer of a connection that moves file content, in bytes.
+    pub buff_size: u64,
+    /// Threads that serve connections.
+    pub work_threads: u32,
+    /// Concurrent blocking reads of one store path.
+    pub disk_reader_threads: u32,
+    /// Concurrent blocking writes of one store path.
+    pub disk_writer_threads: u32,
+    /// Most parallel connections to one peer for replication.
+    pub sync_max_threads: u32,
+    /// Longest pause of a replication thread that has nothing to send.
+    pub sync_wait: Duration,
+    /// Pause after each batch.
+    pub sync_interval: Duration,
+    /// Replication runs from this time of day ...
+    pub sync_start_time: TimeOfDay,
+    /// ... to this one.
+    pub sync_end_time: TimeOfDay,
+    /// Records after which the position of a peer is written at the latest.
+    pub write_mark_file_freq: u32,
+    /// Parallel downloads of a disk recovery.
+    pub disk_recovery_threads: u32,
+    /// How new files are spread over directories.
+    pub distribute: DistributeMode,
+    /// Written bytes after which a file is synced to the disk, if ever.
+    pub fsync_after_written_bytes: Option<u64>,
+    /// Longest time that a record of replication may stay in memory.
+    pub sync_binlog_buff_interval: Duration,
+    /// Interval of writing the statistics.
+    pub sync_stat_file_interval: Duration,
+    /// Place among the group for uploads; the smallest is preferred.
+    pub upload_priority: i32,
+    /// Equal content is kept once, if so configured.
+    pub deduplication: Option<Deduplication>,
+    /// A damaged record is skipped (and counted), not waited for.
+    pub file_sync_skip_invalid_record: bool,
+    /// Kept connections are closed after this time without use.
+    pub connection_pool_max_idle_time: Duration,
+    /// When old binlogs are compressed, if they are.
+    pub compress_binlog_at: Option<TimeOfDay>,
+    /// A store path that belongs to another storage is refused.
+    pub check_store_path_mark: bool,
+    /// Who may connect.
+    pub allow_hosts: AllowHosts,
+    /// Group to run as.
+    pub run_by_group: Option<String>,
+    /// User to run as.
+    pub run_by_user: Option<String>,
+    /// What is logged.
+    pub log_level: LogLevel,
+    /// How the log is kept.
+    pub error_log: LogSettings,
+    /// The access log, if it is enabled.
+    pub access_log: Option<AccessLogSettings>,
+    /// Native HTTP paths; none if switched off. Ours.
+    pub http_listen: Option<ServiceAddress>,
+    /// Metrics and health; none if switched off. Ours.
+    pub metrics_listen: Option<ServiceAddress>,
+}
+
+/// One directory for files.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StorePathConfig {
+    /// The directory; `data` stands below it.
+    pub path: PathBuf,
+    /// It gets no new files from clients, but still replicas and deletions.
+    pub is_readonly: bool,
+}
+
+/// `file_distribute_path_mode`: how new files are spread over directories.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DistributeMode {
+    /// The next directory after this many files (0).
+    RoundRobin {
+        /// Files per turn.
+        rotate_count: u32,
+    },
+    /// By a hash of the name (1).
+    Hash,
+}
+
+impl StorageConfig {
+    /// The port of a storage.
+    pub const DEFAULT_PORT: u16 = 23000;
+    /// The port of native HTTP.
+    pub const DEFAULT_HTTP_PORT: u16 = 8888;
+    /// The port of a storage's metrics, on loopback.
+    pub const DEFAULT_METRICS_PORT: u16 = 23080;
+
+    /// Every setting at its default, with one store path at `base_path`.
+    #[must_use]
+    pub fn new(group_name: GroupName, base_path: impl Into<PathBuf>, trackers: Vec<TrackerAddress>) -> Self {
+        let file = ConfFile::empty(Path::new("defaults"));
+        let mut keys = Keys::new(&file, table::SECTIONS);
+        let config = Self::build(&mut keys, base_path.into(), trackers);
+        let config = config.expect("every default can be used");
+        Self { group_name: Some(group_name), ..config }
+    }
+
+    /// Reads `storage.conf` and what it includes through `load`, for example `&mut |path| std::fs::read(path)`.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be loaded or understood, or a value cannot be used.
+    pub fn read(
+        path: &Path,
+        load: &mut dyn FnMut(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Loaded<Self>, ConfError> {
+        Self::from_file(&ConfFile::read(path, load)?)
+    }
+
+    /// Takes the settings from a file that is read already.
+    ///
+    /// # Errors
+    ///
+    /// A value cannot be used.
+    pub fn from_file(file: &ConfFile) -> Result<Loaded<Self>, ConfError> {
+        let mut keys = Keys::new(file, table::SECTIONS);
+        keys.check_enabled()?;
+        let base_path = keys.base_path()?;
+        let trackers = TrackerAddress::read_all(&keys, true)?;
+        let config = Self::build(&mut keys, base_path, trackers)?;
+        Ok(Loaded { config, warnings: keys.into_warnings() })
+    }
+
+    fn build(
+        keys: &mut Keys<'_>,
+        base_path: PathBuf,
+        trackers: Vec<TrackerAddress>,
+    ) -> Result<Self, ConfError> {
+        let group_name = match keys.get("group_name") {
+            None => None,
+            Some(entry) => Some(entry.value.parse().map_err(|error| invalid(entry, error))?),
+        };
+        let store_paths = store_paths(keys, &base_path)?;
+        let (disk_reader_threads, disk_writer_threads) = disk_threads(keys)?;
+        Ok(Self {
+            group_name,
+            base_path,
+            sync_max_threads: sync_max_threads(keys, store_paths.len())?,
+            store_paths,
+            subdir_count_per_path: subdir_count(keys)?,
+            trackers,
+            listeners: Listener::read(keys, Self::DEFAULT_PORT)?,
+            client_bind: keys.boolean("client_bind", true),
+            address_family: keys.parsed("address_family")?.unwrap_or_default(),
+            server_id: keys.parsed("server_id")?,
+            connect_timeout: keys.seconds("connect_timeout", 10),
+            network_timeout: keys.seconds("network_timeout", 30),
+            heart_beat_interval: keys.seconds("heart_beat_interval", 30),
+            stat_report_interval: keys.seconds("stat_report_interval", 300),
+            max_connections: keys.positive("max_connections", 256),
+            buff_size: buff_size(keys)?,
+            work_threads: keys.within("work_threads", 4, 1, 1024)?,
+            disk_reader_threads,
+            disk_writer_threads,
+            sync_wait: keys.millis("sync_wait_msec", 100),
+            sync_interval: Duration::from_millis(keys.count("sync_interval", 0).into()),
+            sync_start_time: keys.time("sync_start_time", TimeOfDay::MIDNIGHT)?,
+            sync_end_time: keys.time("sync_end_time", TimeOfDay::new(23, 59))?,
+            write_mark_file_freq: keys.positive("write_mark_file_freq", 500),
+            disk_recovery_threads: keys.within("disk_recovery_threads", 1, 1, 256)?,
+            distribute: distribute(keys),
+            fsync_after_written_bytes: Some(keys.size_or("fsync_after_written_bytes", 0)?)
+                .filter(|bytes| *bytes > 0),
+            sync_binlog_buff_interval: keys.seconds("sync_binlog_buff_interval", 60),
+            sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
+            upload_priority: upload_priority(keys),
+            deduplication: Deduplication::read(keys)?,
+            file_sync_skip_invalid_record: keys.boolean("file_sync_skip_invalid_record", true),
+            connection_pool_max_idle_time: keys.seconds("connection_pool_max_idle_time", 3600),
+            compress_binlog_at: compress_binlog(keys)?,
+            check_store_path_mark: keys.boolean("check_store_path_mark", true),
+            allow_hosts: AllowHosts::read(keys)?,
+            run_by_group: keys.owned("run_by_group"),
+            run_by_user: keys.owned("run_by_user"),
+            log_level: log_level(keys),
+            error_log: LogSettings::read(keys, "error-log")?,
+            access_log: AccessLogSettings::read(keys)?,
+            http_listen: http_listen(keys)?,
+            metrics_listen: metrics_listen(keys, Self::DEFAULT_METRICS_PORT)?,
+        })
+    }
+}
+
+fn store_paths(keys: &mut Keys<'_>, base_path: &Path) -> Result<Vec<StorePathConfig>, ConfError> {
+    let count = keys.within("store_path_count", 1, 1, 256)?;
+    let mut paths: Vec<StorePathConfig> = Vec::new();
+    for index in 0..count {
+        let key = format!("store_path{index}");
+        let path = match keys.get(&key) {
+            Some(entry) => {
+                let path = directory(entry)?;
+                if paths.iter().any(|other| other.path == path) {
+                    return Err(invalid(entry, "each store path needs a directory of its own"));
+                }
+                path
+            }
+            None if index == 0 => base_path.to_owned(),
+            None => {
+                let help = "add it, or lower store_path_count";
+                return Err(keys.missing(&key, help));
+            }
+        };
+        let is_readonly = keys.boolean(&format!("store_path{index}_readonly"), false);
+        paths.push(StorePathConfig { path, is_readonly });
+    }
+    Ok(paths)
+}
+
+fn subdir_count(keys: &mut Keys<'_>) -> Result<u16, ConfError> {
+    let count = keys.within("subdir_count_per_path", 256, 1, 256)?;
+    Ok(u16::try_from(count).unwrap_or(256))
+}
+
+/// The two limits; a shared queue, or 0 in one, leaves the sum to either.
+fn disk_threads(keys: &mut Keys<'_>) -> Result<(u32, u32), ConfError> {
+    let separated = keys.boolean("disk_rw_separated", true);
+    let least = u32::from(separated);
+    let readers = keys.within("disk_reader_threads", 1, least, 1024)?;
+    let writers = keys.within("disk_writer_threads", 1, least, 1024)?;
+    let shared = (readers + writers).max(1);
+    Ok(if separated { (readers, writers) } else { (shared, shared) })
+}
+
+fn sync_max_threads(keys: &mut Keys<'_>, path_count: usize) -> Result<u32, ConfError> {
+    let auto = u32::try_from(2 * path_count).unwrap_or(256).min(256);
+    match keys.text("sync_max_threads") {
+        Some(entry) if !entry.value.eq_ignore_ascii_case("auto") => {
+            keys.within("sync_max_threads", auto, 1, 256)
+        }
+        _ => Ok(auto),
+    }
+}
+
+fn buff_size(keys: &mut Keys<'_>) -> Result<u64, ConfError> {
+    match keys.size("buff_size")? {
+        Some((size, entry)) if size < MIN_BUFF_SIZE => {
+            keys.adjusted(entry, format!("the smallest buffer, {MIN_BUFF_SIZE} bytes, is used"));
+            Ok(MIN_BUFF_SIZE)
+        }
+        Some((size, _)) => Ok(size),
+        None => Ok(256 << 10),
+    }
+}
+
+fn distribute(keys: &mut Keys<'_>) -> DistributeMode {
+    let rotate_count = keys.positive("file_distribute_rotate_count", 100);
+    let round_robin = DistributeMode::RoundRobin { rotate_count };
+    keys.choice("file_distribute_path_mode", &[(0, round_robin), (1, DistributeMode::Hash)])
+        .unwrap_or(round_robin)
+}
+
+fn upload_priority(keys: &mut Keys<'_>) -> i32 {
+    let (number, _) = keys.integer("upload_priority").unzip();
+    number.and_then(|number| i32::try_from(number).ok()).unwrap_or(10)
+}
+
+fn compress_binlog(keys: &mut Keys<'_>) -> Result<Option<TimeOfDay>, ConfError> {
+    let time = keys.time("compress_binlog_time", TimeOfDay::new(1, 30))?;
+    Ok(keys.boolean("compress_binlog", false).then_some(time))
+}
+
+/// `http_listen`, with the port of the older key `http.server_port`; 0 there switches HTTP off.
+fn http_listen(keys: &mut Keys<'_>) -> Result<Option<ServiceAddress>, ConfError> {
+    let mut default =
+        ServiceAddress { address: None, port: StorageConfig::DEFAULT_HTTP_PORT, is_explicit: false };
+    let old = keys.integer("http.server_port");
+    if let Some((number, entry)) = old {
+        default.is_explicit = true;
+        default.port = u16::try_from(number)
+            .map_err(|_| invalid(entry, "a port is 1 to 65535; the usual one is 8888; 0 is off"))?;
+    }
+    let listen = ServiceAddress::read(keys, "http_listen", default)?;
+    if let (Some((_, old)), Some(new)) = (old, keys.text("http_listen"))
+        && listen.is_none_or(|listen| listen.port != default.port)
+    {
+        let what = format!("http_listen = {} counts instead", new.value);
+        keys.adjusted(old, what);
+    }
+    Ok(listen.filter(|listen| listen.port > 0))
+}
+
+const MIN_BUFF_SIZE: u64 = 4 << 10;
+
+#[cfg(test)]
+mod tests;
