@@ -1,1 +1,30 @@
-//! The S3 API.
+//! The S3 API: buckets and objects over HTTP, as aws-cli, the SDKs and s3cmd speak it.
+//!
+//! A request is answered in this order: its target (bucket and key) is read from path and host,
+//! its [operation](route) is chosen, its [signature] is verified, its headers and XML are parsed,
+//! and only then an operation in [`ops`] runs and reads the body. Whatever is refused is refused
+//! before the body is asked for. What is supported stands in `COMPATIBILITY.md`.
+
+mod body;
+mod checksum;
+mod config;
+mod connection;
+mod context;
+mod credentials;
+mod error;
+mod ops;
+mod payload;
+mod request;
+mod route;
+mod server;
+mod service;
+mod signature;
+mod target;
+mod time;
+mod unsupported;
+mod uri;
+mod xml;
+
+pub use config::Config;
+pub use credentials::{Credentials, CredentialsError, CredentialsProvider, KeyPair};
+pub use server::S3Server;

@@ -1,0 +1,91 @@
+//! One connection: requests after requests, then a close that loses no answer.
+
+mod timed_stream;
+
+use std::future::poll_fn;
+use std::net::{SocketAddr, TcpStream};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::service::S3Service;
+use timed_stream::TimedStream;
+
+/// Serves a connection until one side ends it, or until `stop` says so and the request in progress is answered.
+pub(crate) async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    service: Arc<S3Service>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let (idle, transfer) = (service.config().idle_timeout, service.config().transfer_timeout);
+    let stream = match open(socket) {
+        Ok(stream) => TimedStream::new(stream, transfer),
+        Err(error) => {
+            debug!(%peer, %error, "connection was lost at once");
+            return;
+        }
+    };
+    let answer = service_fn(move |request| {
+        let service = Arc::clone(&service);
+        // Boxed, because the connection can only be taken apart again if this can move.
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle)
+        .max_buf_size(MAX_BUFFER)
+        .serve_connection(stream, answer);
+
+    let mut stopping = pin!(async move { stop.wait_for(|stop| *stop).await.is_ok() });
+    let mut stopped = false;
+    let ended = poll_fn(|cx| {
+        if !stopped && stopping.as_mut().poll(cx).is_ready() {
+            stopped = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        connection.poll_without_shutdown(cx)
+    })
+    .await;
+    match ended {
+        Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+        Err(error) => debug!(%peer, %error, "connection failed"),
+    }
+}
+
+fn open(socket: TcpStream) -> std::io::Result<tokio::net::TcpStream> {
+    socket.set_nonblocking(true)?;
+    socket.set_nodelay(true)?;
+    tokio::net::TcpStream::from_std(socket)
+}
+
+/// Closes so that the last answer arrives: a close over unread bytes would be a reset, which
+/// throws away at the client what it has not read yet.
+async fn linger(mut stream: tokio::net::TcpStream) {
+    let linger = async {
+        stream.shutdown().await?;
+        let mut unread = [0; 4096];
+        let mut dropped = 0;
+        while dropped < LINGER_BYTES {
+            match stream.read(&mut unread).await? {
+                0 => break,
+                length => dropped += length,
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    let _ = timeout(LINGER, linger).await;
+}
+
+/// Limits a request's head, and what is read ahead of a body.
+const MAX_BUFFER: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 16 * 1024 * 1024;

@@ -1,0 +1,180 @@
+//! What went wrong, in S3's words: one table of codes, statuses and messages.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::xml::XmlWriter;
+
+/// Why a request was refused.
+///
+/// It is made from an [`ErrorCode`]; message and details are set where S3 sets them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct S3Error {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    details: Vec<(&'static str, String)>,
+}
+
+impl S3Error {
+    /// An error with its own message instead of the code's usual one.
+    pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), details: Vec::new() }
+    }
+
+    /// Adds an element to the error's document.
+    pub(crate) fn detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
+    }
+
+    /// The code, which clients decide on.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// The document that stands in the body.
+    pub(crate) fn to_xml(&self, resource: &str, request_id: &str) -> String {
+        let mut xml = XmlWriter::document();
+        xml.element("Error", |xml| self.write_fields(xml, Some((resource, request_id))));
+        xml.finish()
+    }
+
+    /// Code and message alone, as `DeleteObjects` lists them.
+    pub(crate) fn write_code_and_message(&self, xml: &mut XmlWriter) {
+        xml.text("Code", self.code.as_str());
+        xml.text("Message", &self.message);
+    }
+
+    fn write_fields(&self, xml: &mut XmlWriter, context: Option<(&str, &str)>) {
+        self.write_code_and_message(xml);
+        for (name, value) in &self.details {
+            xml.text(name, value);
+        }
+        if let Some((resource, request_id)) = context {
+            xml.text("Resource", resource);
+            xml.text("RequestId", request_id);
+        }
+    }
+}
+
+impl From<ErrorCode> for S3Error {
+    fn from(code: ErrorCode) -> Self {
+        Self::new(code, code.message())
+    }
+}
+
+impl fmt::Display for S3Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.message)
+    }
+}
+
+impl std::error::Error for S3Error {}
+
+macro_rules! error_codes {
+    ($($name:ident $status:ident $message:literal)*) => {
+        /// A code of the S3 API with its status and usual message.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub(crate) enum ErrorCode {
+            $(#[doc = $message] $name,)*
+        }
+
+        impl ErrorCode {
+            /// The code as it stands in the document.
+            pub(crate) fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// The HTTP status that goes with the code.
+            pub(crate) fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// What S3 usually says with the code.
+            pub(crate) fn message(self) -> &'static str {
+                match self { $(Self::$name => $message,)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    AccessDenied FORBIDDEN "Access Denied"
+    AuthorizationHeaderMalformed BAD_REQUEST "The authorization header is malformed."
+    AuthorizationQueryParametersError BAD_REQUEST "The query parameters of the signature are malformed."
+    BadDigest BAD_REQUEST "The Content-MD5 or checksum you specified did not match what we received."
+    BucketAlreadyExists CONFLICT "The requested bucket name is not available."
+    BucketAlreadyOwnedByYou CONFLICT "Your previous request to create the named bucket succeeded and you already own it."
+    BucketNotEmpty CONFLICT "The bucket you tried to delete is not empty"
+    EntityTooLarge BAD_REQUEST "Your proposed upload exceeds the maximum allowed size"
+    EntityTooSmall BAD_REQUEST "Your proposed upload is smaller than the minimum allowed size"
+    IncompleteBody BAD_REQUEST "The request body terminated unexpectedly"
+    InternalError INTERNAL_SERVER_ERROR "We encountered an internal error. Please try again."
+    InvalidAccessKeyId FORBIDDEN "The AWS Access Key Id you provided does not exist in our records."
+    InvalidArgument BAD_REQUEST "Invalid Argument"
+    InvalidBucketName BAD_REQUEST "The specified bucket is not valid."
+    InvalidBucketState CONFLICT "The request is not valid with the current state of the bucket."
+    InvalidDigest BAD_REQUEST "The Content-MD5 you specified is not valid."
+    InvalidLocationConstraint BAD_REQUEST "The specified location-constraint is not valid"
+    InvalidPart BAD_REQUEST "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."
+    InvalidPartOrder BAD_REQUEST "The list of parts was not in ascending order. Parts must be ordered by part number."
+    InvalidRange RANGE_NOT_SATISFIABLE "The requested range is not satisfiable"
+    InvalidRequest BAD_REQUEST "Invalid Request"
+    InvalidURI BAD_REQUEST "Couldn't parse the specified URI."
+    KeyTooLongError BAD_REQUEST "Your key is too long"
+    MalformedXML BAD_REQUEST "The XML you provided was not well-formed or did not validate against our published schema"
+    MalformedTrailerError BAD_REQUEST "The request contained trailing data that was not well-formed or did not conform to our published schema."
+    MaxMessageLengthExceeded BAD_REQUEST "Your request was too big."
+    MetadataTooLarge BAD_REQUEST "Your metadata headers exceed the maximum allowed metadata size"
+    MethodNotAllowed METHOD_NOT_ALLOWED "The specified method is not allowed against this resource."
+    MissingContentLength LENGTH_REQUIRED "You must provide the Content-Length HTTP header."
+    NoSuchBucket NOT_FOUND "The specified bucket does not exist"
+    NoSuchBucketPolicy NOT_FOUND "The bucket policy does not exist"
+    NoSuchCORSConfiguration NOT_FOUND "The CORS configuration does not exist"
+    NoSuchKey NOT_FOUND "The specified key does not exist."
+    NoSuchLifecycleConfiguration NOT_FOUND "The lifecycle configuration does not exist"
+    NoSuchPublicAccessBlockConfiguration NOT_FOUND "The public access block configuration was not found"
+    NoSuchTagSet NOT_FOUND "The TagSet does not exist"
+    NoSuchUpload NOT_FOUND "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+    NoSuchWebsiteConfiguration NOT_FOUND "The specified bucket does not have a website configuration"
+    NotImplemented NOT_IMPLEMENTED "A header you provided implies functionality that is not implemented"
+    NotModified NOT_MODIFIED "Not Modified"
+    ObjectLockConfigurationNotFoundError NOT_FOUND "Object Lock configuration does not exist for this bucket"
+    OperationAborted CONFLICT "A conflicting conditional operation is currently in progress against this resource. Please try again."
+    OwnershipControlsNotFoundError NOT_FOUND "The bucket ownership controls were not found"
+    PreconditionFailed PRECONDITION_FAILED "At least one of the pre-conditions you specified did not hold"
+    ReplicationConfigurationNotFoundError NOT_FOUND "The replication configuration was not found"
+    RequestHeaderSectionTooLarge BAD_REQUEST "Your request header section exceeds the maximum allowed size."
+    RequestTimeTooSkewed FORBIDDEN "The difference between the request time and the current time is too large."
+    RequestTimeout BAD_REQUEST "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."
+    ServerSideEncryptionConfigurationNotFoundError NOT_FOUND "The server side encryption configuration was not found"
+    ServiceUnavailable SERVICE_UNAVAILABLE "Service is unable to handle request."
+    SignatureDoesNotMatch FORBIDDEN "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+    SlowDown SERVICE_UNAVAILABLE "Please reduce your request rate."
+    XAmzContentSHA256Mismatch BAD_REQUEST "The provided 'x-amz-content-sha256' header does not match what was computed."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_names_code_message_details_and_request() {
+        let error = S3Error::from(ErrorCode::NoSuchKey).detail("Key", "a&b");
+
+        assert_eq!(
+            error.to_xml("/bucket/a&b", "4442587FB7D0A2F9"),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code>\
+             <Message>The specified key does not exist.</Message><Key>a&amp;b</Key>\
+             <Resource>/bucket/a&amp;b</Resource><RequestId>4442587FB7D0A2F9</RequestId></Error>"
+        );
+        assert_eq!(error.status(), StatusCode::NOT_FOUND);
+    }
+}

@@ -1,0 +1,163 @@
+//! The payload of a request: taken out of its framing, checked against all that was declared.
+
+mod checks;
+mod chunked;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream};
+use http::HeaderMap;
+use http_body::Body;
+use hyper::body::Incoming;
+
+use crate::checksum::Checksum;
+use crate::error::{ErrorCode, S3Error};
+use crate::signature::PayloadMode;
+
+pub(crate) use source::BodySource;
+
+use checks::Checks;
+use chunked::ChunkedDecoder;
+
+/// A payload being read.
+///
+/// Its last piece is given out only after every check has passed, so a reader that sees the end
+/// has seen exactly the data the client vouched for. Memory does not grow with the payload.
+#[derive(Debug)]
+pub(crate) struct Payload<B = Incoming> {
+    source: BodySource<B>,
+    /// Read and not yet decoded.
+    received: Bytes,
+    decoder: Option<ChunkedDecoder>,
+    length: Option<u64>,
+    given: u64,
+    checks: Checks,
+    /// Held back until it is known whether it is the last.
+    held: Option<Bytes>,
+    ended: bool,
+}
+
+impl<B> Payload<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    /// A payload that is read from `source` as the signature and the headers declare it.
+    pub(crate) fn new(
+        source: BodySource<B>,
+        mode: PayloadMode,
+        headers: &HeaderMap,
+    ) -> Result<Self, S3Error> {
+        let checks = Checks::declared(headers, &mode)?;
+        let (decoder, length) = match mode {
+            PayloadMode::Chunked { signer, trailer } => {
+                (Some(ChunkedDecoder::new(signer, trailer)), Some(decoded_length(headers)?))
+            }
+            PayloadMode::Exact(_) | PayloadMode::Unsigned => (None, source.exact_length()),
+        };
+        Ok(Self {
+            source,
+            received: Bytes::new(),
+            decoder,
+            length,
+            given: 0,
+            checks,
+            held: None,
+            ended: false,
+        })
+    }
+
+    /// Its length, where the client has told it.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// The checksum that was verified; to be asked for after the end.
+    pub(crate) fn checksum(&self) -> Option<&Checksum> {
+        self.checks.verified()
+    }
+
+    /// The next piece of data; nothing after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, S3Error> {
+        while !self.ended {
+            let piece = self.decode().await?;
+            if let Some(piece) = &piece {
+                self.given += piece.len() as u64;
+                if self.length.is_some_and(|length| self.given > length) {
+                    return Err(ErrorCode::IncompleteBody.into());
+                }
+                self.checks.update(piece);
+            } else {
+                self.ended = true;
+                self.check_end()?;
+            }
+            if let Some(held) = std::mem::replace(&mut self.held, piece) {
+                return Ok(Some(held));
+            }
+        }
+        Ok(self.held.take())
+    }
+
+    /// The whole payload, where it is not longer than `limit`.
+    pub(crate) async fn read_all(mut self, limit: usize) -> Result<Bytes, S3Error> {
+        if self.length.is_some_and(|length| length > limit as u64) {
+            return Err(ErrorCode::MaxMessageLengthExceeded.into());
+        }
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if all.len() + piece.len() > limit {
+                return Err(ErrorCode::MaxMessageLengthExceeded.into());
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+
+    /// The pieces as a stream, which ends after the first error.
+    pub(crate) fn stream(&mut self) -> impl Stream<Item = Result<Bytes, S3Error>> + '_ {
+        stream::unfold(Some(self), async |payload| {
+            let payload = payload?;
+            match payload.next().await {
+                Ok(Some(piece)) => Some((Ok(piece), Some(payload))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    /// The next piece out of the framing.
+    async fn decode(&mut self) -> Result<Option<Bytes>, S3Error> {
+        loop {
+            let Some(decoder) = &mut self.decoder else {
+                return self.source.next().await;
+            };
+            if let Some(piece) = decoder.decode(&mut self.received)? {
+                return Ok(Some(piece));
+            }
+            match self.source.next().await? {
+                Some(received) => self.received = received,
+                None => {
+                    decoder.finish()?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn check_end(&mut self) -> Result<(), S3Error> {
+        if self.length.is_some_and(|length| self.given != length) {
+            return Err(ErrorCode::IncompleteBody.into());
+        }
+        let trailers = self.decoder.as_ref().map_or(&[][..], ChunkedDecoder::trailers);
+        self.checks.finish(trailers)
+    }
+}
+
+/// The length of the data in a chunked payload.
+fn decoded_length(headers: &HeaderMap) -> Result<u64, S3Error> {
+    let value = headers.get("x-amz-decoded-content-length").ok_or(ErrorCode::MissingContentLength)?;
+    value.to_str().ok().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        S3Error::new(ErrorCode::InvalidArgument, "x-amz-decoded-content-length is not a length")
+    })
+}

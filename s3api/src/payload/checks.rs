@@ -1,0 +1,157 @@
+//! All that a client declares about its data: hashes and checksums, before the data or after it.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderMap;
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+
+use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumDigest};
+use crate::error::{ErrorCode, S3Error};
+use crate::signature::PayloadMode;
+
+/// The checks on one payload.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    sha256: Option<(Sha256, [u8; 32])>,
+    md5: Option<(Md5, [u8; 16])>,
+    checksum: Option<(ChecksumDigest, Expected)>,
+    verified: Option<Checksum>,
+}
+
+/// Where the value of a checksum stands.
+#[derive(Debug)]
+enum Expected {
+    /// In a header.
+    Header(Checksum),
+    /// In a trailer yet to come.
+    Trailer(ChecksumAlgorithm),
+}
+
+impl Checks {
+    /// What the head of a request declares.
+    pub(super) fn declared(headers: &HeaderMap, mode: &PayloadMode) -> Result<Self, S3Error> {
+        let sha256 = match mode {
+            PayloadMode::Exact(hash) => Some((Sha256::default(), *hash)),
+            PayloadMode::Unsigned | PayloadMode::Chunked { .. } => None,
+        };
+        let has_trailer = matches!(mode, PayloadMode::Chunked { trailer: true, .. });
+        let checksum = declared_checksum(headers, has_trailer)?.map(|expected| {
+            let algorithm = match &expected {
+                Expected::Header(checksum) => checksum.algorithm,
+                Expected::Trailer(algorithm) => *algorithm,
+            };
+            (ChecksumDigest::new(algorithm), expected)
+        });
+        let md5 = declared_md5(headers)?.map(|value| (Md5::default(), value));
+        Ok(Self { sha256, md5, checksum, verified: None })
+    }
+
+    /// Adds data.
+    pub(super) fn update(&mut self, data: &[u8]) {
+        if let Some((digest, _)) = &mut self.sha256 {
+            digest.update(data);
+        }
+        if let Some((digest, _)) = &mut self.md5 {
+            digest.update(data);
+        }
+        if let Some((digest, _)) = &mut self.checksum {
+            digest.update(data);
+        }
+    }
+
+    /// Compares, now that all data and the trailers are here.
+    pub(super) fn finish(&mut self, trailers: &[(String, String)]) -> Result<(), S3Error> {
+        if let Some((digest, expected)) = self.sha256.take() {
+            let computed = digest.finalize();
+            if computed.as_slice() != expected {
+                return Err(S3Error::from(ErrorCode::XAmzContentSHA256Mismatch)
+                    .detail("ClientComputedContentSHA256", hex::encode(expected))
+                    .detail("S3ComputedContentSHA256", hex::encode(computed)));
+            }
+        }
+        if let Some((digest, expected)) = self.md5.take() {
+            let computed = digest.finalize();
+            if computed.as_slice() != expected {
+                return Err(S3Error::new(
+                    ErrorCode::BadDigest,
+                    "The Content-MD5 you specified did not match what we received.",
+                )
+                .detail("ExpectedDigest", BASE64_STANDARD.encode(expected))
+                .detail("CalculatedDigest", BASE64_STANDARD.encode(computed)));
+            }
+        }
+        let declared = match self.checksum.take() {
+            Some((digest, Expected::Header(expected))) => Some((digest, expected)),
+            Some((digest, Expected::Trailer(algorithm))) => Some((digest, of_trailer(algorithm, trailers)?)),
+            None if trailers.is_empty() => None,
+            None => return Err(ErrorCode::MalformedTrailerError.into()),
+        };
+        if let Some((digest, expected)) = declared {
+            let computed = digest.finish();
+            if computed != expected {
+                let name = expected.algorithm.name();
+                return Err(S3Error::new(
+                    ErrorCode::BadDigest,
+                    format!("The {name} you specified did not match the calculated checksum."),
+                ));
+            }
+            self.verified = Some(computed);
+        }
+        Ok(())
+    }
+
+    /// The checksum that was declared and found right.
+    pub(super) fn verified(&self) -> Option<&Checksum> {
+        self.verified.as_ref()
+    }
+}
+
+/// The one checksum that header or trailer may carry.
+fn declared_checksum(headers: &HeaderMap, has_trailer: bool) -> Result<Option<Expected>, S3Error> {
+    let mut declared = Vec::new();
+    for algorithm in ChecksumAlgorithm::ALL {
+        if let Some(value) = headers.get(algorithm.header()) {
+            let checksum = value.to_str().ok().and_then(|text| Checksum::from_base64(algorithm, text));
+            declared.push(Expected::Header(checksum.ok_or_else(|| invalid_value(algorithm))?));
+        }
+    }
+    if has_trailer && let Some(names) = headers.get("x-amz-trailer") {
+        for name in names.to_str().unwrap_or_default().split(',') {
+            let name = name.trim().to_ascii_lowercase();
+            let algorithm = ChecksumAlgorithm::of_header(&name).ok_or_else(|| {
+                S3Error::new(
+                    ErrorCode::InvalidRequest,
+                    "The value specified in the x-amz-trailer header is not supported",
+                )
+            })?;
+            declared.push(Expected::Trailer(algorithm));
+        }
+    }
+    if declared.len() > 1 {
+        return Err(S3Error::new(
+            ErrorCode::InvalidRequest,
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        ));
+    }
+    Ok(declared.pop())
+}
+
+fn declared_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, S3Error> {
+    let Some(value) = headers.get("content-md5") else { return Ok(None) };
+    let decoded = BASE64_STANDARD.decode(value.as_bytes()).ok().and_then(|value| value.try_into().ok());
+    decoded.map(Some).ok_or_else(|| ErrorCode::InvalidDigest.into())
+}
+
+fn of_trailer(algorithm: ChecksumAlgorithm, trailers: &[(String, String)]) -> Result<Checksum, S3Error> {
+    match trailers {
+        [(name, value)] if name == algorithm.header() => {
+            Checksum::from_base64(algorithm, value).ok_or_else(|| invalid_value(algorithm))
+        }
+        _ => Err(ErrorCode::MalformedTrailerError.into()),
+    }
+}
+
+fn invalid_value(algorithm: ChecksumAlgorithm) -> S3Error {
+    S3Error::new(ErrorCode::InvalidRequest, format!("Value for {} header is invalid.", algorithm.header()))
+}

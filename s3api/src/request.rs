@@ -1,0 +1,74 @@
+//! A request whose signature has been verified, on its way to an operation.
+
+use http::HeaderMap;
+
+use crate::error::{ErrorCode, S3Error};
+use crate::payload::Payload;
+use crate::target::Target;
+use crate::uri::Query;
+
+/// A verified request.
+#[derive(Debug)]
+pub(crate) struct Request {
+    target: Target,
+    /// The query.
+    pub(crate) query: Query,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The payload, not yet asked for.
+    pub(crate) payload: Payload,
+    /// The region its signature names.
+    pub(crate) region: String,
+}
+
+impl Request {
+    /// Puts the parts together.
+    pub(crate) fn new(
+        target: Target,
+        query: Query,
+        headers: HeaderMap,
+        payload: Payload,
+        region: String,
+    ) -> Self {
+        Self { target, query, headers, payload, region }
+    }
+
+    /// The bucket it is about; routing has seen to it that there is one.
+    pub(crate) fn bucket(&self) -> Result<String, S3Error> {
+        match &self.target {
+            Target::Bucket { bucket } | Target::Object { bucket, .. } => Ok(bucket.clone()),
+            Target::Service => Err(ErrorCode::InvalidBucketName.into()),
+        }
+    }
+
+    /// The key it is about; routing has seen to it that there is one.
+    pub(crate) fn key(&self) -> Result<String, S3Error> {
+        match &self.target {
+            Target::Object { key, .. } => Ok(key.clone()),
+            Target::Service | Target::Bucket { .. } => Err(ErrorCode::InvalidURI.into()),
+        }
+    }
+
+    /// A header's text; nothing where it is absent, an error where it is no text.
+    pub(crate) fn header(&self, name: &str) -> Result<Option<&str>, S3Error> {
+        let Some(value) = self.headers.get(name) else { return Ok(None) };
+        std::str::from_utf8(value.as_bytes()).map(Some).map_err(|_| {
+            S3Error::new(ErrorCode::InvalidArgument, format!("The header {name} is no text"))
+                .detail("ArgumentName", name)
+        })
+    }
+
+    /// A number in the query.
+    pub(crate) fn number(&self, name: &'static str) -> Result<Option<u32>, S3Error> {
+        let Some(text) = self.query.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        match text.parse::<u32>() {
+            Ok(number) if number <= i32::MAX as u32 => Ok(Some(number)),
+            _ => Err(S3Error::new(
+                ErrorCode::InvalidArgument,
+                format!("Provided {name} not an integer or within integer range"),
+            )
+            .detail("ArgumentName", name)
+            .detail("ArgumentValue", text)),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Which operation a request asks for: by method, target, query and headers.
+
+use http::{HeaderMap, Method};
+
+use crate::error::{ErrorCode, S3Error};
+use crate::target::Target;
+use crate::uri::Query;
+
+/// The operations of S3 that are served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Operation {
+    AbortMultipartUpload,
+    CompleteMultipartUpload,
+    CopyObject,
+    CreateBucket,
+    CreateMultipartUpload,
+    DeleteBucket,
+    DeleteObject,
+    DeleteObjects,
+    GetBucketConfiguration,
+    GetBucketLocation,
+    GetObject,
+    GetObjectConfiguration,
+    HeadBucket,
+    HeadObject,
+    ListBuckets,
+    ListMultipartUploads,
+    ListObjects,
+    ListObjectsV2,
+    ListParts,
+    PutObject,
+    UploadPart,
+}
+
+impl Operation {
+    /// Chooses the operation. Known ones that are not served are `NotImplemented`, never taken for others.
+    pub(crate) fn of(
+        method: &Method,
+        target: &Target,
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<Self, S3Error> {
+        let request = (method, subresource(query));
+        match target {
+            Target::Service => Self::on_service(request),
+            Target::Bucket { .. } => Self::on_bucket(request, query),
+            Target::Object { .. } => Self::on_object(request, query, headers),
+        }
+    }
+
+    /// Its name, as S3 and our metrics have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AbortMultipartUpload => "AbortMultipartUpload",
+            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
+            Self::CopyObject => "CopyObject",
+            Self::CreateBucket => "CreateBucket",
+            Self::CreateMultipartUpload => "CreateMultipartUpload",
+            Self::DeleteBucket => "DeleteBucket",
+            Self::DeleteObject => "DeleteObject",
+            Self::DeleteObjects => "DeleteObjects",
+            Self::GetBucketConfiguration => "GetBucketConfiguration",
+            Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetObject => "GetObject",
+            Self::GetObjectConfiguration => "GetObjectConfiguration",
+            Self::HeadBucket => "HeadBucket",
+            Self::HeadObject => "HeadObject",
+            Self::ListBuckets => "ListBuckets",
+            Self::ListMultipartUploads => "ListMultipartUploads",
+            Self::ListObjects => "ListObjects",
+            Self::ListObjectsV2 => "ListObjectsV2",
+            Self::ListParts => "ListParts",
+            Self::PutObject => "PutObject",
+            Self::UploadPart => "UploadPart",
+        }
+    }
+
+    fn on_service(request: (&Method, Option<&str>)) -> Result<Self, S3Error> {
+        match request {
+            (&Method::GET, None) => Ok(Self::ListBuckets),
+            (_, Some(_)) => Err(not_implemented()),
+            _ => Err(ErrorCode::MethodNotAllowed.into()),
+        }
+    }
+
+    fn on_bucket(request: (&Method, Option<&str>), query: &Query) -> Result<Self, S3Error> {
+        match request {
+            (&Method::GET, None) if query.get("list-type") == Some("2") => Ok(Self::ListObjectsV2),
+            (&Method::GET, None) => Ok(Self::ListObjects),
+            (&Method::GET, Some("location")) => Ok(Self::GetBucketLocation),
+            (&Method::GET, Some("uploads")) => Ok(Self::ListMultipartUploads),
+            (&Method::GET, Some(name)) if BUCKET_CONFIGURATION.contains(&name) => {
+                Ok(Self::GetBucketConfiguration)
+            }
+            (&Method::HEAD, None) => Ok(Self::HeadBucket),
+            (&Method::PUT, None) => Ok(Self::CreateBucket),
+            (&Method::DELETE, None) => Ok(Self::DeleteBucket),
+            (&Method::POST, Some("delete")) => Ok(Self::DeleteObjects),
+            // POST without a subresource is an upload by an HTML form.
+            (&Method::POST, None) | (_, Some(_)) => Err(not_implemented()),
+            _ => Err(ErrorCode::MethodNotAllowed.into()),
+        }
+    }
+
+    fn on_object(
+        request: (&Method, Option<&str>),
+        query: &Query,
+        headers: &HeaderMap,
+    ) -> Result<Self, S3Error> {
+        let is_copy = headers.contains_key("x-amz-copy-source");
+        match request {
+            (&Method::GET, None) => Ok(Self::GetObject),
+            (&Method::GET, Some("uploadId")) => Ok(Self::ListParts),
+            (&Method::GET, Some(name)) if OBJECT_CONFIGURATION.contains(&name) => {
+                Ok(Self::GetObjectConfiguration)
+            }
+            (&Method::HEAD, None) => Ok(Self::HeadObject),
+            (&Method::PUT, None) if is_copy => Ok(Self::CopyObject),
+            (&Method::PUT, None) => Ok(Self::PutObject),
+            (&Method::PUT, Some("uploadId")) if is_copy => Err(not_implemented()),
+            (&Method::PUT, Some("uploadId")) if query.has("partNumber") => Ok(Self::UploadPart),
+            (&Method::DELETE, None) => Ok(Self::DeleteObject),
+            (&Method::DELETE, Some("uploadId")) => Ok(Self::AbortMultipartUpload),
+            (&Method::POST, Some("uploads")) => Ok(Self::CreateMultipartUpload),
+            (&Method::POST, Some("uploadId")) => Ok(Self::CompleteMultipartUpload),
+            (_, Some(_)) => Err(not_implemented()),
+            _ => Err(ErrorCode::MethodNotAllowed.into()),
+        }
+    }
+}
+
+/// The part of a bucket or object that the query names.
+pub(crate) fn subresource(query: &Query) -> Option<&str> {
+    query.names().find(|name| SUBRESOURCES.contains(name))
+}
+
+fn not_implemented() -> S3Error {
+    S3Error::new(ErrorCode::NotImplemented, "This operation is not implemented")
+}
+
+/// Configuration of a bucket that can be asked for, though none can be set.
+const BUCKET_CONFIGURATION: [&str; 16] = [
+    "accelerate",
+    "acl",
+    "cors",
+    "encryption",
+    "lifecycle",
+    "logging",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "publicAccessBlock",
+    "replication",
+    "requestPayment",
+    "tagging",
+    "versioning",
+    "website",
+];
+
+/// Configuration of an object that can be asked for.
+const OBJECT_CONFIGURATION: [&str; 2] = ["acl", "tagging"];
+
+/// Every subresource that S3 knows.
+const SUBRESOURCES: [&str; 40] = [
+    "accelerate",
+    "acl",
+    "analytics",
+    "append",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataConfiguration",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "renameObject",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "tagging",
+    "torrent",
+    "uploadId",
+    "uploads",
+    "versioning",
+    "versions",
+    "website",
+    "x-amz-bucket-region",
+    "abac",
+    "journal",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(method: Method, path: &str, query: &str) -> Result<Operation, ErrorCode> {
+        let target = Target::parse(path, "", None).unwrap();
+        let query = Query::parse(query).unwrap();
+        Operation::of(&method, &target, &query, &HeaderMap::new()).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn operations_are_told_apart() {
+        use Operation as Op;
+        for (method, path, query, operation) in [
+            (Method::GET, "/", "x-id=ListBuckets", Op::ListBuckets),
+            (Method::GET, "/b", "", Op::ListObjects),
+            (Method::GET, "/b", "list-type=2&prefix=acl", Op::ListObjectsV2),
+            (Method::GET, "/b", "location", Op::GetBucketLocation),
+            (Method::GET, "/b", "versioning", Op::GetBucketConfiguration),
+            (Method::POST, "/b", "delete", Op::DeleteObjects),
+            (Method::PUT, "/b/k", "x-id=PutObject", Op::PutObject),
+            (Method::PUT, "/b/k", "partNumber=1&uploadId=x", Op::UploadPart),
+            (Method::POST, "/b/k", "uploads", Op::CreateMultipartUpload),
+            (Method::POST, "/b/k", "uploadId=x", Op::CompleteMultipartUpload),
+            (Method::GET, "/b/k", "uploadId=x", Op::ListParts),
+            (Method::DELETE, "/b/k", "uploadId=x", Op::AbortMultipartUpload),
+            (Method::DELETE, "/b/k", "", Op::DeleteObject),
+        ] {
+            assert_eq!(of(method.clone(), path, query), Ok(operation), "{method} {path}?{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_served_is_not_taken_for_something_else() {
+        for (method, path, query) in [
+            (Method::PUT, "/b/k", "acl"),
+            (Method::PUT, "/b/k", "tagging"),
+            (Method::PUT, "/b", "versioning"),
+            (Method::DELETE, "/b", "lifecycle"),
+            (Method::GET, "/b", "versions"),
+            (Method::GET, "/b/k", "attributes"),
+            (Method::POST, "/b/k", "select&select-type=2"),
+            (Method::POST, "/b", ""),
+        ] {
+            assert_eq!(
+                of(method.clone(), path, query),
+                Err(ErrorCode::NotImplemented),
+                "{method} {path}?{query}"
+            );
+        }
+        assert_eq!(of(Method::PATCH, "/b/k", ""), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(of(Method::PUT, "/", ""), Err(ErrorCode::MethodNotAllowed));
+    }
+}

@@ -1,0 +1,151 @@
+//! One request, from its head to its answer.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::{CONNECTION, EXPECT};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
+use hyper::body::Incoming;
+use tracing::{Instrument as _, debug, info_span, warn};
+
+use crate::body::ResponseBody;
+use crate::config::Config;
+use crate::context::Context;
+use crate::error::S3Error;
+use crate::ops;
+use crate::payload::{BodySource, Payload};
+use crate::request::Request;
+use crate::route::Operation;
+use crate::signature::{SignedHead, Verifier};
+use crate::target::Target;
+use crate::unsupported::refuse_unsupported;
+use crate::uri::Query;
+
+/// A response.
+pub(crate) type Response = http::Response<ResponseBody>;
+
+/// Answers requests.
+#[derive(Debug)]
+pub(crate) struct S3Service {
+    context: Context,
+    verifier: Verifier,
+}
+
+impl S3Service {
+    /// Answers out of `context`.
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context, verifier: Verifier::default() }
+    }
+
+    /// How the server was started.
+    pub(crate) fn config(&self) -> &Config {
+        &self.context.config
+    }
+
+    /// Answers one request, whatever it is.
+    pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> Response {
+        let (now, started) = (SystemTime::now(), Instant::now());
+        let request_id = format!("{:016X}", fastrand::u64(..));
+        let (parts, body) = request.into_parts();
+        let source = BodySource::new(body, self.config().transfer_timeout);
+        let mut operation = "Unknown";
+
+        let span = info_span!("s3", method = %parts.method, path = parts.uri.path(), request_id);
+        let answered = self.try_answer(&parts, &source, now, &mut operation).instrument(span.clone()).await;
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(error) => span.in_scope(|| refuse(&error, &parts, &request_id)),
+        };
+        if !settle(&parts, &source).await {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amz-id-2", value.clone());
+            response.headers_mut().insert("x-amz-request-id", value);
+        }
+        count(operation, response.status(), started.elapsed());
+        response
+    }
+
+    async fn try_answer(
+        &self,
+        parts: &Parts,
+        source: &BodySource,
+        now: SystemTime,
+        name: &mut &'static str,
+    ) -> Result<Response, S3Error> {
+        let config = self.config();
+        let host = host_of(parts);
+        let path = parts.uri.path();
+        let target = Target::parse(path, host, config.virtual_host_suffix.as_deref())?;
+        let raw_query = parts.uri.query().unwrap_or_default();
+        let query = Query::parse(raw_query)?;
+        let operation = Operation::of(&parts.method, &target, &query, &parts.headers);
+        if let Ok(operation) = &operation {
+            *name = operation.name();
+        }
+
+        let head =
+            SignedHead { method: &parts.method, path, raw_query, query: &query, headers: &parts.headers };
+        let signer = self.verifier.verify(head, &*config.credentials, now)?;
+        let operation = operation?;
+        refuse_unsupported(&parts.headers)?;
+        let payload = Payload::new(source.clone(), signer.payload, &parts.headers)?;
+        debug!(operation = operation.name(), access_key_id = signer.access_key_id, "signature is right");
+        let request = Request::new(target, query, parts.headers.clone(), payload, signer.region);
+        ops::run(operation, &self.context, request).await
+    }
+}
+
+/// Deals with what was left unread; whether the connection can go on.
+///
+/// A client that waits for `100 Continue` and gets an answer instead may send its body or may not:
+/// nobody can tell, so the connection ends. A body on its way is read and dropped, within bounds.
+async fn settle(parts: &Parts, source: &BodySource) -> bool {
+    if source.is_empty() {
+        return true;
+    }
+    let waits =
+        parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if waits && !source.asked() {
+        return false;
+    }
+    source.drain(DRAIN_BYTES, DRAIN_TIME).await
+}
+
+fn refuse(error: &S3Error, parts: &Parts, request_id: &str) -> Response {
+    let status = error.status();
+    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+        warn!(%error, "request failed");
+    } else {
+        debug!(%error, "request refused");
+    }
+    let mut response = http::Response::new(ResponseBody::empty());
+    *response.status_mut() = status;
+    if parts.method != Method::HEAD && status != StatusCode::NOT_MODIFIED {
+        *response.body_mut() = error.to_xml(parts.uri.path(), request_id).into();
+        response.headers_mut().insert("content-type", HeaderValue::from_static("application/xml"));
+    }
+    response
+}
+
+/// The host a request is for: of an absolute URI, else of the header.
+fn host_of(parts: &Parts) -> &str {
+    let header = || parts.headers.get("host").and_then(|host| host.to_str().ok());
+    parts.uri.authority().map(http::uri::Authority::as_str).or_else(header).unwrap_or_default()
+}
+
+fn count(operation: &'static str, status: StatusCode, elapsed: Duration) {
+    let class = match status.as_u16() / 100 {
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    };
+    metrics::counter!("fdfs_s3_requests_total", "operation" => operation, "status" => class).increment(1);
+    metrics::histogram!("fdfs_s3_request_seconds", "operation" => operation).record(elapsed);
+}
+
+/// How much of an unread body is read and dropped to keep a connection.
+const DRAIN_BYTES: u64 = 256 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(2);

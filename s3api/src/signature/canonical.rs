@@ -1,0 +1,88 @@
+//! The canonical request: what a signature is computed over.
+
+use http::HeaderMap;
+
+use super::SignedHead;
+use crate::uri;
+
+/// A canonical request. Header values need not be text, so it is bytes.
+#[derive(Debug)]
+pub(super) struct CanonicalRequest(Vec<u8>);
+
+impl CanonicalRequest {
+    /// With the path's bytes as they were sent: S3 encodes a path once.
+    pub(super) fn as_sent(head: &SignedHead<'_>, signed_headers: &[String], payload_hash: &str) -> Self {
+        Self::build(head, head.path, signed_headers, payload_hash)
+    }
+
+    /// With the path encoded as S3's rules have it, where that differs from what was sent.
+    ///
+    /// Some clients sign `%2B` and send `+`.
+    pub(super) fn encoded_again(
+        head: &SignedHead<'_>,
+        signed_headers: &[String],
+        payload_hash: &str,
+    ) -> Option<Self> {
+        let decoded: Vec<u8> = percent_encoding::percent_decode(head.path.as_bytes()).collect();
+        let path = uri::encode_path(&decoded);
+        (path != head.path).then(|| Self::build(head, &path, signed_headers, payload_hash))
+    }
+
+    /// Its bytes.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn build(head: &SignedHead<'_>, path: &str, signed_headers: &[String], payload_hash: &str) -> Self {
+        let mut out = Vec::with_capacity(1024);
+        let mut line = |text: &[u8]| {
+            out.extend_from_slice(text);
+            out.push(b'\n');
+        };
+        line(head.method.as_str().as_bytes());
+        line(path.as_bytes());
+        line(uri::canonical_query(head.raw_query).as_bytes());
+        for name in signed_headers {
+            line(&canonical_header(head.headers, name));
+        }
+        line(b"");
+        line(signed_headers.join(";").as_bytes());
+        out.extend_from_slice(payload_hash.as_bytes());
+        Self(out)
+    }
+}
+
+/// `name:value`: values joined by commas, trimmed, runs of spaces as one.
+fn canonical_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
+    let mut line = name.as_bytes().to_vec();
+    line.push(b':');
+    for (i, value) in headers.get_all(name).iter().enumerate() {
+        if i > 0 {
+            line.push(b',');
+        }
+        let mut gap = false;
+        for &byte in value.as_bytes().trim_ascii() {
+            let space = byte == b' ';
+            if !(space && gap) {
+                line.push(byte);
+            }
+            gap = space;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_trimmed_joined_and_single_spaced() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-amz-meta-a", " one  two ".parse().unwrap());
+        headers.append("x-amz-meta-a", "three".parse().unwrap());
+
+        assert_eq!(canonical_header(&headers, "x-amz-meta-a"), b"x-amz-meta-a:one two,three");
+        assert_eq!(canonical_header(&headers, "absent"), b"absent:");
+    }
+}

@@ -1,0 +1,71 @@
+//! Times as S3 writes them: ISO 8601 in XML, HTTP dates in headers, basic format in signatures.
+
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// `2013-05-24T00:00:00.000Z`, as XML carries it.
+pub(crate) fn iso8601(time: SystemTime) -> String {
+    timestamp(time).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// `Fri, 24 May 2013 00:00:00 GMT`, as headers carry it.
+pub(crate) fn http_date(time: SystemTime) -> String {
+    httpdate::fmt_http_date(time)
+}
+
+/// Reads an HTTP date of any of the three forms.
+pub(crate) fn parse_http_date(text: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(text).ok()
+}
+
+/// Reads `20130524T000000Z`, as signatures carry it.
+pub(crate) fn parse_basic(text: &str) -> Option<SystemTime> {
+    if text.len() != "20130524T000000Z".len() {
+        return None;
+    }
+    let date = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    let zoned = date.to_zoned(TimeZone::UTC).ok()?;
+    Some(zoned.timestamp().into())
+}
+
+/// `20130524T000000Z`.
+pub(crate) fn basic(time: SystemTime) -> String {
+    timestamp(time).strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// The distance of two times, whichever is first.
+pub(crate) fn distance(a: SystemTime, b: SystemTime) -> Duration {
+    a.duration_since(b).unwrap_or_else(|earlier| earlier.duration())
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_forms_name_one_moment() {
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(1_369_353_600_000);
+
+        assert_eq!(iso8601(moment), "2013-05-24T00:00:00.000Z");
+        assert_eq!(http_date(moment), "Fri, 24 May 2013 00:00:00 GMT");
+        assert_eq!(basic(moment), "20130524T000000Z");
+        assert_eq!(parse_basic("20130524T000000Z"), Some(moment));
+        assert_eq!(parse_http_date("Fri, 24 May 2013 00:00:00 GMT"), Some(moment));
+    }
+
+    #[test]
+    fn other_texts_are_no_date() {
+        for text in
+            ["", "20130524", "20131324T000000Z", "2013-05-24T00:00", "20130524T000000+", "20130524T000000ZZ"]
+        {
+            assert_eq!(parse_basic(text), None, "{text}");
+        }
+    }
+}
