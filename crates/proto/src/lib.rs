@@ -15,6 +15,7 @@ mod message;
 mod reader;
 mod stat;
 mod status;
+pub mod storage;
 pub mod tracker;
 mod width;
 mod writer;
