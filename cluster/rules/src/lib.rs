@@ -1,1 +1,44 @@
 //! Rules of the cluster: states, selection, leader, sync plan; pure.
+//!
+//! [`Cluster`] is what a tracker knows of groups and storages, [`Leadership`] what it knows of other
+//! trackers. Both take events with their time and return what the daemon has to do; neither touches a
+//! socket, a disk or a clock.
+
+mod action;
+mod address;
+mod admin;
+mod cluster;
+mod counters;
+mod group;
+mod ids;
+mod join;
+mod leader;
+mod membership;
+mod merge;
+mod notify;
+mod refusal;
+mod selection;
+mod settings;
+mod storage;
+mod sync;
+mod trunk;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, ChangelogEntry, DataFile, Event, TrunkChange};
+pub use address::{AddressClass, Addresses, host_text, short_code};
+pub use cluster::{Cluster, Member};
+pub use counters::{Counters, Pair};
+pub use group::{Group, GroupPort, TrunkOffice};
+pub use ids::{StorageIdEntry, StorageIds, StorageIdsError};
+pub use join::{JoinRequest, Joined};
+pub use leader::{LeaderAction, Leadership, TrackerAddress, TrackerListError, TrackerRank, TrackerStatus};
+pub use merge::StatusReport;
+pub use notify::{LeaderNews, Notification, StorageBrief};
+pub use refusal::Refusal;
+pub use selection::{Endpoint, FetchTarget, FileOrigin, HowMany, StoreTarget};
+pub use settings::{DownloadServer, Reserve, Settings, StoreLookup, StorePath, StoreServer};
+pub use storage::{Claim, Space, Storage};
+pub use sync::SyncRange;
+pub use trunk::{TrunkAnswer, TrunkCandidate};

@@ -1,0 +1,159 @@
+//! Addresses of a server, and which of two a peer is told.
+
+use std::{fmt, net::IpAddr};
+
+use fdfs_types::base64;
+
+use crate::Refusal;
+
+/// The network an address belongs to. Two addresses of one server differ in this.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum AddressClass {
+    /// `10.0.0.0/8`.
+    Ten,
+    /// `172.16.0.0/12`.
+    OneSevenTwo,
+    /// `192.168.0.0/16`.
+    OneNineTwo,
+    /// Everything else, all of IPv6 and loopback included.
+    Outer,
+}
+
+impl AddressClass {
+    /// The class of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        let IpAddr::V4(ip) = ip else { return Self::Outer };
+        match ip.octets() {
+            [10, ..] => Self::Ten,
+            [172, 16..=31, ..] => Self::OneSevenTwo,
+            [192, 168, ..] => Self::OneNineTwo,
+            _ => Self::Outer,
+        }
+    }
+}
+
+/// The one or two addresses of a server; of two, the inner one comes first.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Addresses {
+    inner: IpAddr,
+    outer: Option<IpAddr>,
+}
+
+impl Addresses {
+    /// A server with one address.
+    pub const fn one(ip: IpAddr) -> Self {
+        Self { inner: ip, outer: None }
+    }
+
+    /// A server with two addresses, which must be of different classes.
+    pub fn two(a: IpAddr, b: IpAddr) -> Result<Self, Refusal> {
+        match (AddressClass::of(a), AddressClass::of(b)) {
+            (x, y) if x == y => Err(Refusal::Invalid),
+            (AddressClass::Outer, _) => Ok(Self { inner: b, outer: Some(a) }),
+            _ => Ok(Self { inner: a, outer: Some(b) }),
+        }
+    }
+
+    /// The first address, the inner one of two.
+    pub const fn first(&self) -> IpAddr {
+        self.inner
+    }
+
+    /// The address a peer is told: the outer one if it is of the peer's class, else the inner one.
+    pub fn for_peer(&self, peer: IpAddr) -> IpAddr {
+        match self.outer {
+            Some(outer) if AddressClass::of(outer) == AddressClass::of(peer) => outer,
+            _ => self.inner,
+        }
+    }
+
+    /// Whether this is one of the addresses.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        self.iter().any(|own| own == ip)
+    }
+
+    /// All addresses, the inner one first.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> {
+        [Some(self.inner), self.outer].into_iter().flatten()
+    }
+
+    /// The addresses with a port as configuration files and lists write them: `ip:port`,
+    /// `ip1,ip2:port`, in brackets as soon as one is IPv6.
+    pub fn with_port(&self, port: u16) -> String {
+        if self.iter().any(|ip| ip.is_ipv6()) { format!("[{self}]:{port}") } else { format!("{self}:{port}") }
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.outer {
+            None => write!(f, "{}", self.inner),
+            Some(outer) => write!(f, "{},{outer}", self.inner),
+        }
+    }
+}
+
+/// An address with a port: `ip:port`, or `[ip]:port` for IPv6.
+pub fn host_text(ip: IpAddr, port: u16) -> String {
+    Addresses::one(ip).with_port(port)
+}
+
+/// The 12 characters that stand for an IPv6 address where ids are at most 15 characters wide: the
+/// CRC-32 state of its text without the final inversion, as 64 bits from the low byte on, in base64.
+pub fn short_code(text: &str) -> String {
+    let mut crc = u32::MAX;
+    for byte in text.bytes() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+        }
+    }
+    let mut code = base64::encode(&u64::from(crc).to_le_bytes());
+    code.push('.');
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("a literal address")
+    }
+
+    #[test]
+    fn a_peer_of_the_outer_network_is_told_the_outer_address() {
+        let server = Addresses::two(ip("8.8.8.8"), ip("192.168.0.4")).expect("classes differ");
+        assert_eq!(server.first(), ip("192.168.0.4"));
+        assert_eq!(server.for_peer(ip("9.9.9.9")), ip("8.8.8.8"));
+        assert_eq!(server.for_peer(ip("fd00::1")), ip("8.8.8.8"));
+        assert_eq!(server.for_peer(ip("192.168.7.7")), ip("192.168.0.4"));
+        assert_eq!(server.for_peer(ip("10.0.0.1")), ip("192.168.0.4"));
+    }
+
+    #[test]
+    fn two_inner_addresses_keep_their_order() {
+        let server = Addresses::two(ip("192.168.0.4"), ip("10.0.0.4")).expect("classes differ");
+        assert_eq!(server.with_port(22122), "192.168.0.4,10.0.0.4:22122");
+        assert_eq!(server.for_peer(ip("10.9.9.9")), ip("10.0.0.4"));
+    }
+
+    #[test]
+    fn two_addresses_of_one_class_are_refused() {
+        assert_eq!(Addresses::two(ip("10.0.0.1"), ip("10.0.0.2")), Err(Refusal::Invalid));
+    }
+
+    #[test]
+    fn classes_end_where_their_networks_end() {
+        assert_eq!(AddressClass::of(ip("172.16.0.1")), AddressClass::OneSevenTwo);
+        assert_eq!(AddressClass::of(ip("172.31.255.1")), AddressClass::OneSevenTwo);
+        assert_eq!(AddressClass::of(ip("172.32.0.1")), AddressClass::Outer);
+        assert_eq!(AddressClass::of(ip("127.0.0.1")), AddressClass::Outer);
+    }
+
+    #[test]
+    fn short_codes_are_those_of_the_original() {
+        assert_eq!(short_code("fd00::2"), "irsYjAAAAAA.");
+        assert_eq!(short_code("::1"), "6Jg1XQAAAAA.");
+    }
+}

@@ -1,0 +1,357 @@
+//! Which of several trackers leads.
+//!
+//! Trackers learn of each other from the storages that join. One that has a list and no leader asks
+//! all for their rank; the best proposes itself to the others. Followers ping the leader.
+
+mod list;
+mod rank;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use fdfs_types::Timestamp;
+
+pub use list::{TrackerAddress, TrackerListError};
+pub use rank::{TrackerRank, TrackerStatus};
+
+use crate::Refusal;
+
+/// What a tracker knows of itself and of the other trackers.
+#[derive(Debug)]
+pub struct Leadership {
+    port: u16,
+    started: Timestamp,
+    restart_interval: Duration,
+    own: Vec<IpAddr>,
+    trackers: Vec<Tracker>,
+    leader: Option<usize>,
+    next: Option<usize>,
+    changes: u64,
+    next_step: Timestamp,
+    waits_for_answers: bool,
+    failed_pings: u32,
+}
+
+/// A tracker of the cluster, this one among them.
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    /// Where it listens.
+    pub address: TrackerAddress,
+    /// What it said of itself with its last ping.
+    pub status: TrackerStatus,
+}
+
+/// What the daemon is to do about other trackers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LeaderAction {
+    /// Ask these for their rank, then call [`Leadership::on_ranks`].
+    AskRanks(Vec<TrackerAddress>),
+    /// Propose this tracker to the others, first all of them, then commit to all, then call
+    /// [`Leadership::on_proposed`].
+    Propose {
+        /// The candidate's address, as the messages carry it.
+        candidate: TrackerAddress,
+        /// Those to be told.
+        to: Vec<TrackerAddress>,
+    },
+    /// Ping the leader, then call [`Leadership::on_pinged`].
+    Ping(TrackerAddress),
+    /// Whether this tracker leads has changed.
+    Leading(bool),
+    /// Another tracker leads from now on.
+    Follows(TrackerAddress),
+}
+
+impl Leadership {
+    /// Most trackers of a cluster.
+    pub const MAX_TRACKERS: usize = 16;
+    /// A ping is as old as this at most while a follower counts as active.
+    const ACTIVE: Duration = Duration::from_secs(3);
+
+    /// A tracker that starts now, listens on `port`, and was not running for `restart_interval`.
+    pub fn new(port: u16, started: Timestamp, restart_interval: Duration) -> Self {
+        Self {
+            port,
+            started,
+            restart_interval,
+            own: Vec::new(),
+            trackers: Vec::new(),
+            leader: None,
+            next: None,
+            changes: 0,
+            next_step: Timestamp::ZERO,
+            waits_for_answers: false,
+            failed_pings: 0,
+        }
+    }
+
+    /// Whether a storage's list of trackers can be taken. `local` are the addresses by which that
+    /// storage reaches this tracker.
+    pub fn check_list(&self, list: &[TrackerAddress], local: &[IpAddr]) -> Result<(), Refusal> {
+        let merged = list::merge(self.addresses(), list);
+        if merged.len() > Self::MAX_TRACKERS {
+            return Err(Refusal::NoSpace);
+        }
+        let grows = merged.len() != self.trackers.len();
+        let own = |ip: IpAddr| self.own.contains(&ip) || local.contains(&ip);
+        let mine = |address: &TrackerAddress| address.port == self.port && address.iter().any(own);
+        if grows && !merged.iter().any(mine) { Err(Refusal::NotFound) } else { Ok(()) }
+    }
+
+    /// A storage has joined with this list of trackers.
+    pub fn on_list(
+        &mut self,
+        list: &[TrackerAddress],
+        local: &[IpAddr],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.check_list(list, local)?;
+        for ip in local {
+            if !self.own.contains(ip) {
+                self.own.push(*ip);
+            }
+        }
+        if self.trackers.is_empty() {
+            self.next_step = now.plus(Duration::from_secs(1));
+        }
+        let merged = list::merge(self.addresses(), list);
+        for (at, address) in merged.into_iter().enumerate() {
+            match self.trackers.get_mut(at) {
+                Some(tracker) => tracker.address = address,
+                None => self.trackers.push(Tracker { address, status: TrackerStatus::default() }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Time has passed; call this every second.
+    pub fn on_tick(&mut self, now: Timestamp) -> Vec<LeaderAction> {
+        let Some(me) = self.me() else { return Vec::new() };
+        if now < self.next_step || self.waits_for_answers {
+            return Vec::new();
+        }
+        match self.leader {
+            Some(leader) if leader == me => Vec::new(),
+            Some(leader) => {
+                self.waits_for_answers = true;
+                vec![LeaderAction::Ping(self.trackers[leader].address)]
+            }
+            None if self.trackers.len() == 1 => self.lead(me),
+            None => {
+                self.waits_for_answers = true;
+                vec![LeaderAction::AskRanks(self.others())]
+            }
+        }
+    }
+
+    /// The ranks of those that answered. `pause` is a random number of seconds up to 10, so that
+    /// trackers do not try in step for ever.
+    pub fn on_ranks(
+        &mut self,
+        ranks: &[(TrackerAddress, TrackerRank)],
+        pause: u64,
+        now: Timestamp,
+    ) -> Vec<LeaderAction> {
+        self.waits_for_answers = false;
+        let Some(me) = self.me() else { return Vec::new() };
+        if self.leader.is_some() {
+            return Vec::new();
+        }
+        let own = (self.trackers[me].address, self.rank(now));
+        let best = ranks.iter().copied().chain([own]).max_by(rank::compare);
+        self.next_step = now.plus(Duration::from_secs(1 + pause));
+        match best {
+            Some((address, _)) if address == own.0 => {
+                self.waits_for_answers = true;
+                vec![LeaderAction::Propose { candidate: address, to: self.others() }]
+            }
+            Some((address, rank)) if rank.leads => match self.position(&address) {
+                Some(leader) => self.follow(leader, now),
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// The others have taken the proposal, or one of them has not.
+    pub fn on_proposed(&mut self, taken: bool, pause: u64, now: Timestamp) -> Vec<LeaderAction> {
+        self.waits_for_answers = false;
+        match self.me() {
+            Some(me) if taken && self.leader.is_none() => self.lead(me),
+            _ => {
+                self.next_step = now.plus(Duration::from_secs(1 + pause));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The leader has answered a ping, or not.
+    pub fn on_pinged(&mut self, answered: bool, now: Timestamp) -> Vec<LeaderAction> {
+        self.waits_for_answers = false;
+        if answered {
+            self.failed_pings = 0;
+            self.next_step = now.plus(Duration::from_secs(1));
+            return Vec::new();
+        }
+        self.failed_pings += 1;
+        if self.failed_pings < 3 {
+            self.next_step = now.plus(Duration::from_secs(2 * u64::from(self.failed_pings)));
+            return Vec::new();
+        }
+        self.failed_pings = 0;
+        self.next_step = now.plus(Duration::from_secs(1));
+        self.leader = None;
+        Vec::new()
+    }
+
+    /// Another tracker names the next leader (66).
+    pub fn on_notify(&mut self, candidate: &TrackerAddress) -> (Result<(), Refusal>, Vec<LeaderAction>) {
+        let Some(next) = self.position(candidate) else {
+            return (Err(Refusal::NotFound), Vec::new());
+        };
+        if self.is_leading() && self.me() != Some(next) {
+            return (Err(Refusal::Invalid), self.resign());
+        }
+        self.next = Some(next);
+        (Ok(()), Vec::new())
+    }
+
+    /// The next leader leads from now on (67).
+    pub fn on_commit(
+        &mut self,
+        candidate: &TrackerAddress,
+        now: Timestamp,
+    ) -> Result<Vec<LeaderAction>, Refusal> {
+        let next = self.next.filter(|next| self.position(candidate) == Some(*next));
+        let next = next.ok_or(Refusal::Invalid)?;
+        self.next = None;
+        Ok(if self.me() == Some(next) { self.lead(next) } else { self.follow(next, now) })
+    }
+
+    /// A storage has seen two leaders (68).
+    pub fn on_reselect(&mut self, now: Timestamp) -> Result<Vec<LeaderAction>, Refusal> {
+        if !self.is_leading() {
+            return Err(Refusal::NotSupported);
+        }
+        self.next_step = now.plus(Duration::from_secs(1));
+        Ok(self.resign())
+    }
+
+    /// A follower introduces itself (58).
+    pub fn on_follower(
+        &mut self,
+        peer: IpAddr,
+        port: u16,
+        status: TrackerStatus,
+    ) -> Result<TrackerAddress, Refusal> {
+        if !self.is_leading() {
+            return Err(Refusal::NotSupported);
+        }
+        let address = TrackerAddress::one(peer, port);
+        let at = self.position(&address).ok_or(Refusal::NotFound)?;
+        self.trackers[at].status = status;
+        Ok(self.trackers[at].address)
+    }
+
+    /// A follower is alive (65).
+    pub fn on_follower_ping(
+        &mut self,
+        follower: &TrackerAddress,
+        connections: [i32; 3],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if !self.is_leading() {
+            return Err(Refusal::NotSupported);
+        }
+        let at = self.position(follower).ok_or(Refusal::Invalid)?;
+        let status = &mut self.trackers[at].status;
+        (status.connections, status.last_heartbeat) = (connections, now);
+        Ok(())
+    }
+
+    /// Whether this tracker leads.
+    pub fn is_leading(&self) -> bool {
+        self.leader.is_some() && self.leader == self.me()
+    }
+
+    /// The leader, as far as this tracker knows.
+    pub fn leader(&self) -> Option<&TrackerAddress> {
+        self.leader.map(|at| &self.trackers[at].address)
+    }
+
+    /// How often this tracker became or ceased to be the leader.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether the address is one of the cluster's trackers.
+    pub fn knows_peer(&self, peer: IpAddr) -> bool {
+        self.trackers.iter().any(|tracker| tracker.address.iter().any(|ip| ip == peer))
+    }
+
+    /// Which tracker of the list this one is.
+    pub fn me(&self) -> Option<usize> {
+        let own = |ip: IpAddr| self.own.contains(&ip);
+        let mine = |tracker: &Tracker| tracker.address.port == self.port && tracker.address.iter().any(own);
+        self.trackers.iter().position(mine)
+    }
+
+    /// All trackers of the cluster: whether each leads, whether it is active, and what it said.
+    pub fn trackers(&self, now: Timestamp) -> impl Iterator<Item = (bool, bool, &Tracker)> {
+        self.trackers.iter().enumerate().map(move |(at, tracker)| {
+            let leads = self.leader == Some(at);
+            let active = leads || now.since(tracker.status.last_heartbeat) <= Self::ACTIVE;
+            (leads, active, tracker)
+        })
+    }
+
+    /// What this tracker answers when it is asked for its rank.
+    pub fn rank(&self, now: Timestamp) -> TrackerRank {
+        TrackerRank {
+            leads: self.is_leading(),
+            running: rank::in_steps(now.since(self.started)),
+            restart_interval: rank::in_steps(self.restart_interval),
+        }
+    }
+
+    fn addresses(&self) -> Vec<TrackerAddress> {
+        self.trackers.iter().map(|tracker| tracker.address).collect()
+    }
+
+    fn others(&self) -> Vec<TrackerAddress> {
+        let me = self.me();
+        let others = self.trackers.iter().enumerate().filter(|(at, _)| Some(*at) != me);
+        others.map(|(_, tracker)| tracker.address).collect()
+    }
+
+    fn position(&self, address: &TrackerAddress) -> Option<usize> {
+        self.trackers.iter().position(|tracker| tracker.address.shares_ip(address))
+    }
+
+    fn lead(&mut self, me: usize) -> Vec<LeaderAction> {
+        (self.leader, self.next) = (Some(me), None);
+        self.changes += 1;
+        vec![LeaderAction::Leading(true)]
+    }
+
+    fn follow(&mut self, leader: usize, now: Timestamp) -> Vec<LeaderAction> {
+        let led = self.is_leading();
+        (self.leader, self.failed_pings) = (Some(leader), 0);
+        self.next_step = now.plus(Duration::from_secs(1));
+        let mut actions = vec![LeaderAction::Follows(self.trackers[leader].address)];
+        if led {
+            self.changes += 1;
+            actions.push(LeaderAction::Leading(false));
+        }
+        actions
+    }
+
+    fn resign(&mut self) -> Vec<LeaderAction> {
+        self.leader = None;
+        self.changes += 1;
+        vec![LeaderAction::Leading(false)]
+    }
+}
+
+#[cfg(test)]
+mod tests;

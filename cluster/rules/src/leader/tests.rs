@@ -1,0 +1,157 @@
+//! Elections, as sentences.
+
+use super::*;
+
+fn address(text: &str) -> TrackerAddress {
+    text.parse().expect("a literal address")
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("a literal address")
+}
+
+/// The tracker at this address that has just heard of itself and another one.
+fn one_of_two(own: &str) -> Leadership {
+    let mut leadership = Leadership::new(22122, Timestamp(1_000), Duration::ZERO);
+    let list = [address("127.0.0.2:22122"), address("127.0.0.3")];
+    leadership.on_list(&list, &[ip(own)], Timestamp(1_000)).expect("a good list");
+    leadership
+}
+
+fn fresh() -> TrackerRank {
+    TrackerRank { leads: false, running: Duration::ZERO, restart_interval: Duration::ZERO }
+}
+
+#[test]
+fn a_single_tracker_leads_one_second_after_the_first_join() {
+    let mut leadership = Leadership::new(22122, Timestamp(1_000), Duration::ZERO);
+    assert_eq!(leadership.on_tick(Timestamp(1_000)), []);
+    let list = [address("127.0.0.2:22122")];
+    leadership.on_list(&list, &[ip("127.0.0.2")], Timestamp(1_010)).expect("a good list");
+    assert_eq!(leadership.on_tick(Timestamp(1_010)), []);
+    assert_eq!(leadership.on_tick(Timestamp(1_011)), [LeaderAction::Leading(true)]);
+    assert_eq!(leadership.on_tick(Timestamp(1_012)), []);
+    assert!(leadership.is_leading());
+    assert_eq!(leadership.changes(), 1);
+}
+
+#[test]
+fn a_list_without_this_tracker_is_refused() {
+    let mut leadership = Leadership::new(22122, Timestamp(1_000), Duration::ZERO);
+    for list in ["127.0.0.9:22122", "127.0.0.2:9"] {
+        let refused = leadership.on_list(&[address(list)], &[ip("127.0.0.2")], Timestamp(1_000));
+        assert_eq!(refused, Err(Refusal::NotFound));
+    }
+    assert_eq!(leadership.me(), None);
+}
+
+#[test]
+fn a_seventeenth_tracker_is_refused() {
+    let list: Vec<_> = (1..=17).map(|n| address(&format!("127.0.0.{n}:22122"))).collect();
+    let leadership = Leadership::new(22122, Timestamp(0), Duration::ZERO);
+    assert_eq!(leadership.check_list(&list, &[ip("127.0.0.1")]), Err(Refusal::NoSpace));
+    assert_eq!(leadership.check_list(&list[..16], &[ip("127.0.0.1")]), Ok(()));
+}
+
+#[test]
+fn of_fresh_trackers_the_greater_text_leads() {
+    let mut leadership = one_of_two("127.0.0.3");
+    let asked = leadership.on_tick(Timestamp(1_001));
+    assert_eq!(asked, [LeaderAction::AskRanks(vec![address("127.0.0.2:22122")])]);
+    assert_eq!(leadership.on_tick(Timestamp(1_002)), [], "one question at a time");
+    let ranks = [(address("127.0.0.2:22122"), fresh())];
+    let proposed = leadership.on_ranks(&ranks, 0, Timestamp(1_002));
+    let (candidate, to) = (address("127.0.0.3:22122"), vec![address("127.0.0.2:22122")]);
+    assert_eq!(proposed, [LeaderAction::Propose { candidate, to }]);
+    let leads = leadership.on_proposed(true, 0, Timestamp(1_002));
+    assert_eq!(leads, [LeaderAction::Leading(true)]);
+}
+
+#[test]
+fn the_other_waits_for_the_commit_and_follows() {
+    let mut leadership = one_of_two("127.0.0.2");
+    leadership.on_tick(Timestamp(1_001));
+    let winner = address("127.0.0.3:22122");
+    assert_eq!(leadership.on_ranks(&[(winner, fresh())], 3, Timestamp(1_001)), []);
+    assert_eq!(leadership.on_commit(&winner, Timestamp(1_002)), Err(Refusal::Invalid));
+    assert_eq!(leadership.on_notify(&winner).0, Ok(()));
+    let follows = leadership.on_commit(&winner, Timestamp(1_002));
+    assert_eq!(follows, Ok(vec![LeaderAction::Follows(winner)]));
+    assert_eq!(leadership.on_tick(Timestamp(1_003)), [LeaderAction::Ping(winner)]);
+    assert_eq!(leadership.changes(), 0);
+}
+
+#[test]
+fn a_tracker_that_leads_already_is_followed_without_a_proposal() {
+    let mut leadership = one_of_two("127.0.0.3");
+    leadership.on_tick(Timestamp(1_001));
+    let old = address("127.0.0.2:22122");
+    let ranks = [(old, TrackerRank { leads: true, ..fresh() })];
+    assert_eq!(leadership.on_ranks(&ranks, 0, Timestamp(1_001)), [LeaderAction::Follows(old)]);
+    assert_eq!(leadership.leader(), Some(&old));
+}
+
+#[test]
+fn longer_running_wins_over_shorter_away_wins_over_the_address() {
+    let (a, b) = (address("127.0.0.2"), address("127.0.0.3"));
+    let five = Duration::from_secs(300);
+    let runs = TrackerRank { running: five, restart_interval: five, ..fresh() };
+    assert!(rank::compare(&(a, runs), &(b, fresh())).is_gt());
+    let away = TrackerRank { restart_interval: five, ..fresh() };
+    assert!(rank::compare(&(a, fresh()), &(b, away)).is_gt());
+    assert!(rank::compare(&(address("10.0.0.9"), fresh()), &(address("10.0.0.10"), fresh())).is_gt());
+}
+
+#[test]
+fn three_failed_pings_in_a_row_end_the_following() {
+    let mut leadership = one_of_two("127.0.0.2");
+    let leader = address("127.0.0.3");
+    assert_eq!(leadership.on_notify(&leader).0, Ok(()));
+    leadership.on_commit(&leader, Timestamp(1_000)).expect("it was named");
+    for (failed, next) in [(1_001, 1_003), (1_003, 1_007)] {
+        assert_eq!(leadership.on_tick(Timestamp(failed)), [LeaderAction::Ping(leader)]);
+        leadership.on_pinged(false, Timestamp(failed));
+        assert_eq!(leadership.on_tick(Timestamp(next - 1)), []);
+    }
+    assert_eq!(leadership.on_tick(Timestamp(1_007)), [LeaderAction::Ping(leader)]);
+    leadership.on_pinged(false, Timestamp(1_007));
+    assert_eq!(leadership.leader(), None);
+    let asked = leadership.on_tick(Timestamp(1_008));
+    assert_eq!(asked, [LeaderAction::AskRanks(vec![leader])]);
+}
+
+#[test]
+fn a_leader_resigns_when_another_is_named_or_a_storage_saw_two() {
+    let mut leadership = one_of_two("127.0.0.3");
+    let own = address("127.0.0.3");
+    assert_eq!(leadership.on_reselect(Timestamp(1_000)), Err(Refusal::NotSupported));
+    leadership.on_notify(&own).0.expect("it is in the list");
+    leadership.on_commit(&own, Timestamp(1_000)).expect("it was named");
+    assert!(leadership.is_leading());
+    let (answer, actions) = leadership.on_notify(&address("127.0.0.2"));
+    assert_eq!((answer, actions), (Err(Refusal::Invalid), vec![LeaderAction::Leading(false)]));
+    assert_eq!(leadership.on_notify(&address("127.0.0.9")).0, Err(Refusal::NotFound));
+
+    leadership.on_notify(&own).0.expect("it is in the list");
+    leadership.on_commit(&own, Timestamp(1_000)).expect("it was named");
+    assert_eq!(leadership.on_reselect(Timestamp(1_000)), Ok(vec![LeaderAction::Leading(false)]));
+    assert_eq!(leadership.changes(), 4);
+}
+
+#[test]
+fn a_second_address_of_a_known_tracker_is_merged() {
+    let known = vec![address("192.168.0.2:22122")];
+    let merged = list::merge(known, &[address("192.168.0.2,8.8.8.8:22122"), address("8.8.8.8:1")]);
+    assert_eq!(merged, [address("192.168.0.2,8.8.8.8:22122"), address("8.8.8.8:1")]);
+}
+
+#[test]
+fn addresses_of_trackers_are_read_in_every_form() {
+    assert_eq!(address("127.0.0.2").first_text(), "127.0.0.2:22122");
+    assert_eq!(address("[fd00::2]:7").first_text(), "[fd00::2]:7");
+    let both = address("[127.0.0.2,10.0.0.1]:7");
+    assert_eq!(both.text_for(ip("127.9.9.9")), "127.0.0.2:7");
+    for bad in ["", "name", "[fd00::2", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:70000", "[1.2.3.4]x"] {
+        assert!(bad.parse::<TrackerAddress>().is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,164 @@
+//! What members report while they are connected, and what silence means.
+
+use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
+
+use crate::settings::{StorePath, StoreServer};
+use crate::storage::Space;
+use crate::{Action, Cluster, Counters, DataFile, Event, Member, Refusal};
+
+/// Every so many reports the file that depends on them is saved.
+const SAVE_EVERY: u64 = 1000;
+
+impl Cluster {
+    /// A heart beat, with counters if one of them changed.
+    pub fn beat(
+        &mut self,
+        member: &Member,
+        counters: Option<Counters>,
+        now: Timestamp,
+    ) -> Result<Vec<Action>, Refusal> {
+        let with_counters = counters.is_some();
+        self.home(member)?.update(&member.id, |storage| {
+            storage.last_heartbeat = now;
+            if let Some(counters) = counters {
+                storage.counters = counters;
+            }
+        });
+        let mut actions = self.activate(member);
+        if with_counters {
+            self.stat_beats += 1;
+            if self.stat_beats.is_multiple_of(SAVE_EVERY) {
+                actions.push(Action::Save(DataFile::Storages));
+            }
+        }
+        Ok(actions)
+    }
+
+    /// The space of every store path.
+    pub fn disk_usage(&mut self, member: &Member, paths: &[Space]) -> Result<Vec<Action>, Refusal> {
+        let most_free = self.settings.store_path == StorePath::LoadBalance;
+        let group = self.home(member)?;
+        if paths.len() != usize::from(group.path_count) {
+            return Err(Refusal::Invalid);
+        }
+        group.update(&member.id, |storage| {
+            storage.paths.clear();
+            storage.paths.extend_from_slice(paths);
+            storage.space = paths.iter().fold(Space::default(), |sum, path| Space {
+                total_mb: sum.total_mb.saturating_add(path.total_mb),
+                free_mb: sum.free_mb.saturating_add(path.free_mb),
+            });
+            if most_free {
+                let free = |at: usize| paths.get(at).map_or(i64::MIN, |path| path.free_mb);
+                let current = storage.current_path;
+                storage.current_path =
+                    (0..paths.len()).fold(current, |best, at| if free(at) > free(best) { at } else { best });
+            }
+        });
+        Ok(self.activate(member))
+    }
+
+    /// Up to when the member has applied all files of each source.
+    pub fn sync_report(
+        &mut self,
+        member: &Member,
+        rows: &[(StorageId, Timestamp)],
+    ) -> Result<Vec<Action>, Refusal> {
+        let take_least = self.settings.store_server() == StoreServer::RoundRobin;
+        let group = self.home(member)?;
+        let accepted: Vec<_> = rows
+            .iter()
+            .filter(|(source, time)| {
+                let active = |storage: &crate::Storage| storage.status == StorageStatus::Active;
+                *time > Timestamp::ZERO && *source != member.id && group.get(source).is_some_and(active)
+            })
+            .copied()
+            .collect();
+        group.update(&member.id, |storage| {
+            let times = || accepted.iter().map(|(_, time)| *time);
+            let synced =
+                if take_least { times().min() } else { times().max().max(Some(storage.last_synced)) };
+            storage.last_synced = synced.unwrap_or(storage.last_synced);
+            storage.applied.extend(accepted.iter().copied());
+        });
+        self.sync_reports += 1;
+        let save = self.sync_reports.is_multiple_of(SAVE_EVERY);
+        Ok(save.then_some(Action::Save(DataFile::SyncTimestamps)).into_iter().collect())
+    }
+
+    /// The member's connection was closed. Only its latest connection counts: a storage that has
+    /// already come back is not taken offline by the end of its old connection.
+    pub fn disconnected(&mut self, member: &Member) -> Vec<Action> {
+        let Ok(group) = self.home(member) else { return Vec::new() };
+        match group.get(&member.id) {
+            Some(storage) if storage.session == member.session => {}
+            _ => return Vec::new(),
+        }
+        group.update(&member.id, |storage| storage.up_time = Timestamp::ZERO);
+        self.deactivate(&member.group, &member.id, false)
+    }
+
+    /// Time has passed.
+    pub fn on_tick(&mut self, now: Timestamp) -> Vec<Action> {
+        if now < self.next_check {
+            return Vec::new();
+        }
+        let interval = self.settings.check_active_interval;
+        self.next_check = now.plus(interval);
+        let silent: Vec<_> = self
+            .groups
+            .iter()
+            .flat_map(|group| group.storages().map(|storage| (group.name, storage)))
+            .filter(|(_, storage)| {
+                storage.status == StorageStatus::Active && now.since(storage.last_heartbeat) > interval
+            })
+            .map(|(group, storage)| (group, storage.id))
+            .collect();
+        let mut actions: Vec<_> =
+            silent.iter().flat_map(|(group, id)| self.deactivate(group, id, true)).collect();
+        actions.extend(self.check_trunk_servers(now));
+        actions
+    }
+
+    /// A report of a member that may serve makes it serve.
+    fn activate(&mut self, member: &Member) -> Vec<Action> {
+        let elects = self.leading && self.settings.use_trunk;
+        let Ok(group) = self.home(member) else { return Vec::new() };
+        let may_serve = |status| {
+            matches!(status, StorageStatus::Offline | StorageStatus::Online | StorageStatus::Recovery)
+        };
+        if !group.get(&member.id).is_some_and(|storage| may_serve(storage.status)) {
+            return Vec::new();
+        }
+        let writable = group.update(&member.id, |storage| {
+            storage.status = StorageStatus::Active;
+            storage.rw.is_writable()
+        });
+        group.notify();
+        let (group_name, id) = (member.group, member.id);
+        let mut actions = vec![Action::Report(Event::Activated { group: group_name, id })];
+        if elects && writable == Some(true) && group.trunk.server.is_none() {
+            actions.push(Action::ElectTrunkServer(group_name));
+        }
+        actions
+    }
+
+    /// A member serves no more.
+    fn deactivate(&mut self, group: &GroupName, id: &StorageId, silent: bool) -> Vec<Action> {
+        let Ok(group) = self.group_mut(group) else { return Vec::new() };
+        let was = group.get(id).map(|storage| storage.status);
+        let Some(StorageStatus::Offline | StorageStatus::Online | StorageStatus::Active) = was else {
+            return Vec::new();
+        };
+        group.update(id, |storage| {
+            storage.status = StorageStatus::Offline;
+            storage.seen_changes = 0;
+            storage.seen_trunk_changes = 0;
+        });
+        if was != Some(StorageStatus::Active) {
+            return Vec::new();
+        }
+        group.notify();
+        vec![Action::Report(Event::TakenOffline { group: group.name, id: *id, silent })]
+    }
+}

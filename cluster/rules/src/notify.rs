@@ -1,0 +1,79 @@
+//! What a storage learns with the answer to a report.
+
+use std::net::IpAddr;
+
+use fdfs_types::{StorageId, StorageStatus};
+
+use crate::{Cluster, Member, Refusal, Storage};
+
+/// What a storage learns with the answer to a report. Only the leader tells anything.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Notification {
+    /// There is a new leader, and this is where.
+    pub leader: Option<(IpAddr, u16)>,
+    /// There is a new trunk server, or none any more.
+    pub trunk_server: Option<Option<StorageBrief>>,
+    /// The storages of the group, or their states, changed: all of them.
+    pub storages: Option<Vec<StorageBrief>>,
+}
+
+/// A storage as others of its group are told of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StorageBrief {
+    /// Its state.
+    pub status: StorageStatus,
+    /// Its id.
+    pub id: StorageId,
+    /// Its address in the network of who asked.
+    pub ip: IpAddr,
+    /// Its port; 0 is unknown.
+    pub port: u16,
+}
+
+/// Who leads, as the leader tells it: how often that has changed, and the address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LeaderNews {
+    /// Number of changes since the tracker was started.
+    pub changes: u64,
+    /// The leader, if there is one.
+    pub leader: Option<(IpAddr, u16)>,
+}
+
+impl StorageBrief {
+    /// A storage as a peer with this address is told of it.
+    pub fn of(storage: &Storage, peer: IpAddr) -> Self {
+        let Storage { status, id, port, .. } = *storage;
+        Self { status, id, ip: storage.addresses.for_peer(peer), port }
+    }
+}
+
+impl Cluster {
+    /// What a member has not heard yet. `heard` is the number of changes of the leader that this
+    /// connection has heard of.
+    pub fn notification(
+        &mut self,
+        member: &Member,
+        news: LeaderNews,
+        heard: &mut u64,
+        peer: IpAddr,
+    ) -> Result<Notification, Refusal> {
+        let leading = self.leading;
+        let group = self.home(member)?;
+        if !leading {
+            return Ok(Notification::default());
+        }
+        let storage = group.get(&member.id).ok_or(Refusal::Denied)?;
+        let leader = if *heard == news.changes { None } else { news.leader };
+        let trunk_news = storage.seen_trunk_changes != group.trunk.changes;
+        let trunk_server = trunk_news.then(|| {
+            let server = group.trunk.server.and_then(|id| group.get(&id));
+            server.map(|server| StorageBrief::of(server, peer))
+        });
+        let storages = (storage.seen_changes != group.changes)
+            .then(|| group.storages().map(|storage| StorageBrief::of(storage, peer)).collect());
+        *heard = news.changes;
+        let (changes, trunk_changes) = (group.changes, group.trunk.changes);
+        group.set_seen(&member.id, changes, trunk_changes);
+        Ok(Notification { leader, trunk_server, storages })
+    }
+}
