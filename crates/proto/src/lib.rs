@@ -6,6 +6,7 @@
 
 mod address;
 mod brief;
+pub mod cluster;
 mod command;
 mod error;
 mod file_id;
