@@ -1,1 +1,2 @@
-//! Access to names: tree, attributes, buckets, engines.
+//! x
+pub mod engine;

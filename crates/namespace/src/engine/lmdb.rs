@@ -1,0 +1,261 @@
+//! Rows in LMDB: durable, one process, one committer.
+//!
+//! Writers queue; whoever holds the writer's lock takes the whole queue, runs every closure against one LMDB transaction, each over
+//! an overlay of its own, commits once and then answers all. So one sync serves many writers, and the sync itself is the time in which the next batch
+//! gathers. A writer that may block and finds nobody else commits on its own thread. Reads never queue: each has a snapshot of what is committed.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, RoTxn};
+use parking_lot::{Condvar, Mutex};
+use tracing::error;
+
+use super::{Engine, EngineError, Job, MAX_KEY, PAGE, Read, Row, run_job};
+
+/// The default engine.
+pub struct LmdbEngine {
+    shared: Arc<Shared>,
+    committer: Option<JoinHandle<()>>,
+}
+
+impl LmdbEngine {
+    /// Opens the store in the directory `path`, which is made if it is missing. A second opening, by whomever, is refused.
+    pub fn open(path: &Path) -> Result<Self, EngineError> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            EngineError::Store(format!("{what} {}: {error}", path.display()))
+        };
+        std::fs::create_dir_all(path).map_err(|error| failed("cannot make", &error))?;
+        let lock = File::create(path.join("owner.lock")).map_err(|error| failed("cannot lock", &error))?;
+        lock.try_lock().map_err(|error| failed("another process uses", &error))?;
+
+        let mut options = EnvOpenOptions::new();
+        options.map_size(MAP_SIZE).max_readers(MAX_READERS);
+        #[expect(unsafe_code, reason = "LMDB maps its file; heed leaves it to the caller that nothing else changes it")]
+        // SAFETY: the lock above is held for as long as the environment lives, so no other process of ours has the map; the
+        // directory is the namespace's own, and no flags that weaken LMDB's guarantees are set.
+        let env = unsafe { options.open(path) }.map_err(|error| failed("cannot open", &error))?;
+        if env.max_key_size() < MAX_KEY {
+            return Err(EngineError::KeyTooLong(env.max_key_size()));
+        }
+        let txn = env.write_txn().map_err(|error| failed("cannot write", &error))?;
+        let rows: Rows = env
+            .create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
+                Ok(CommitOrAbort::<_, ()>::Commit(opener.create_database(txn, None)?))
+            })
+            .map_err(|error| failed("cannot write", &error))?
+            .unwrap_commit();
+
+        let shared = Arc::new(Shared {
+            env,
+            rows,
+            queue: Mutex::new(Queue::default()),
+            arrived: Condvar::new(),
+            writer: Mutex::new(()),
+            stopped: AtomicBool::new(false),
+            _lock: lock,
+        });
+        let run = Arc::clone(&shared);
+        let committer = std::thread::Builder::new()
+            .name("namespace-commit".to_owned())
+            .spawn(move || run.commit_until_closed())
+            .map_err(|error| failed("cannot start the committer of", &error))?;
+        Ok(Self { shared, committer: Some(committer) })
+    }
+}
+
+impl Engine for LmdbEngine {
+    fn read(&self, job: &mut dyn FnMut(&dyn Read) -> Result<(), EngineError>) -> Result<(), EngineError> {
+        let txn = self.shared.env.read_txn().map_err(|error| store_error(&error))?;
+        job(&Snapshot { txn: &txn, rows: self.shared.rows })
+    }
+
+    fn submit(&self, job: Box<dyn Job>) {
+        let mut queue = self.shared.queue.lock();
+        if queue.closed {
+            drop(queue);
+            return job.finish(Err(EngineError::Stopped("it is closing".to_owned())));
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.shared.arrived.notify_one();
+    }
+
+    fn submit_inline(&self, job: Box<dyn Job>) {
+        let Some(writer) = self.shared.writer.try_lock() else { return self.submit(job) };
+        let idle = {
+            let queue = self.shared.queue.lock();
+            queue.jobs.is_empty() && !queue.closed
+        };
+        if idle {
+            self.shared.commit(VecDeque::from([job]));
+        } else {
+            drop(writer);
+            self.submit(job);
+        }
+    }
+
+    fn reads_inline(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for LmdbEngine {
+    fn drop(&mut self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.arrived.notify_one();
+        if let Some(committer) = self.committer.take()
+            && committer.join().is_err()
+        {
+            error!("the committer of the namespace panicked");
+        }
+    }
+}
+
+type Rows = Database<'static, Bytes, Bytes>;
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Box<dyn Job>>,
+    closed: bool,
+}
+
+struct Shared {
+    env: Env,
+    rows: Rows,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    writer: Mutex<()>,
+    stopped: AtomicBool,
+    _lock: File,
+}
+
+impl Shared {
+    /// Takes what is queued, again and again; returns once the queue is closed and empty.
+    fn commit_until_closed(&self) {
+        loop {
+            {
+                let mut queue = self.queue.lock();
+                while queue.jobs.is_empty() {
+                    if queue.closed {
+                        return;
+                    }
+                    self.arrived.wait(&mut queue);
+                }
+            }
+            let _writer = self.writer.lock();
+            let jobs = std::mem::take(&mut self.queue.lock().jobs);
+            self.commit(jobs);
+        }
+    }
+
+    /// Commits `jobs` in as many batches as the bounds of one ask for. The writer's lock is held.
+    fn commit(&self, mut jobs: VecDeque<Box<dyn Job>>) {
+        while !jobs.is_empty() {
+            if self.stopped.load(Ordering::Acquire) {
+                let outcome = EngineError::Stopped("a commit failed".to_owned());
+                return jobs.drain(..).for_each(|job| job.finish(Err(outcome.clone())));
+            }
+            let mut done = Vec::new();
+            let committed = self.commit_batch(&mut jobs, &mut done);
+            metrics::counter!("fdfs_namespace_commits_total").increment(1);
+            metrics::histogram!("fdfs_namespace_commit_jobs").record(done.len() as f64);
+            for (job, outcome) in done {
+                job.finish(committed.clone().and(outcome));
+            }
+        }
+    }
+
+    fn commit_batch(&self, jobs: &mut VecDeque<Box<dyn Job>>, done: &mut Vec<Done>) -> Result<(), EngineError> {
+        let started = Instant::now();
+        let begun = self.env.write_txn().map_err(|error| self.failure(&error));
+        let mut txn = match begun {
+            Ok(txn) => txn,
+            Err(error) => {
+                done.extend(jobs.drain(..).map(|job| (job, Ok(()))));
+                return Err(error);
+            }
+        };
+        while done.len() < MAX_BATCH && (done.is_empty() || started.elapsed() < MAX_BATCH_TIME) {
+            let Some(mut job) = jobs.pop_front() else { break };
+            match run_job(job.as_mut(), &Snapshot { txn: &txn, rows: self.rows }) {
+                Ok(writes) => {
+                    done.push((job, Ok(())));
+                    for (key, value) in writes.into_iter().flatten() {
+                        let written = match value {
+                            Some(value) => self.rows.put(&mut txn, &key, &value),
+                            None => self.rows.delete(&mut txn, &key).map(|_| ()),
+                        };
+                        written.map_err(|error| store_error(&error))?;
+                    }
+                }
+                Err(error) => done.push((job, Err(error))),
+            }
+        }
+        txn.commit().map_err(|error| self.failure(&error))
+    }
+
+    /// After a commit that failed nobody knows what the disk holds: nothing more is written, unless the disk was merely full.
+    fn failure(&self, error: &heed::Error) -> EngineError {
+        let outcome = store_error(error);
+        if !matches!(outcome, EngineError::NoSpace) {
+            error!(%error, "a commit failed: the namespace takes no more writes until it is opened anew");
+            self.stopped.store(true, Ordering::Release);
+        }
+        outcome
+    }
+}
+
+type Done = (Box<dyn Job>, Result<(), EngineError>);
+
+struct Snapshot<'a> {
+    txn: &'a RoTxn<'a>,
+    rows: Rows,
+}
+
+impl Read for Snapshot<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Ok(None);
+        }
+        Ok(self.rows.get(self.txn, key).map_err(|error| store_error(&error))?.map(<[u8]>::to_vec))
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, EngineError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let cut = |key: &[u8]| key[..key.len().min(MAX_KEY)].to_vec();
+        let (from, to) = (cut(from), cut(to));
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Included(&from), Bound::Excluded(&to));
+        let rows = self.rows.range(self.txn, &bounds).map_err(|error| store_error(&error))?;
+        rows.take(limit.min(PAGE))
+            .map(|row| match row {
+                Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
+                Err(error) => Err(store_error(&error)),
+            })
+            .collect()
+    }
+}
+
+fn store_error(error: &heed::Error) -> EngineError {
+    match error {
+        heed::Error::Mdb(MdbError::MapFull) => EngineError::NoSpace,
+        heed::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => EngineError::NoSpace,
+        error => EngineError::Store(error.to_string()),
+    }
+}
+
+/// Address space, not disk: the file grows as rows come.
+const MAP_SIZE: usize = 1 << 40;
+/// Threads that may read at once.
+const MAX_READERS: u32 = 1_024;
+const MAX_BATCH: usize = 256;
+const MAX_BATCH_TIME: Duration = Duration::from_millis(1);
