@@ -8,9 +8,6 @@ mod lmdb;
 mod memory;
 mod txn;
 
-#[cfg(test)]
-mod tests;
-
 use std::any::Any;
 
 use thiserror::Error;

@@ -1,2 +1,41 @@
-//! x
+//! Access to names: tree, attributes, buckets, engines.
+//!
+//! FastDFS gives out file IDs and knows no names. This crate keeps them: a tree of inodes in S3's key order, in an ordered transactional
+//! store. `FORMAT.md` beside this crate lists every row. [`Namespace`] is what others use; it knows nothing of sockets or of
+//! the files' bytes.
+
 pub mod engine;
+
+mod attributes;
+mod buckets;
+mod changes;
+mod content;
+mod error;
+mod keys;
+mod names;
+mod namespace;
+mod rows;
+mod stamp;
+mod transaction;
+mod tree;
+mod uploads;
+
+pub use attributes::{
+    Attributes, Checksum, ContentHeader, ContentHeaders, DirectoryState, ETag, Entry, ExtendedAttributes,
+    Extent, Kind, Mirrored, ParseETagError,
+};
+pub use buckets::{Bucket, NewBucket};
+pub use changes::{Change, ChangeKind};
+pub use content::FreedFile;
+pub use error::NamespaceError;
+pub use keys::ROOT;
+pub use names::{MAX_KEY_LENGTH, MAX_POSIX_NAME};
+pub use namespace::Namespace;
+pub use transaction::Defaults;
+pub use tree::keyed::{ETagMatch, FileRecord, NewFile, Preconditions};
+pub use tree::listing::{ListFrom, ListItem, ListPage, ListQuery};
+pub use tree::posix::{NewInode, RenameMode, SetAttributes, SetMode};
+pub use uploads::{
+    CompletePart, Completed, NewUpload, ParseUploadIdError, Part, PartPlacement, Upload, UploadId,
+    WaitingJoin,
+};

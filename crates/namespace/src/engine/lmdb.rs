@@ -38,7 +38,10 @@ impl LmdbEngine {
 
         let mut options = EnvOpenOptions::new();
         options.map_size(MAP_SIZE).max_readers(MAX_READERS);
-        #[expect(unsafe_code, reason = "LMDB maps its file; heed leaves it to the caller that nothing else changes it")]
+        #[expect(
+            unsafe_code,
+            reason = "LMDB maps its file; heed leaves it to the caller that nothing else changes it"
+        )]
         // SAFETY: the lock above is held for as long as the environment lives, so no other process of ours has the map; the
         // directory is the namespace's own, and no flags that weaken LMDB's guarantees are set.
         let env = unsafe { options.open(path) }.map_err(|error| failed("cannot open", &error))?;
@@ -173,7 +176,11 @@ impl Shared {
         }
     }
 
-    fn commit_batch(&self, jobs: &mut VecDeque<Box<dyn Job>>, done: &mut Vec<Done>) -> Result<(), EngineError> {
+    fn commit_batch(
+        &self,
+        jobs: &mut VecDeque<Box<dyn Job>>,
+        done: &mut Vec<Done>,
+    ) -> Result<(), EngineError> {
         let started = Instant::now();
         let begun = self.env.write_txn().map_err(|error| self.failure(&error));
         let mut txn = match begun {

@@ -76,7 +76,9 @@ impl Read for Txn<'_> {
                 next = key;
             }
             if last_page {
-                rows.extend(own.by_ref().filter_map(|(key, value)| value.clone().map(|value| (key.clone(), value))));
+                rows.extend(
+                    own.by_ref().filter_map(|(key, value)| value.clone().map(|value| (key.clone(), value))),
+                );
             }
             if last_page || rows.len() >= limit {
                 rows.truncate(limit);

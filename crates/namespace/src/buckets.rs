@@ -1,0 +1,157 @@
+//! Buckets: one for every group, and those that users make.
+
+use fdfs_types::GroupName;
+
+use crate::attributes::Kind;
+use crate::changes::ChangeKind;
+use crate::engine::{PAGE, Read};
+use crate::error::NamespaceError;
+use crate::keys;
+use crate::rows::{self, BucketRow};
+use crate::transaction::Transaction;
+use crate::tree;
+
+/// A bucket.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// The inode of its topmost directory.
+    pub root: u64,
+    /// The group it belongs to: such a bucket shows the group's raw files and stays for ever.
+    pub group: Option<GroupName>,
+    /// Groups that new content may go to, in order; empty: the trackers' choice.
+    pub placement: Vec<GroupName>,
+    /// When it was made, nanoseconds since 1970.
+    pub created: i64,
+    /// Who made it.
+    pub owner: String,
+}
+
+/// What a new bucket is to be like.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NewBucket {
+    /// Groups for its content; empty: the trackers' choice.
+    pub placement: Vec<GroupName>,
+    /// Who makes it.
+    pub owner: String,
+    /// Permission bits of its topmost directory; else the defaults.
+    pub mode: Option<u32>,
+    /// Owner and group of its topmost directory; else the defaults.
+    pub inode_owner: Option<(u32, u32)>,
+}
+
+/// The bucket called `name`.
+pub(crate) fn get(read: &dyn Read, name: &str) -> Result<Bucket, NamespaceError> {
+    let row: BucketRow = rows::load(read, &keys::bucket(name))?.ok_or(NamespaceError::NoSuchBucket)?;
+    Bucket::of_row(row)
+}
+
+/// Up to `limit` buckets after `after`, by name.
+pub(crate) fn list(read: &dyn Read, after: &str, limit: usize) -> Result<Vec<Bucket>, NamespaceError> {
+    let mut from = keys::bucket(after);
+    if !after.is_empty() {
+        from.push(0);
+    }
+    let rows = rows::scan(read, &[keys::BUCKET], &from, limit.min(PAGE))?;
+    rows.iter().map(|(key, value)| Bucket::of_row(rows::unseal(key, value)?)).collect()
+}
+
+/// Makes a bucket.
+pub(crate) fn create(
+    tx: &mut Transaction<'_, '_>,
+    name: &str,
+    new: &NewBucket,
+) -> Result<Bucket, NamespaceError> {
+    if tx.get(&keys::bucket(name))?.is_some() {
+        return Err(NamespaceError::BucketExists);
+    }
+    make(tx, name, None, new)
+}
+
+/// The bucket of a group: found, or made under the group's name, or under `group-NAME` where a user took that.
+pub(crate) fn of_group(tx: &mut Transaction<'_, '_>, group: &GroupName) -> Result<Bucket, NamespaceError> {
+    for name in [group.to_string(), format!("group-{group}")] {
+        match get(tx, &name) {
+            Ok(bucket) if bucket.group.as_ref() == Some(group) => return Ok(bucket),
+            Ok(_) => {}
+            Err(NamespaceError::NoSuchBucket) => {
+                let new = NewBucket { placement: vec![group.clone()], ..NewBucket::default() };
+                return make(tx, &name, Some(group), &new);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(NamespaceError::BucketExists)
+}
+
+/// Removes an empty bucket that is no group's.
+pub(crate) fn delete(tx: &mut Transaction<'_, '_>, name: &str) -> Result<(), NamespaceError> {
+    let bucket = get(tx, name)?;
+    if bucket.group.is_some() {
+        return Err(NamespaceError::GroupBucket);
+    }
+    let uploads = keys::uploads(bucket.root, b"");
+    if !tree::is_empty(tx, bucket.root)? || !rows::scan(tx, &uploads, &uploads, 1)?.is_empty() {
+        return Err(NamespaceError::BucketNotEmpty);
+    }
+    let mut row = tree::inode(tx, bucket.root)?;
+    tree::purge(tx, bucket.root, &mut row)?;
+    tx.delete(&keys::bucket(name));
+    tx.change(ChangeKind::BucketRemoved, bucket.root, 0, keys::ROOT, name.as_bytes());
+    Ok(())
+}
+
+fn make(
+    tx: &mut Transaction<'_, '_>,
+    name: &str,
+    group: Option<&GroupName>,
+    new: &NewBucket,
+) -> Result<Bucket, NamespaceError> {
+    let fits =
+        !name.is_empty() && name.len() <= MAX_NAME && !name.bytes().any(|byte| matches!(byte, 0 | b'/'));
+    if !fits || name == "." || name == ".." {
+        return Err(NamespaceError::InvalidName);
+    }
+    let root = tx.new_inode()?;
+    let mut inode = tree::new_row(tx, root, Kind::Directory);
+    (inode.parent, inode.links) = (root, 1);
+    inode.mode = new.mode.unwrap_or(inode.mode);
+    (inode.uid, inode.gid) = new.inode_owner.unwrap_or((inode.uid, inode.gid));
+    tree::save(tx, root, &mut inode);
+    let row = BucketRow {
+        name: name.to_owned(),
+        root,
+        kind: u32::from(group.is_some()),
+        group: group.map(GroupName::to_string).unwrap_or_default(),
+        placement: new.placement.iter().map(GroupName::to_string).collect(),
+        created: tx.now,
+        owner: new.owner.clone(),
+        ..BucketRow::default()
+    };
+    tx.put(keys::bucket(name), &row);
+    tx.change(ChangeKind::BucketMade, root, inode.version, keys::ROOT, name.as_bytes());
+    Bucket::of_row(row)
+}
+
+impl Bucket {
+    fn of_row(row: BucketRow) -> Result<Self, NamespaceError> {
+        let corrupt = |_| NamespaceError::Corrupt { family: 'b', what: "a group's name" };
+        Ok(Self {
+            name: row.name,
+            root: row.root,
+            group: (row.kind == 1).then(|| row.group.parse()).transpose().map_err(corrupt)?,
+            placement: row
+                .placement
+                .iter()
+                .map(|group| group.parse())
+                .collect::<Result<_, _>>()
+                .map_err(corrupt)?,
+            created: row.created,
+            owner: row.owner,
+        })
+    }
+}
+
+/// Room for every name that S3 or a mount may ask for; S3's own rules are stricter and stand there.
+const MAX_NAME: usize = 255;

@@ -1,0 +1,196 @@
+//! Content: which files hold an inode's bytes, who uses a file, what is to be deleted.
+
+use std::collections::BTreeMap;
+
+use fdfs_types::FileId;
+
+use crate::attributes::Extent;
+use crate::engine::{PAGE, Read};
+use crate::error::NamespaceError;
+use crate::keys;
+use crate::rows::{self, ExtentRow, ExtentsRow, FreedRow, InodeRow, ReverseRow};
+use crate::transaction::Transaction;
+
+/// A file that nothing names any more, waiting to be deleted at its storage.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FreedFile {
+    /// When it was freed, milliseconds since 1970; 0 for one that never had a name.
+    pub freed_at: u64,
+    /// The file.
+    pub file: FileId,
+    /// How often its deletion failed.
+    pub attempts: u32,
+}
+
+/// The extents of an inode.
+pub(crate) fn extents(read: &dyn Read, inode: u64, row: &InodeRow) -> Result<Vec<Extent>, NamespaceError> {
+    extent_rows(read, inode, row)?.iter().map(Extent::of_row).collect()
+}
+
+/// Gives `inode` these extents and lets go of those it had.
+pub(crate) fn replace(
+    tx: &mut Transaction<'_, '_>,
+    inode: u64,
+    row: &mut InodeRow,
+    extents: &[Extent],
+) -> Result<(), NamespaceError> {
+    let old = extent_rows(tx, inode, row)?;
+    let new: Vec<ExtentRow> = extents.iter().map(Extent::to_row).collect();
+    for (file, count) in counts(&new) {
+        take(tx, file, inode, count)?;
+    }
+    for block in 0..row.extent_blocks {
+        tx.delete(&keys::extents(inode, block));
+    }
+    for (file, count) in counts(&old) {
+        let_go(tx, file, inode, count)?;
+    }
+    row.extent_blocks = 0;
+    if new.len() <= INLINE {
+        row.extents = new;
+        return Ok(());
+    }
+    row.extents.clear();
+    for (block, extents) in (0..).zip(new.chunks(BLOCK)) {
+        tx.put(keys::extents(inode, block), &ExtentsRow { extents: extents.to_vec() });
+        row.extent_blocks = block + 1;
+    }
+    Ok(())
+}
+
+/// Counts `uses` more of `file` by `inode` (0: by a part that waits).
+pub(crate) fn take(
+    tx: &mut Transaction<'_, '_>,
+    file: &str,
+    inode: u64,
+    uses: u32,
+) -> Result<(), NamespaceError> {
+    let key = keys::reverse(file, inode);
+    let mut row = rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default();
+    row.uses = row.uses.saturating_add(uses);
+    tx.put(key, &row);
+    Ok(())
+}
+
+/// Counts `uses` less; a file that nothing uses any more goes onto the free list.
+pub(crate) fn let_go(
+    tx: &mut Transaction<'_, '_>,
+    file: &str,
+    inode: u64,
+    uses: u32,
+) -> Result<(), NamespaceError> {
+    let key = keys::reverse(file, inode);
+    let mut row = rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default();
+    row.uses = row.uses.saturating_sub(uses);
+    if row.uses > 0 {
+        tx.put(key, &row);
+        return Ok(());
+    }
+    tx.delete(&key);
+    if !is_named(tx, file)? {
+        tx.put(keys::freed(tx.now_ms(), file), &FreedRow::default());
+    }
+    Ok(())
+}
+
+/// True while a name, or a part, uses the file.
+pub(crate) fn is_named(read: &dyn Read, file: &str) -> Result<bool, NamespaceError> {
+    let prefix = keys::reverses(file);
+    Ok(!rows::scan(read, &prefix, &prefix, 1)?.is_empty())
+}
+
+/// Up to `limit` inodes that use the file.
+pub(crate) fn users(read: &dyn Read, file: &str, limit: usize) -> Result<Vec<u64>, NamespaceError> {
+    let prefix = keys::reverses(file);
+    let rows = rows::scan(read, &prefix, &prefix, limit)?;
+    Ok(rows.iter().map(|(key, _)| keys::number_at(key, prefix.len())).collect())
+}
+
+/// Puts files onto the free list that no name ever used: at once to be deleted.
+pub(crate) fn free_unnamed(tx: &mut Transaction<'_, '_>, files: &[FileId]) -> Result<(), NamespaceError> {
+    for file in files {
+        let file = file.to_string();
+        if !is_named(tx, &file)? {
+            tx.put(keys::freed(0, &file), &FreedRow::default());
+        }
+    }
+    Ok(())
+}
+
+/// Up to `limit` files freed before `before` (ms) whose next attempt is due; the oldest first.
+pub(crate) fn freed(
+    read: &dyn Read,
+    before: u64,
+    now: u64,
+    limit: usize,
+) -> Result<Vec<FreedFile>, NamespaceError> {
+    let mut files = Vec::new();
+    let mut from = keys::freed(0, "");
+    let end = keys::freed(before.max(1), "");
+    // A bounded look: files whose deletion fails again and again must not hide those behind them.
+    for _ in 0..MAX_PAGES {
+        let page = read.range(&from, &end, PAGE)?;
+        let full = page.len() == PAGE;
+        for (key, value) in page {
+            let row: FreedRow = rows::unseal(&key, &value)?;
+            let text = std::str::from_utf8(key.get(9..).unwrap_or_default()).unwrap_or_default();
+            let file: FileId = text
+                .parse()
+                .map_err(|_| NamespaceError::Corrupt { family: 'f', what: "its key holds no file ID" })?;
+            if row.not_before <= now && !is_named(read, text)? {
+                files.push(FreedFile { freed_at: keys::number_at(&key, 1), file, attempts: row.attempts });
+                if files.len() >= limit {
+                    return Ok(files);
+                }
+            }
+            from = key;
+        }
+        if !full {
+            break;
+        }
+        from.push(0);
+    }
+    Ok(files)
+}
+
+/// Forgets a freed file that has been deleted, or notes a failed attempt.
+pub(crate) fn freed_done(
+    tx: &mut Transaction<'_, '_>,
+    file: &FreedFile,
+    retry_at: Option<u64>,
+) -> Result<(), NamespaceError> {
+    let key = keys::freed(file.freed_at, &file.file.to_string());
+    match (retry_at, rows::load::<FreedRow>(tx, &key)?) {
+        (Some(not_before), Some(row)) => {
+            let attempts = row.attempts.saturating_add(1);
+            tx.put(key, &FreedRow { attempts, not_before, ..row });
+        }
+        _ => tx.delete(&key),
+    }
+    Ok(())
+}
+
+fn extent_rows(read: &dyn Read, inode: u64, row: &InodeRow) -> Result<Vec<ExtentRow>, NamespaceError> {
+    let mut extents = row.extents.clone();
+    for block in 0..row.extent_blocks {
+        let key = keys::extents(inode, block);
+        let missing = NamespaceError::Corrupt { family: 'x', what: "a block of extents is missing" };
+        extents.extend(rows::load::<ExtentsRow>(read, &key)?.ok_or(missing)?.extents);
+    }
+    Ok(extents)
+}
+
+fn counts(extents: &[ExtentRow]) -> BTreeMap<&str, u32> {
+    let mut counts = BTreeMap::new();
+    for extent in extents {
+        *counts.entry(extent.file.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// Extents that stand in the inode itself.
+const INLINE: usize = 8;
+/// Extents of one row outside.
+const BLOCK: usize = 256;
+/// Pages of the free list looked at in one go.
+const MAX_PAGES: usize = 4;

@@ -1,0 +1,35 @@
+//! The format of a store, and whether this program may use it.
+
+use crate::engine::Read;
+use crate::error::NamespaceError;
+use crate::keys;
+use crate::rows::{self, StampRow};
+use crate::transaction::Transaction;
+
+/// The format that this program writes.
+const FORMAT: u32 = 1;
+
+/// Writes the stamp of a new store, or checks that of an old one.
+pub(crate) fn check_or_write(tx: &mut Transaction<'_, '_>) -> Result<(), NamespaceError> {
+    let key = keys::stamp();
+    let Some(stamp) = rows::load::<StampRow>(tx, &key)? else {
+        if !tx.range(&[0], &[u8::MAX], 1)?.is_empty() {
+            return Err(NamespaceError::Format(
+                "the store holds rows but no stamp: it is no namespace".to_owned(),
+            ));
+        }
+        let mut store = vec![0; 16];
+        fastrand::fill(&mut store);
+        let stamp = StampRow { format: FORMAT, min_reader: FORMAT, min_writer: FORMAT, store, epoch: 1 };
+        tx.put(key, &stamp);
+        return Ok(());
+    };
+    if stamp.min_reader > FORMAT || stamp.min_writer > FORMAT {
+        let needed = stamp.min_reader.max(stamp.min_writer);
+        return Err(NamespaceError::Format(format!(
+            "the namespace has format {}, which needs a program that knows format {needed}; this one knows {FORMAT}",
+            stamp.format
+        )));
+    }
+    Ok(())
+}

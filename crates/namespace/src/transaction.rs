@@ -1,0 +1,122 @@
+//! A write among names: rows to change, numbers to give out, changes to announce.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::sync::broadcast;
+
+use crate::changes::{Change, ChangeKind};
+use crate::engine::{EngineError, Read, Row, Txn};
+use crate::error::NamespaceError;
+use crate::keys;
+use crate::rows::{self, ChangeRow};
+
+/// A running transaction on the namespace.
+pub(crate) struct Transaction<'a, 'b> {
+    txn: &'a mut Txn<'b>,
+    pub(crate) shared: &'a Shared,
+    /// Time of the operation, nanoseconds since 1970.
+    pub(crate) now: i64,
+    changes: Vec<Change>,
+}
+
+/// What this process keeps beside the rows.
+pub(crate) struct Shared {
+    /// This process's session, which is its writer number among the changes.
+    pub(crate) session: u64,
+    /// Its slot among directory deltas.
+    pub(crate) slot: u32,
+    /// Leased inode numbers that are left.
+    pub(crate) inodes: Mutex<std::ops::Range<u64>>,
+    /// Sequence of the next change.
+    pub(crate) sequence: AtomicU64,
+    /// Inodes that somebody here holds open, and how often.
+    pub(crate) holds: Mutex<BTreeMap<u64, u32>>,
+    /// Where committed changes are announced.
+    pub(crate) announce: broadcast::Sender<Change>,
+    /// Owner and mode of what comes without any.
+    pub(crate) defaults: Defaults,
+}
+
+/// Owner and modes of files and directories that S3 makes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Defaults {
+    /// Owner.
+    pub uid: u32,
+    /// Owning group.
+    pub gid: u32,
+    /// Bits taken away from 0666 and 0777.
+    pub umask: u32,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { uid: 0, gid: 0, umask: 0o022 }
+    }
+}
+
+impl<'a, 'b> Transaction<'a, 'b> {
+    pub(crate) fn new(txn: &'a mut Txn<'b>, shared: &'a Shared, now: i64) -> Self {
+        Self { txn, shared, now, changes: Vec::new() }
+    }
+
+    /// Writes `message` under `key`.
+    pub(crate) fn put(&mut self, key: Vec<u8>, message: &impl Message) {
+        let value = rows::seal(&key, message);
+        self.txn.put(key, value);
+    }
+
+    /// Removes the row under `key`.
+    pub(crate) fn delete(&mut self, key: &[u8]) {
+        self.txn.delete(key);
+    }
+
+    /// A number that no inode ever had.
+    pub(crate) fn new_inode(&mut self) -> Result<u64, NamespaceError> {
+        self.shared.inodes.lock().next().ok_or(NamespaceError::LeaseExhausted)
+    }
+
+    /// The time in milliseconds.
+    pub(crate) fn now_ms(&self) -> u64 {
+        u64::try_from(self.now / 1_000_000).unwrap_or_default()
+    }
+
+    /// Records a change, which is announced after the commit.
+    pub(crate) fn change(&mut self, kind: ChangeKind, inode: u64, version: u64, parent: u64, name: &[u8]) {
+        let change = Change { kind, inode, version, parent, name: name.to_vec(), from: None };
+        self.record(change);
+    }
+
+    pub(crate) fn record(&mut self, change: Change) {
+        let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
+        let (other_parent, other_name) = change.from.clone().unwrap_or_default();
+        let row = ChangeRow {
+            inode: change.inode,
+            version: change.version,
+            kind: change.kind.number(),
+            parent: change.parent,
+            name: change.name.clone(),
+            time: self.now_ms(),
+            other_parent,
+            other_name,
+        };
+        self.put(keys::change(self.shared.session, sequence), &row);
+        self.changes.push(change);
+    }
+
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.changes
+    }
+}
+
+impl Read for Transaction<'_, '_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.txn.get(key)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, EngineError> {
+        self.txn.range(from, to, limit)
+    }
+}

@@ -1,0 +1,338 @@
+//! The tree as S3 sees it: whole keys.
+
+use crate::attributes::{
+    Attributes, Checksum, ContentHeader, ContentHeaders, DirectoryState, ETag, ExtendedAttributes, Extent,
+    Kind, Mirrored, pairs_of_rows, pairs_to_rows,
+};
+use crate::changes::ChangeKind;
+use crate::content;
+use crate::engine::Read;
+use crate::error::NamespaceError;
+use crate::names;
+use crate::rows::{ChecksumRow, HeaderRow, InodeRow};
+use crate::transaction::Transaction;
+use crate::tree;
+
+/// All that is known of a name: attributes, content, and what S3 keeps beside it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FileRecord {
+    /// The attributes.
+    pub attributes: Attributes,
+    /// Where the bytes are.
+    pub extents: Vec<Extent>,
+    /// Headers of the content.
+    pub headers: ContentHeaders,
+    /// Extended attributes, all of them.
+    pub extended: ExtendedAttributes,
+    /// Object tags.
+    pub tags: ExtendedAttributes,
+    /// Checksums.
+    pub checksums: Vec<Checksum>,
+    /// How much of the metadata is mirrored.
+    pub mirrored: Mirrored,
+    /// Parts of the upload that made it, 0 for none.
+    pub part_count: u32,
+    /// The target of a symbolic link.
+    pub target: Vec<u8>,
+}
+
+/// A content that is to be put under a name.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewFile {
+    /// Where the bytes are.
+    pub extents: Vec<Extent>,
+    /// How many.
+    pub size: u64,
+    /// Their ETag.
+    pub etag: Option<ETag>,
+    /// Headers of the content.
+    pub headers: ContentHeaders,
+    /// Extended attributes, mostly `user.` ones.
+    pub extended: ExtendedAttributes,
+    /// Object tags.
+    pub tags: ExtendedAttributes,
+    /// Checksums.
+    pub checksums: Vec<Checksum>,
+    /// How much of the metadata is mirrored.
+    pub mirrored: Mirrored,
+    /// Permission bits; else those of the replaced entry, else the defaults.
+    pub mode: Option<u32>,
+    /// Owner and group; else those of the replaced entry, else the defaults.
+    pub owner: Option<(u32, u32)>,
+    /// Modification time, nanoseconds since 1970; else now.
+    pub mtime: Option<i64>,
+}
+
+/// What must hold for a write or a delete to happen.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Preconditions {
+    /// `If-Match`: the name exists with one of these ETags.
+    pub if_match: Option<ETagMatch>,
+    /// `If-None-Match`: the name does not exist, or not with one of these.
+    pub if_none_match: Option<ETagMatch>,
+}
+
+/// The ETags of a condition.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ETagMatch {
+    /// `*`: whatever it is.
+    Any,
+    /// One of these.
+    OneOf(Vec<ETag>),
+}
+
+impl ETagMatch {
+    /// True if `etag` is one of them.
+    pub fn matches(&self, etag: Option<ETag>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(etags) => etag.is_some_and(|etag| etags.contains(&etag)),
+        }
+    }
+}
+
+impl Preconditions {
+    /// The name must not exist yet.
+    pub fn absent() -> Self {
+        Self { if_match: None, if_none_match: Some(ETagMatch::Any) }
+    }
+
+    /// Checks them against what stands under the name.
+    pub(crate) fn check(&self, existing: Option<&InodeRow>) -> Result<(), NamespaceError> {
+        let etag = existing.and_then(|row| ETag::from_row(&row.etag, row.etag_parts));
+        match (&self.if_match, existing) {
+            (Some(_), None) => return Err(NamespaceError::NotFound),
+            (Some(wanted), Some(_)) if !wanted.matches(etag) => {
+                return Err(NamespaceError::PreconditionFailed);
+            }
+            _ => {}
+        }
+        match (&self.if_none_match, existing) {
+            (Some(refused), Some(_)) if refused.matches(etag) => Err(NamespaceError::PreconditionFailed),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The inode under `key`, if the key exists: implicit directories are no keys.
+pub(crate) fn find(read: &dyn Read, root: u64, key: &[u8]) -> Result<Option<u64>, NamespaceError> {
+    names::check_key(key)?;
+    let (directories, last) = names::split_key(key);
+    let Some(parent) = descend(read, root, &directories)? else { return Ok(None) };
+    let entry = tree::entry(read, parent, last)?;
+    let is_key = |state| state == DirectoryState::Explicit.number();
+    Ok(entry.filter(|entry| is_key(entry.state)).map(|entry| entry.inode))
+}
+
+/// Everything about the file under `key`.
+pub(crate) fn get(read: &dyn Read, root: u64, key: &[u8]) -> Result<FileRecord, NamespaceError> {
+    let number = find(read, root, key)?.ok_or(NamespaceError::NotFound)?;
+    record(read, number)
+}
+
+/// Everything about an inode.
+pub(crate) fn record(read: &dyn Read, number: u64) -> Result<FileRecord, NamespaceError> {
+    let row = tree::inode(read, number)?;
+    Ok(FileRecord {
+        attributes: tree::attributes(read, number, &row)?,
+        extents: content::extents(read, number, &row)?,
+        headers: headers_of_rows(&row.headers),
+        extended: pairs_of_rows(&row.attributes),
+        tags: pairs_of_rows(&row.tags),
+        checksums: row.checksums.into_iter().map(Checksum::of_row).collect(),
+        mirrored: Mirrored::from_number(row.mirrored),
+        part_count: row.part_count,
+        target: row.target,
+    })
+}
+
+/// Puts a file under `key`, in place of what was there: a new inode; open handles and other links keep the old content. Keys that
+/// end in a slash are directories, whose inode stays.
+pub(crate) fn put(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    file: &NewFile,
+    preconditions: &Preconditions,
+) -> Result<Attributes, NamespaceError> {
+    let (number, row) = put_row(tx, root, key, file, preconditions)?;
+    Attributes::of_inode(number, &row)
+}
+
+pub(crate) fn put_row(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    file: &NewFile,
+    preconditions: &Preconditions,
+) -> Result<(u64, InodeRow), NamespaceError> {
+    names::check_key(key)?;
+    let (directories, last) = names::split_key(key);
+    let old = match descend(tx, root, &directories)? {
+        Some(parent) => tree::entry(tx, parent, last)?,
+        None => None,
+    };
+    let old = match old {
+        Some(entry) => Some((entry.inode, tree::inode(tx, entry.inode)?)),
+        None => None,
+    };
+    let existing =
+        old.as_ref().map(|(_, row)| row).filter(|row| row.state == DirectoryState::Explicit.number());
+    preconditions.check(existing)?;
+
+    let parent = make_directories(tx, root, &directories)?;
+    let is_directory = last.ends_with(b"/");
+    if is_directory {
+        let number = match &old {
+            Some((number, _)) => *number,
+            None => {
+                let row = tree::new_row(tx, root, Kind::Directory);
+                tree::make_directory(tx, parent, last, row)?
+            }
+        };
+        let mut row = tree::inode(tx, number)?;
+        row.state = DirectoryState::Explicit.number();
+        fill(tx, number, &mut row, file)?;
+        tree::save(tx, number, &mut row);
+        tx.change(ChangeKind::Content, number, row.version, 0, b"");
+        return Ok((number, row));
+    }
+
+    let mut row = tree::new_row(tx, root, Kind::File);
+    let replaces = old.is_some();
+    if let Some((old_number, mut old_row)) = old {
+        (row.mode, row.uid, row.gid) = (old_row.mode, old_row.uid, old_row.gid);
+        tree::drop_link(tx, old_number, &mut old_row, parent, last)?;
+    }
+    let number = tx.new_inode()?;
+    fill(tx, number, &mut row, file)?;
+    tree::add_link(tx, number, &mut row, parent, last)?;
+    tree::touch(tx, parent, if replaces { 0 } else { 1 }, 0)?;
+    Ok((number, row))
+}
+
+/// Removes `key`. Directories that were only there for it go as well.
+pub(crate) fn delete(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    preconditions: &Preconditions,
+) -> Result<(), NamespaceError> {
+    let (directories, last) = names::split_key(key);
+    let number = find(tx, root, key)?;
+    let mut row = number.map(|number| tree::inode(tx, number)).transpose()?;
+    preconditions.check(row.as_ref())?;
+    let (Some(number), Some(row)) = (number, row.as_mut()) else { return Err(NamespaceError::NotFound) };
+    let parent = descend(tx, root, &directories)?.ok_or(NamespaceError::NotFound)?;
+
+    if tree::is_directory(row) && !tree::is_empty(tx, number)? {
+        row.state = DirectoryState::Implicit.number();
+        fill(tx, number, row, &NewFile::default())?;
+        (row.etag, row.etag_parts) = (Vec::new(), None);
+        tree::save(tx, number, row);
+        tx.change(ChangeKind::Content, number, row.version, 0, b"");
+        return Ok(());
+    }
+    let entry = tree::entry(tx, parent, last)?.ok_or(NamespaceError::NotFound)?;
+    tree::remove_entry(tx, parent, last, &entry)?;
+    tree::drop_link(tx, number, row, parent, last)?;
+    prune(tx, parent)
+}
+
+/// Removes `directory` if it is implicit and empty, and then its parent likewise.
+pub(crate) fn prune(tx: &mut Transaction<'_, '_>, mut directory: u64) -> Result<(), NamespaceError> {
+    loop {
+        let mut row = tree::inode(tx, directory)?;
+        let is_root = row.parent == directory;
+        if is_root || row.state != DirectoryState::Implicit.number() || !tree::is_empty(tx, directory)? {
+            return Ok(());
+        }
+        let (parent, name) = (row.parent, row.name.clone());
+        let entry = tree::entry(tx, parent, &name)?.ok_or(NamespaceError::NotFound)?;
+        tree::remove_entry(tx, parent, &name, &entry)?;
+        tree::drop_link(tx, directory, &mut row, parent, &name)?;
+        directory = parent;
+    }
+}
+
+/// The directory at the end of these names, if all of them are there.
+pub(crate) fn descend(
+    read: &dyn Read,
+    root: u64,
+    directories: &[&[u8]],
+) -> Result<Option<u64>, NamespaceError> {
+    let mut parent = root;
+    for name in directories {
+        match tree::entry(read, parent, name)? {
+            Some(entry) => parent = entry.inode,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(parent))
+}
+
+/// The directory at the end of these names; those that are missing are made, as implicit ones.
+pub(crate) fn make_directories(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    directories: &[&[u8]],
+) -> Result<u64, NamespaceError> {
+    let mut parent = root;
+    for name in directories {
+        parent = match tree::entry(tx, parent, name)? {
+            Some(entry) => entry.inode,
+            None => {
+                let row = tree::new_row(tx, root, Kind::Directory);
+                let row = InodeRow { state: DirectoryState::Implicit.number(), ..row };
+                tree::make_directory(tx, parent, name, row)?
+            }
+        };
+    }
+    Ok(parent)
+}
+
+/// Gives the inode a content and all that goes with it; the caller saves it.
+pub(crate) fn fill(
+    tx: &mut Transaction<'_, '_>,
+    number: u64,
+    row: &mut InodeRow,
+    file: &NewFile,
+) -> Result<(), NamespaceError> {
+    let size: usize = file.extended.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > super::posix::MAX_ATTRIBUTES {
+        return Err(NamespaceError::AttributesTooLarge);
+    }
+    content::replace(tx, number, row, &file.extents)?;
+    row.size = file.size;
+    row.mode = file.mode.unwrap_or(row.mode);
+    (row.uid, row.gid) = file.owner.unwrap_or((row.uid, row.gid));
+    row.mtime = file.mtime.unwrap_or(tx.now);
+    row.ctime = tx.now;
+    row.content_time = tx.now_ms();
+    row.etag = file.etag.map(|etag| etag.digest.to_vec()).unwrap_or_default();
+    row.etag_parts = file.etag.and_then(|etag| etag.parts);
+    row.headers = headers_to_rows(&file.headers);
+    row.attributes = pairs_to_rows(&file.extended);
+    row.tags = pairs_to_rows(&file.tags);
+    row.checksums = file.checksums.iter().map(Checksum::to_row).collect();
+    row.mirrored = file.mirrored.number();
+    Ok(())
+}
+
+pub(crate) fn headers_to_rows(headers: &ContentHeaders) -> Vec<HeaderRow> {
+    headers.iter().map(|(header, value)| HeaderRow { id: *header as u32, value: value.clone() }).collect()
+}
+
+pub(crate) fn headers_of_rows(rows: &[HeaderRow]) -> ContentHeaders {
+    rows.iter().filter_map(|row| Some((ContentHeader::from_number(row.id)?, row.value.clone()))).collect()
+}
+
+impl Checksum {
+    pub(crate) fn of_row(row: ChecksumRow) -> Self {
+        Self { algorithm: row.algorithm, kind: row.kind, value: row.value }
+    }
+
+    pub(crate) fn to_row(&self) -> ChecksumRow {
+        ChecksumRow { algorithm: self.algorithm, kind: self.kind, value: self.value.clone() }
+    }
+}

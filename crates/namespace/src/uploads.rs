@@ -1,0 +1,458 @@
+//! Multipart uploads: parts that become one content without moving a byte.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::attributes::{
+    Attributes, Checksum, ContentHeaders, ETag, ExtendedAttributes, Extent, pairs_of_rows, pairs_to_rows,
+};
+use crate::changes::ChangeKind;
+use crate::content;
+use crate::engine::{PAGE, Read, prefix_end};
+use crate::error::NamespaceError;
+use crate::keys;
+use crate::names;
+use crate::rows::{self, CompletedRow, ExtentRow, JoinRow, PartRow, PartTableRow, UploadRow};
+use crate::transaction::Transaction;
+use crate::tree;
+use crate::tree::keyed::{self, NewFile, Preconditions};
+
+/// The ID of a multipart upload: random, so that it cannot be guessed.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct UploadId(pub [u8; 16]);
+
+/// The text is not the ID of an upload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not an upload ID of 32 hexadecimal digits")]
+pub struct ParseUploadIdError;
+
+/// What was said when an upload began, and holds for the object it becomes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewUpload {
+    /// Who began it.
+    pub owner: String,
+    /// Headers of the content.
+    pub headers: ContentHeaders,
+    /// Extended attributes.
+    pub extended: ExtendedAttributes,
+    /// Object tags.
+    pub tags: ExtendedAttributes,
+    /// The checksum that each part brings; 0 for none.
+    pub checksum_algorithm: u32,
+}
+
+/// Where all parts of an upload go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PartPlacement {
+    /// The group.
+    pub group: String,
+    /// The storage, as the caller of the files knows it.
+    pub storage: String,
+    /// The store path.
+    pub path: u8,
+}
+
+/// An upload that is under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upload {
+    /// The key that it will become.
+    pub key: Vec<u8>,
+    /// Its ID.
+    pub upload_id: UploadId,
+    /// When it began, milliseconds since 1970.
+    pub initiated: u64,
+    /// What was said when it began.
+    pub new: NewUpload,
+    /// Where the parts go, once there is one.
+    pub placement: Option<PartPlacement>,
+}
+
+/// A part that has been uploaded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part {
+    /// 1 to 10,000.
+    pub number: u16,
+    /// Bytes.
+    pub size: u64,
+    /// MD5 of the bytes.
+    pub md5: [u8; 16],
+    /// Where they are; offsets count from the part's beginning.
+    pub extents: Vec<Extent>,
+    /// Checksums.
+    pub checksums: Vec<Checksum>,
+    /// When it came, milliseconds since 1970.
+    pub time: u64,
+}
+
+/// A part as Complete names it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CompletePart {
+    /// The part.
+    pub number: u16,
+    /// Its MD5, if named.
+    pub md5: Option<[u8; 16]>,
+}
+
+/// What a complete upload became.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Completed {
+    /// The inode.
+    pub inode: u64,
+    /// The object's ETag.
+    pub etag: ETag,
+}
+
+/// An object whose parts wait to be joined into one file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WaitingJoin {
+    /// The inode.
+    pub inode: u64,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// Begins an upload.
+pub(crate) fn create(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+    new: &NewUpload,
+) -> Result<(), NamespaceError> {
+    names::check_key(key)?;
+    let row = UploadRow {
+        initiated: tx.now_ms(),
+        owner: new.owner.clone(),
+        headers: keyed::headers_to_rows(&new.headers),
+        attributes: pairs_to_rows(&new.extended),
+        tags: pairs_to_rows(&new.tags),
+        checksum_algorithm: new.checksum_algorithm,
+        ..UploadRow::default()
+    };
+    tx.put(keys::upload(root, key, &upload_id.0), &row);
+    Ok(())
+}
+
+/// An upload under way.
+pub(crate) fn get(
+    read: &dyn Read,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+) -> Result<Upload, NamespaceError> {
+    Ok(Upload::of_row(key.to_vec(), upload_id, load(read, root, key, upload_id)?))
+}
+
+/// Uploads under way of keys that begin with `prefix`, after (`key`, `upload_id`), in order of keys.
+pub(crate) fn list(
+    read: &dyn Read,
+    root: u64,
+    prefix: &[u8],
+    after: Option<(&[u8], UploadId)>,
+    limit: usize,
+) -> Result<Vec<Upload>, NamespaceError> {
+    let prefix = keys::uploads(root, prefix);
+    let from = after.map_or_else(
+        || prefix.clone(),
+        |(key, upload_id)| [keys::upload(root, key, &upload_id.0).as_slice(), &[0]].concat(),
+    );
+    let mut uploads = Vec::new();
+    for (key, value) in rows::scan(read, &prefix, &from, limit.min(PAGE))? {
+        let row = rows::unseal(&key, &value)?;
+        let corrupt = NamespaceError::Corrupt { family: 'u', what: "its key is too short" };
+        let (name, upload_id) = key.get(9..).and_then(|rest| rest.split_last_chunk::<16>()).ok_or(corrupt)?;
+        let name = name.strip_suffix(&[0]).unwrap_or(name);
+        uploads.push(Upload::of_row(name.to_vec(), UploadId(*upload_id), row));
+    }
+    Ok(uploads)
+}
+
+/// Fixes where the parts go, if no part has done so yet; answers where they do.
+pub(crate) fn place(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+    placement: &PartPlacement,
+) -> Result<PartPlacement, NamespaceError> {
+    let mut row = load(tx, root, key, upload_id)?;
+    if let Some(placement) = placement_of(&row) {
+        return Ok(placement);
+    }
+    (row.group, row.storage, row.path) =
+        (placement.group.clone(), placement.storage.clone(), Some(placement.path.into()));
+    tx.put(keys::upload(root, key, &upload_id.0), &row);
+    Ok(placement.clone())
+}
+
+/// Keeps a part; one that came before under its number goes.
+pub(crate) fn put_part(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+    part: &Part,
+) -> Result<(), NamespaceError> {
+    load(tx, root, key, upload_id)?;
+    let part_key = keys::part(&upload_id.0, part.number);
+    let old: Option<PartRow> = rows::load(tx, &part_key)?;
+    let row = PartRow {
+        extents: part.extents.iter().map(Extent::to_row).collect(),
+        size: part.size,
+        md5: part.md5.to_vec(),
+        checksums: part.checksums.iter().map(Checksum::to_row).collect(),
+        time: tx.now_ms(),
+    };
+    for extent in &row.extents {
+        content::take(tx, &extent.file, WAITING, 1)?;
+    }
+    tx.put(part_key, &row);
+    old.map_or(Ok(()), |old| let_part_go(tx, &old))
+}
+
+/// Parts of an upload after the number `after`.
+pub(crate) fn parts(
+    read: &dyn Read,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+    after: u16,
+    limit: usize,
+) -> Result<Vec<Part>, NamespaceError> {
+    load(read, root, key, upload_id)?;
+    let from = keys::part(&upload_id.0, after.saturating_add(1));
+    let found = rows::scan(read, &keys::parts(&upload_id.0), &from, limit.min(PAGE))?;
+    found.iter().map(|(key, value)| Part::of_row(key, rows::unseal(key, value)?)).collect()
+}
+
+/// Makes the object of the named parts. A repeated Complete is answered as the first one was.
+#[expect(clippy::too_many_arguments, reason = "each is a field of the request")]
+pub(crate) fn complete(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+    wanted: &[CompletePart],
+    etag: ETag,
+    min_part: u64,
+    preconditions: &Preconditions,
+) -> Result<Completed, NamespaceError> {
+    let upload = match load(tx, root, key, upload_id) {
+        Ok(upload) => upload,
+        Err(NamespaceError::NoSuchUpload) => {
+            let row: CompletedRow =
+                rows::load(tx, &keys::completed(&upload_id.0))?.ok_or(NamespaceError::NoSuchUpload)?;
+            let etag = ETag::from_row(&row.etag, row.etag_parts).ok_or(NamespaceError::NoSuchUpload)?;
+            return Ok(Completed { inode: row.inode, etag });
+        }
+        Err(error) => return Err(error),
+    };
+    if !wanted.is_sorted_by(|one, next| one.number < next.number) {
+        return Err(NamespaceError::InvalidPartOrder);
+    }
+    let mut file = NewFile {
+        etag: Some(etag),
+        headers: keyed::headers_of_rows(&upload.headers),
+        extended: pairs_of_rows(&upload.attributes),
+        tags: pairs_of_rows(&upload.tags),
+        ..NewFile::default()
+    };
+    let mut table = PartTableRow::default();
+    for (index, wanted_part) in wanted.iter().enumerate() {
+        let number = wanted_part.number;
+        let row: PartRow =
+            rows::load(tx, &keys::part(&upload_id.0, number))?.ok_or(NamespaceError::InvalidPart(number))?;
+        if wanted_part.md5.is_some_and(|md5| md5.as_slice() != row.md5) {
+            return Err(NamespaceError::InvalidPart(number));
+        }
+        if index + 1 < wanted.len() && row.size < min_part {
+            return Err(NamespaceError::PartTooSmall(number));
+        }
+        for extent in &row.extents {
+            let extent = Extent::of_row(extent)?;
+            let offset = file.size.saturating_add(extent.offset);
+            file.extents.push(Extent { offset, ..extent });
+        }
+        file.size = file.size.saturating_add(row.size);
+        table.sizes.push(row.size);
+        table.checksums.extend(row.checksums.into_iter().take(1));
+    }
+
+    let (inode, mut row) = keyed::put_row(tx, root, key, &file, preconditions)?;
+    row.part_count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+    tree::save(tx, inode, &mut row);
+    tx.put(keys::part_table(inode), &table);
+    if file.extents.len() > 1 {
+        tx.put(keys::waiting_join(inode), &JoinRow { since: tx.now_ms(), ..JoinRow::default() });
+    }
+    remove(tx, root, key, upload_id)?;
+    let completed =
+        CompletedRow { inode, etag: etag.digest.to_vec(), etag_parts: etag.parts, time: tx.now_ms() };
+    tx.put(keys::completed(&upload_id.0), &completed);
+    Ok(Completed { inode, etag })
+}
+
+/// Ends an upload without an object; its parts are freed.
+pub(crate) fn abort(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+) -> Result<(), NamespaceError> {
+    load(tx, root, key, upload_id)?;
+    remove(tx, root, key, upload_id)
+}
+
+/// Objects whose parts wait to be joined and whose next attempt is due.
+pub(crate) fn waiting_joins(
+    read: &dyn Read,
+    now: u64,
+    limit: usize,
+) -> Result<Vec<WaitingJoin>, NamespaceError> {
+    let mut waiting = Vec::new();
+    for (key, value) in rows::scan(read, &[keys::JOIN], &[keys::JOIN], PAGE)? {
+        let row: JoinRow = rows::unseal(&key, &value)?;
+        if row.not_before <= now && waiting.len() < limit {
+            waiting.push(WaitingJoin { inode: keys::number_at(&key, 1), attempts: row.attempts });
+        }
+    }
+    Ok(waiting)
+}
+
+/// Swaps the joined file in for the parts, if the content is still those parts; the parts are freed.
+pub(crate) fn joined(
+    tx: &mut Transaction<'_, '_>,
+    inode: u64,
+    parts: &[Extent],
+    whole: &Extent,
+) -> Result<Attributes, NamespaceError> {
+    let mut row = tree::inode(tx, inode)?;
+    if content::extents(tx, inode, &row)? != parts {
+        return Err(NamespaceError::ContentChanged);
+    }
+    content::replace(tx, inode, &mut row, std::slice::from_ref(whole))?;
+    tree::save(tx, inode, &mut row);
+    tx.delete(&keys::waiting_join(inode));
+    tx.change(ChangeKind::Attributes, inode, row.version, 0, b"");
+    tree::attributes(tx, inode, &row)
+}
+
+/// Notes that a join failed and when to try again; none: never.
+pub(crate) fn join_failed(
+    tx: &mut Transaction<'_, '_>,
+    inode: u64,
+    retry_at: Option<u64>,
+) -> Result<(), NamespaceError> {
+    let key = keys::waiting_join(inode);
+    match (retry_at, rows::load::<JoinRow>(tx, &key)?) {
+        (Some(not_before), Some(row)) => {
+            let attempts = row.attempts.saturating_add(1);
+            tx.put(key, &JoinRow { attempts, not_before, ..row });
+        }
+        _ => tx.delete(&key),
+    }
+    Ok(())
+}
+
+/// Sizes of the parts that an object was made of.
+pub(crate) fn part_sizes(read: &dyn Read, inode: u64) -> Result<Vec<u64>, NamespaceError> {
+    let row: Option<PartTableRow> = rows::load(read, &keys::part_table(inode))?;
+    Ok(row.map(|row| row.sizes).unwrap_or_default())
+}
+
+fn load(read: &dyn Read, root: u64, key: &[u8], upload_id: UploadId) -> Result<UploadRow, NamespaceError> {
+    rows::load(read, &keys::upload(root, key, &upload_id.0))?.ok_or(NamespaceError::NoSuchUpload)
+}
+
+/// Removes the upload and lets its parts go. There may be 10,000, so this is the one write that reads several pages.
+fn remove(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+) -> Result<(), NamespaceError> {
+    let prefix = keys::parts(&upload_id.0);
+    loop {
+        let page = tx.range(&prefix, &prefix_end(&prefix), PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for (key, value) in page {
+            let row: PartRow = rows::unseal(&key, &value)?;
+            tx.delete(&key);
+            let_part_go(tx, &row)?;
+        }
+    }
+    tx.delete(&keys::upload(root, key, &upload_id.0));
+    Ok(())
+}
+
+fn let_part_go(tx: &mut Transaction<'_, '_>, part: &PartRow) -> Result<(), NamespaceError> {
+    part.extents.iter().try_for_each(|extent: &ExtentRow| content::let_go(tx, &extent.file, WAITING, 1))
+}
+
+fn placement_of(row: &UploadRow) -> Option<PartPlacement> {
+    let path = u8::try_from(row.path?).ok()?;
+    Some(PartPlacement { group: row.group.clone(), storage: row.storage.clone(), path })
+}
+
+impl Upload {
+    fn of_row(key: Vec<u8>, upload_id: UploadId, row: UploadRow) -> Self {
+        Self {
+            key,
+            upload_id,
+            initiated: row.initiated,
+            placement: placement_of(&row),
+            new: NewUpload {
+                headers: keyed::headers_of_rows(&row.headers),
+                extended: pairs_of_rows(&row.attributes),
+                tags: pairs_of_rows(&row.tags),
+                owner: row.owner,
+                checksum_algorithm: row.checksum_algorithm,
+            },
+        }
+    }
+}
+
+impl Part {
+    fn of_row(key: &[u8], row: PartRow) -> Result<Self, NamespaceError> {
+        let corrupt = |what| NamespaceError::Corrupt { family: 'q', what };
+        let (_, number) = key.split_last_chunk::<2>().ok_or(corrupt("its key is too short"))?;
+        Ok(Self {
+            number: u16::from_be_bytes(*number),
+            size: row.size,
+            md5: row.md5.as_slice().try_into().map_err(|_| corrupt("its MD5"))?,
+            extents: row.extents.iter().map(Extent::of_row).collect::<Result<_, _>>()?,
+            checksums: row.checksums.into_iter().map(Checksum::of_row).collect(),
+            time: row.time,
+        })
+    }
+}
+
+impl UploadId {
+    /// A new one.
+    pub fn random() -> Self {
+        let mut bytes = [0; 16];
+        fastrand::fill(&mut bytes);
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = ParseUploadIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseUploadIdError> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseUploadIdError)?;
+        Ok(Self(bytes))
+    }
+}
+
+/// The inode number under which the files of waiting parts are counted.
+const WAITING: u64 = 0;
