@@ -17,6 +17,7 @@ mod reader;
 mod stat;
 mod status;
 pub mod storage;
+pub mod sync;
 pub mod tracker;
 mod width;
 mod writer;
