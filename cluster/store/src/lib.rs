@@ -1,1 +1,41 @@
 //! One storage server's disk: files, binlog, marks, recovery.
+//!
+//! [`Store`] is the whole of it. Calls are synchronous and may come from many threads at once; those
+//! that are short (write a chunk, finish, delete, open) are meant to be made on the thread that has the
+//! bytes. `FORMAT.md` beside this crate describes every file that is written.
+//!
+//! The process's umask is the caller's business; the original runs with umask 0.
+
+mod binlog;
+mod error;
+mod init_flag;
+mod journal;
+mod layout;
+mod mark;
+mod options;
+mod placement;
+mod recover;
+mod space;
+mod stat;
+mod state_file;
+mod store;
+
+pub use self::{
+    binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},
+    error::{OpenError, StoreError},
+    init_flag::InitFlag,
+    mark::Mark,
+    options::{
+        Distribution, ParseReserveError, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions,
+    },
+    recover::OpenReport,
+    space::DiskSpace,
+    stat::{Counter, StorageStat},
+    store::{
+        FileInfo, FileListing, ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, Store,
+        StorePathChoice, StorePathStatus, StoredFile, Upload,
+    },
+};
+
+#[cfg(test)]
+mod tests;

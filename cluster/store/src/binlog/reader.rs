@@ -1,0 +1,139 @@
+//! The reading end of the binlog: records from a position on, over the bounds of files.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use tracing::warn;
+
+use super::{Position, Record, RecordError, file_path};
+
+/// Reads the binlog of a storage, also while it is being written.
+///
+/// Link records without a name, which the original writes, are skipped and counted; any other line
+/// that is not a record is handed out as an error with its place, so that the caller decides.
+#[derive(Debug)]
+pub struct BinlogReader {
+    directory: PathBuf,
+    file: Option<File>,
+    /// Place of the first byte of `buffer`.
+    position: Position,
+    buffer: Vec<u8>,
+    skipped: u64,
+}
+
+/// One line of the binlog.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// What it says.
+    pub record: Result<Record, RecordError>,
+    /// Where it begins.
+    pub start: Position,
+    /// Where the next one begins.
+    pub end: Position,
+}
+
+impl BinlogReader {
+    pub(super) fn new(directory: &Path, position: Position) -> Self {
+        Self { directory: directory.to_owned(), file: None, position, buffer: Vec::new(), skipped: 0 }
+    }
+
+    /// The next line; `None` at the present end of the binlog. After `None` it may be called again.
+    pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
+        loop {
+            let Some(line) = self.next_line()? else { return Ok(None) };
+            let start = self.position;
+            let record = Record::parse(&self.buffer[..line]);
+            self.consume(line + 1);
+            if record == Err(RecordError::LinkWithoutName) {
+                self.skipped += 1;
+                if self.skipped == 1 {
+                    warn!(
+                        index = start.index,
+                        offset = start.offset,
+                        "a link record without a name is skipped"
+                    );
+                }
+                continue;
+            }
+            return Ok(Some(Entry { record, start, end: self.position }));
+        }
+    }
+
+    /// Where the next line begins.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Link records without a name met so far.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Length of the first line of the buffer, without its LF.
+    fn next_line(&mut self) -> io::Result<Option<usize>> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+                return Ok(Some(searched + at));
+            }
+            searched = self.buffer.len();
+            if searched > LONGEST_LINE {
+                // No writer makes such a line; its beginning counts as a line of its own.
+                self.buffer[searched - 1] = b'\n';
+                return Ok(Some(searched - 1));
+            }
+            if self.fill()? > 0 {
+                continue;
+            }
+            // The next file is made after the last write to this one, so one more look is the last.
+            let next = file_path(&self.directory, self.position.index + 1);
+            if !next.exists() {
+                return Ok(None);
+            }
+            if self.fill()? > 0 {
+                continue;
+            }
+            if !self.buffer.is_empty() {
+                warn!(
+                    index = self.position.index,
+                    offset = self.position.offset,
+                    bytes = self.buffer.len(),
+                    "a finished binlog file ends inside a record, which is skipped"
+                );
+            }
+            self.buffer.clear();
+            self.file = None;
+            self.position = Position { index: self.position.index + 1, offset: 0 };
+            searched = 0;
+        }
+    }
+
+    /// Reads more of the present file; how many bytes came.
+    fn fill(&mut self) -> io::Result<usize> {
+        let file = match &self.file {
+            Some(file) => file,
+            None => match File::open(file_path(&self.directory, self.position.index)) {
+                Ok(file) => self.file.insert(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(error) => return Err(error),
+            },
+        };
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + BLOCK, 0);
+        let read = file.read_at(&mut self.buffer[filled..], self.position.offset + filled as u64);
+        self.buffer.truncate(filled + read.as_ref().copied().unwrap_or(0));
+        read
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.buffer.drain(..length);
+        self.position.offset += length as u64;
+    }
+}
+
+const BLOCK: usize = 64 * 1024;
+const LONGEST_LINE: usize = 4096;

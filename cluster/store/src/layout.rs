@@ -1,0 +1,285 @@
+//! The directories of a storage, and the mark that says whose they are.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use fdfs_types::base64;
+use rustix::{
+    fs::{AtFlags, FlockOperation, Mode, OFlags, flock, mkdirat, open, openat, statat},
+    io::Errno,
+};
+use tracing::{info, warn};
+
+use crate::{InitFlag, OpenError, StoreOptions, space::Space, state_file};
+
+/// Paths below a base path.
+#[derive(Debug)]
+pub(crate) struct BasePath {
+    pub(crate) data: PathBuf,
+    pub(crate) sync: PathBuf,
+    /// What the original does not know lies in `data/rs`.
+    pub(crate) own: PathBuf,
+    /// Held as long as the store is open.
+    _lock: File,
+}
+
+/// One store path, open.
+#[derive(Debug)]
+pub(crate) struct StorePath {
+    pub(crate) index: u8,
+    pub(crate) read_only: bool,
+    pub(crate) data_path: PathBuf,
+    pub(crate) data: OwnedFd,
+    pub(crate) temporary: OwnedFd,
+    pub(crate) space: Space,
+    /// Its directories were made just now.
+    pub(crate) created: bool,
+}
+
+impl BasePath {
+    /// Makes the directories and takes the lock.
+    pub(crate) fn open(base: &Path) -> Result<Self, OpenError> {
+        let data = base.join("data");
+        let (sync, own) = (data.join("sync"), data.join("rs"));
+        for directory in [&data, &sync, &own] {
+            fs::create_dir_all(directory).map_err(OpenError::doing("creating", directory))?;
+        }
+        let path = own.join("lock");
+        let lock = File::options().write(true).create(true).truncate(false).open(&path);
+        let lock = lock.map_err(OpenError::doing("opening", &path))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { data, sync, own, _lock: lock }),
+            Err(Errno::WOULDBLOCK) => Err(OpenError::InUse { path: base.to_owned() }),
+            Err(error) => Err(OpenError::doing("locking", &path)(error)),
+        }
+    }
+
+    pub(crate) fn init_flag(&self) -> PathBuf {
+        self.data.join(".data_init_flag")
+    }
+
+    pub(crate) fn stat(&self) -> PathBuf {
+        self.data.join("storage_stat.dat")
+    }
+}
+
+impl StorePath {
+    /// Makes the directories of store path `index` where they are missing.
+    pub(crate) fn open(index: u8, options: &StoreOptions) -> Result<Self, OpenError> {
+        let configured = &options.store_paths[usize::from(index)];
+        let data_path = configured.path.join("data");
+        fs::create_dir_all(&data_path).map_err(OpenError::doing("creating", &data_path))?;
+        let data = open_directory(&data_path)?;
+        let created =
+            make_subdirs(&data, options.subdir_count).map_err(OpenError::doing("filling", &data_path))?;
+        if created {
+            info!(path = %data_path.display(), "directories of the store path made");
+        }
+        make_directory(&data, TEMPORARY).map_err(OpenError::doing("filling", &data_path))?;
+        let temporary = open_directory(&data_path.join(TEMPORARY))?;
+        let space = Space::measure(rustix::fd::AsFd::as_fd(&data));
+        Ok(Self { index, read_only: configured.read_only, data_path, data, temporary, space, created })
+    }
+
+    /// Compares the mark of this path with what the init flag says, and makes it where there is none.
+    /// Whether the flag was changed.
+    pub(crate) fn check_mark(
+        &self,
+        flag: &mut InitFlag,
+        options: &StoreOptions,
+        now: u32,
+    ) -> Result<bool, OpenError> {
+        let path = self.data_path.join(".fastdfs_vars");
+        let foreign = |reason| OpenError::ForeignPath { path: self.data_path.clone(), reason };
+        let text = state_file::read(&path).map_err(OpenError::doing("reading", &path))?;
+        let present = text.as_deref().and_then(|text| state_file::value_of::<String>(text, MARK_KEY));
+        let present = present.filter(|mark| !mark.is_empty());
+        let write = |mark: &str| {
+            let text = format!("{MARK_KEY}={mark}\n");
+            state_file::replace(&path, text.as_bytes()).map_err(OpenError::doing("writing", &path))
+        };
+        match (flag.store_path_marks.get(&self.index), present) {
+            (None, None) => {
+                let mark = path_mark(&options.ip_addr, options.port, self.index, now);
+                write(&mark)?;
+                flag.store_path_marks.insert(self.index, mark);
+                Ok(true)
+            }
+            (None, Some(_)) => Err(foreign("it has a mark that this base path does not know")),
+            (Some(ours), Some(present)) if *ours == present => Ok(false),
+            (Some(_), Some(_)) => Err(foreign("its mark is not the one this base path knows")),
+            (Some(ours), None) => {
+                if !self.created {
+                    warn!(path = %self.data_path.display(), "the mark of the store path was missing");
+                }
+                write(ours)?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+/// Store paths must be distinct, and none may lie in the files of another.
+pub(crate) fn check_paths(options: &StoreOptions) -> Result<(), OpenError> {
+    let refuse = |reason| Err(OpenError::Options { reason });
+    if !(1..=256).contains(&options.subdir_count) {
+        return refuse(format!("{} directories a level; 1 to 256 are allowed", options.subdir_count));
+    }
+    if options.store_paths.is_empty() || options.store_paths.len() > 256 {
+        return refuse(format!("{} store paths; 1 to 256 are allowed", options.store_paths.len()));
+    }
+    let mut seen: Vec<PathBuf> = Vec::new();
+    for store_path in &options.store_paths {
+        let path = &store_path.path;
+        fs::create_dir_all(path).map_err(OpenError::doing("creating", path))?;
+        let path = fs::canonicalize(path).map_err(OpenError::doing("resolving", path))?;
+        for other in &seen {
+            if *other == path {
+                return refuse(format!("store path {} is given twice", path.display()));
+            }
+            if path.starts_with(other.join("data")) || other.starts_with(path.join("data")) {
+                return refuse(format!(
+                    "store paths {} and {} lie in each other",
+                    other.display(),
+                    path.display()
+                ));
+            }
+        }
+        seen.push(path);
+    }
+    Ok(())
+}
+
+/// The text of a mark: a structure of the original, in base64.
+///
+/// ```text
+///  0                 46     48      49  52       56
+///  | ip, 0-padded    | port | index | 0 | time   |     numbers little endian
+/// ```
+pub(crate) fn path_mark(ip_addr: &str, port: u16, index: u8, now: u32) -> String {
+    let mut bytes = [0; 56];
+    let ip_addr = ip_addr.as_bytes();
+    let length = ip_addr.len().min(45);
+    bytes[..length].copy_from_slice(&ip_addr[..length]);
+    bytes[46..48].copy_from_slice(&port.to_le_bytes());
+    bytes[48] = index;
+    bytes[52..].copy_from_slice(&now.to_le_bytes());
+    base64::encode(&bytes)
+}
+
+/// Makes the directory `name` in `parent`; whether it was missing.
+pub(crate) fn make_directory(parent: &OwnedFd, name: &str) -> io::Result<bool> {
+    match mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_directory(path: &Path) -> Result<OwnedFd, OpenError> {
+    open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(OpenError::doing("opening", path))
+}
+
+/// Makes `HH/LL`, unless the first and the last are there; whether any were missing.
+fn make_subdirs(data: &OwnedFd, count: u32) -> io::Result<bool> {
+    let last = count - 1;
+    let is_there = |name: &str| statat(data, name, AtFlags::empty()).is_ok();
+    if is_there("00/00") && is_there(&format!("{last:02X}/{last:02X}")) {
+        return Ok(false);
+    }
+    for high in 0..count {
+        let high = format!("{high:02X}");
+        make_directory(data, &high)?;
+        let level = openat(data, &high, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        for low in 0..count {
+            make_directory(&level, &format!("{low:02X}"))?;
+        }
+    }
+    Ok(true)
+}
+
+/// Directory of unfinished files, below `data`.
+pub(crate) const TEMPORARY: &str = ".tmp";
+const MARK_KEY: &str = "store_path_mark";
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use fdfs_types::Source;
+
+    use super::*;
+
+    fn options(base: &Path) -> StoreOptions {
+        let mut options = StoreOptions::new(base, Source::Ip(Ipv4Addr::new(127, 0, 0, 2)));
+        options.subdir_count = 2;
+        options
+    }
+
+    #[test]
+    fn the_captured_marks_are_made_byte_for_byte() {
+        let flag = InitFlag::parse(&crate::tests::vector("data_init_flag.first_member")).unwrap();
+        assert_eq!(path_mark("127.0.0.2", 23401, 0, 0x6B02_7BD6), flag.store_path_marks[&0]);
+        assert_eq!(path_mark("127.0.0.2", 23401, 1, 0x6B02_7BD6), flag.store_path_marks[&1]);
+        assert_eq!(
+            format!("{MARK_KEY}={}\n", flag.store_path_marks[&0]),
+            crate::tests::vector("fastdfs_vars")
+        );
+    }
+
+    #[test]
+    fn directories_are_made_once_in_upper_hex() {
+        let base = tempfile::tempdir().unwrap();
+        let mut options = options(base.path());
+        options.subdir_count = 12;
+        assert!(StorePath::open(0, &options).unwrap().created);
+        assert!(base.path().join("data/0A/0B").is_dir());
+        assert!(!StorePath::open(0, &options).unwrap().created);
+    }
+
+    #[test]
+    fn a_path_with_a_foreign_mark_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let options = options(base.path());
+        let path = StorePath::open(0, &options).unwrap();
+        let mut flag = InitFlag::default();
+        assert!(path.check_mark(&mut flag, &options, 1).unwrap());
+        assert!(!path.check_mark(&mut flag, &options, 2).unwrap());
+
+        let unknown = path.check_mark(&mut InitFlag::default(), &options, 2);
+        assert!(matches!(unknown, Err(OpenError::ForeignPath { .. })));
+        let mut other = flag.clone();
+        other.store_path_marks.insert(0, "x".into());
+        assert!(matches!(path.check_mark(&mut other, &options, 2), Err(OpenError::ForeignPath { .. })));
+
+        fs::remove_file(base.path().join("data/.fastdfs_vars")).unwrap();
+        assert!(!path.check_mark(&mut flag, &options, 3).unwrap());
+        assert!(base.path().join("data/.fastdfs_vars").exists());
+    }
+
+    #[test]
+    fn paths_that_are_one_or_lie_in_each_other_are_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let mut options = options(base.path());
+        options.store_paths.push(options.store_paths[0].clone());
+        assert!(matches!(check_paths(&options), Err(OpenError::Options { .. })));
+        options.store_paths[1].path = base.path().join("data/00");
+        assert!(matches!(check_paths(&options), Err(OpenError::Options { .. })));
+        options.store_paths[1].path = base.path().join("disk1");
+        assert!(check_paths(&options).is_ok());
+    }
+
+    #[test]
+    fn one_base_path_is_open_once() {
+        let base = tempfile::tempdir().unwrap();
+        let first = BasePath::open(base.path()).unwrap();
+        assert!(matches!(BasePath::open(base.path()), Err(OpenError::InUse { .. })));
+        drop(first);
+        assert!(BasePath::open(base.path()).is_ok());
+    }
+}

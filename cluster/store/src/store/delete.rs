@@ -1,0 +1,38 @@
+//! Deleting files, with their metadata.
+
+use fdfs_types::RemoteFilename;
+use rustix::{
+    fs::{AtFlags, unlinkat},
+    io::Errno,
+};
+
+use super::{SIDECAR, Store, delete_record, field, sidecar_field, sync_directory_of};
+use crate::StoreError;
+
+impl Store {
+    /// Deletes a file or a link, and its metadata. The target of a link stays.
+    pub fn delete(&self, name: &RemoteFilename) -> Result<(), StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        let path = shared.path_for_client(name)?;
+        let _lock = shared.lock(name);
+        let (intent, mut lines) = shared.intend(&delete_record(field(name)))?;
+        let local = name.local_path();
+        unlinkat(&path.data, local, AtFlags::empty()).map_err(|error| match error {
+            Errno::ISDIR | Errno::PERM => StoreError::NotRegular,
+            error => StoreError::from_errno("deleting the file", error),
+        })?;
+        match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
+            Ok(()) => {
+                lines.push_str(&delete_record(sidecar_field(name.as_str())).to_string());
+                lines.push('\n');
+            }
+            Err(Errno::NOENT) => {}
+            Err(error) => tracing::warn!(file_id = %name, %error, "metadata of a deleted file stays"),
+        }
+        let durable = shared.fsync_after != 0;
+        let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
+        intent.conclude(shared.record(&lines, durable))?;
+        synced
+    }
+}

@@ -1,0 +1,172 @@
+//! Tests of starts after an end that came too early.
+
+use super::*;
+use crate::{Change, Record, journal::Journal};
+
+/// A store, some files, and a journal slot as a killed process leaves it.
+struct Killed {
+    base: tempfile::TempDir,
+    names: Vec<RemoteFilename>,
+}
+
+impl Killed {
+    /// A process that had stored `contents` in appender files.
+    fn with(contents: &[&[u8]]) -> Self {
+        let base = tempfile::tempdir().unwrap();
+        let store = Store::open(&options(base.path())).unwrap();
+        let names = contents.iter().map(|content| upload_appender(&store, content)).collect();
+        Self { base, names }
+    }
+
+    /// It was about to make `change`, of which it had done `work`; then the next process starts.
+    fn during(&self, change: Change, work: impl FnOnce(&Path)) -> Store {
+        let store = Store::open(&options(self.base.path())).unwrap();
+        let end = store.binlog().end();
+        drop(store);
+        let (journal, _) = Journal::open(&self.base.path().join("data/rs/intents")).unwrap();
+        let line = Record::source(7, change).to_string();
+        std::mem::forget(journal.begin(end, &line).unwrap());
+        work(&self.base.path().join("data"));
+        Store::open(&options(self.base.path())).unwrap()
+    }
+
+    fn name(&self) -> Box<str> {
+        self.names[0].as_str().into()
+    }
+
+    fn local(&self) -> &str {
+        self.names[0].local_path()
+    }
+}
+
+#[test]
+fn temporary_files_of_ours_and_of_the_original_are_swept() {
+    let base = tempfile::tempdir().unwrap();
+    drop(Store::open(&options(base.path())).unwrap());
+    for name in ["data/.tmp/12", "data/.cp7.tmp"] {
+        fs::write(base.path().join(name), "half").unwrap();
+    }
+    let store = Store::open(&options(base.path())).unwrap();
+    assert_eq!(store.report().swept, 2);
+    assert_eq!(temporary_files(base.path()), 0);
+    assert!(!base.path().join("data/.cp7.tmp").exists());
+}
+
+#[test]
+fn a_file_that_was_shown_but_not_recorded_is_recorded() {
+    let killed = Killed::with(&[b"x"]);
+    let name = "00/01/fwAAAmsCeAWAUa5zAAAACw1KEYU831.txt";
+    let change = || Change::Create { name: format!("M00/{name}").into() };
+    let store = killed.during(change(), |data| fs::write(data.join(name), "whole").unwrap());
+    assert_eq!(store.report().recorded, 1);
+    assert_eq!(log(&store).last().unwrap(), &format!("C M00/{name}"));
+    drop(store);
+    let store = Store::open(&options(killed.base.path())).unwrap();
+    assert_eq!(store.report().recorded, 0);
+
+    drop(store);
+    let store = killed.during(change(), |data| fs::remove_file(data.join(name)).unwrap());
+    assert_eq!((store.report().recorded, log(&store).len()), (0, 2), "it never happened");
+}
+
+#[test]
+fn a_change_that_was_recorded_is_not_recorded_again() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let name = upload(&store, "txt", b"x").filename;
+    let appender = upload_appender(&store, b"x");
+    let mut append = store.append(&appender, None).unwrap();
+    append.write(b"y").unwrap();
+    append.finish().unwrap();
+    store.delete(&name).unwrap();
+    // Not closed: the slots are still full.
+    assert!(fs::metadata(base.path().join("data/rs/intents")).unwrap().len() > 0);
+    drop(store);
+    let store = Store::open(&options(base.path())).unwrap();
+    assert_eq!(*store.report(), crate::OpenReport::default());
+    assert_eq!(log(&store).len(), 4);
+    assert_eq!(read(&store, &appender).unwrap(), b"xy");
+}
+
+#[test]
+fn a_delete_that_was_done_is_recorded_with_the_metadata() {
+    let killed = Killed::with(&[b"x"]);
+    let store = killed.during(Change::Delete { name: killed.name() }, |data| {
+        fs::remove_file(data.join(killed.local())).unwrap();
+        fs::write(data.join(format!("{}-m", killed.local())), "a\x02b").unwrap();
+    });
+    let name = killed.name();
+    assert_eq!(log(&store)[1..], [format!("D {name}"), format!("D {name}-m")]);
+    assert!(!killed.base.path().join(format!("data/{}-m", killed.local())).exists());
+}
+
+#[test]
+fn a_delete_that_was_not_done_is_forgotten() {
+    let killed = Killed::with(&[b"x"]);
+    let store = killed.during(Change::Delete { name: killed.name() }, |_| {});
+    assert_eq!(log(&store).len(), 1);
+    assert_eq!(read(&store, &killed.names[0]).unwrap(), b"x");
+}
+
+#[test]
+fn half_an_append_is_cut_back() {
+    let killed = Killed::with(&[b"0123456789"]);
+    let change = Change::Append { name: killed.name(), offset: 10, length: 6 };
+    let store = killed.during(change, |data| fs::write(data.join(killed.local()), "0123456789ab").unwrap());
+    assert_eq!((store.report().undone, log(&store).len()), (1, 1));
+    assert_eq!(read(&store, &killed.names[0]).unwrap(), b"0123456789");
+}
+
+#[test]
+fn half_a_modification_is_recorded_as_far_as_it_reaches() {
+    let killed = Killed::with(&[b"0123456789"]);
+    let change = Change::Modify { name: killed.name(), offset: 6, length: 10 };
+    let store = killed.during(change, |data| fs::write(data.join(killed.local()), "012345abcdef").unwrap());
+    assert_eq!(log(&store)[1..], [format!("M {} 6 6", killed.name())]);
+}
+
+#[test]
+fn a_truncation_that_was_done_is_recorded() {
+    let killed = Killed::with(&[b"0123456789"]);
+    let change = Change::Truncate { name: killed.name(), old_size: 10, new_size: 4 };
+    let store = killed.during(change, |data| fs::write(data.join(killed.local()), "0123").unwrap());
+    assert_eq!(log(&store)[1..], [format!("T {} 10 4", killed.name())]);
+}
+
+#[test]
+fn a_rename_that_was_done_is_recorded_and_takes_the_metadata() {
+    let killed = Killed::with(&[b"x"]);
+    let new = "00/00/fwAAAmsCeAWAUa5zAAAACw1KEYU831.txt";
+    let change = Change::Rename { name: format!("M00/{new}").into(), old_name: killed.name() };
+    let store = killed.during(change, |data| {
+        fs::rename(data.join(killed.local()), data.join(new)).unwrap();
+        fs::write(data.join(format!("{}-m", killed.local())), "a\x02b").unwrap();
+    });
+    let old = killed.name();
+    assert_eq!(
+        log(&store)[1..],
+        [format!("R M00/{new} {old}"), format!("C M00/{new}-m"), format!("D {old}-m")]
+    );
+    assert_eq!(store.metadata(&format!("M00/{new}").parse().unwrap()).unwrap(), b"a\x02b");
+}
+
+#[test]
+fn metadata_that_was_written_but_not_recorded_is_recorded() {
+    let killed = Killed::with(&[b"x"]);
+    let sidecar: Box<str> = format!("{}-m", killed.name()).into();
+    let store = killed.during(Change::Create { name: sidecar.clone() }, |data| {
+        fs::write(data.join(format!("{}-m", killed.local())), "a\x02b").unwrap();
+    });
+    assert_eq!(log(&store)[1..], [format!("C {sidecar}")]);
+}
+
+#[test]
+fn a_slot_of_a_lost_binlog_is_left_alone() {
+    let killed = Killed::with(&[b"0123456789", b"x"]);
+    let change = Change::Append { name: killed.name(), offset: 4, length: 6 };
+    let store = killed.during(change, |data| {
+        fs::write(data.join("sync/binlog.000"), "").unwrap();
+    });
+    assert_eq!(store.report().undone, 0);
+    assert_eq!(read(&store, &killed.names[0]).unwrap(), b"0123456789");
+}

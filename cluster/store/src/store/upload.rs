@@ -1,0 +1,330 @@
+//! New files: written under a temporary name, shown under the final one when they are whole.
+
+use std::{fmt::Write as _, os::fd::OwnedFd, sync::Arc};
+
+use fdfs_types::{
+    Extension, FileKind, NameFields, RemoteFilename, SizeField, SlavePrefix, Timestamp, slave_name,
+};
+use rustix::{
+    fs::{AtFlags, Mode, OFlags, RenameFlags, fstat, fsync, linkat, openat, renameat_with, statat, unlinkat},
+    io::{Errno, pwrite},
+};
+
+use super::{Shared, Store, field, io_error, sync_directory_of};
+use crate::{
+    Change, Counter, Record, StoreError,
+    layout::{StorePath, make_directory},
+};
+
+/// What a client wants to store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NewFile {
+    /// Where it wants it.
+    pub store_path: StorePathChoice,
+    /// How many bytes will come; `None` where that is not known before.
+    pub size: Option<u64>,
+    /// The extension.
+    pub extension: Extension,
+    /// Whether it can be changed later.
+    pub appender: bool,
+}
+
+/// The store path that a client asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StorePathChoice {
+    /// This one, unless it is read-only.
+    Index(u8),
+    /// Any.
+    Any,
+}
+
+impl From<u8> for StorePathChoice {
+    /// The byte of an upload request: 255 leaves the choice to the storage.
+    fn from(byte: u8) -> Self {
+        if byte == u8::MAX { Self::Any } else { Self::Index(byte) }
+    }
+}
+
+/// A file that is stored and in the binlog.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredFile {
+    /// Its name.
+    pub filename: RemoteFilename,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// The CRC32 of its content.
+    pub crc32: u32,
+    /// When it was finished: its modification time.
+    pub modified: Timestamp,
+}
+
+/// A file under way. Dropped before [`Upload::finish`], it leaves nothing.
+#[derive(Debug)]
+pub struct Upload {
+    store: Arc<Shared>,
+    path: u8,
+    file: OwnedFd,
+    /// Empty once the file has its final name.
+    temporary_name: String,
+    target: Target,
+    announced: Option<u64>,
+    promised: u64,
+    size: u64,
+    hasher: crc32fast::Hasher,
+}
+
+/// What the file will be called.
+#[derive(Debug)]
+enum Target {
+    Normal(Extension),
+    Appender(Extension),
+    Slave(RemoteFilename),
+}
+
+impl Store {
+    /// Begins a new file.
+    pub fn create(&self, new: &NewFile) -> Result<Upload, StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        let size = new.size.unwrap_or(0);
+        let path = shared.placement.choose_path(&shared.paths, new.store_path, size)?;
+        let target =
+            if new.appender { Target::Appender(new.extension) } else { Target::Normal(new.extension) };
+        Upload::begin(shared, path, target, new.size)
+    }
+
+    /// Begins a file whose name is derived from `master`'s.
+    ///
+    /// Refused where the length of the derived name would make it pass for another kind of file, or
+    /// where it would be the name of a sidecar.
+    pub fn create_slave(
+        &self,
+        master: &RemoteFilename,
+        prefix: &SlavePrefix,
+        extension: &Extension,
+        size: Option<u64>,
+    ) -> Result<Upload, StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        let path = shared.path_of(master)?;
+        if !shared.placement.has_room(&shared.paths, path, size.unwrap_or(0)) {
+            return Err(StoreError::NoSpace);
+        }
+        let path = shared.path_for_client(master)?;
+        let is_there = |name: &RemoteFilename, flags| match statat(&path.data, name.local_path(), flags) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(StoreError::from_errno("looking up the file", error)),
+        };
+        if !is_there(master, AtFlags::empty())? {
+            return Err(StoreError::NotFound);
+        }
+        let target = slave_of(master, prefix, extension)?;
+        if is_there(&target, AtFlags::SYMLINK_NOFOLLOW)? {
+            return Err(StoreError::Exists);
+        }
+        Upload::begin(shared, path, Target::Slave(target), size)
+    }
+}
+
+impl Upload {
+    fn begin(
+        shared: &Arc<Shared>,
+        path: &StorePath,
+        target: Target,
+        announced: Option<u64>,
+    ) -> Result<Self, StoreError> {
+        let temporary_name = shared.temporary_name();
+        shared.stat.add(Counter::TotalFileOpenCount, 1);
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = openat(&path.temporary, &temporary_name, flags, Mode::from_raw_mode(0o644))
+            .map_err(StoreError::doing("creating a file"))?;
+        shared.stat.add(Counter::SuccessFileOpenCount, 1);
+        let promised = announced.unwrap_or(0);
+        path.space.promise(promised);
+        Ok(Self {
+            store: Arc::clone(shared),
+            path: path.index,
+            file,
+            temporary_name,
+            target,
+            announced,
+            promised,
+            size: 0,
+            hasher: crc32fast::Hasher::new(),
+        })
+    }
+
+    /// Writes the next bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let end = self.size.saturating_add(bytes.len() as u64);
+        if let Some(announced) = self.announced
+            && end > announced
+        {
+            return Err(StoreError::WrongLength { announced, received: end });
+        }
+        self.store.stat.add(Counter::TotalFileWriteCount, 1);
+        write_all(&self.file, bytes, self.size)?;
+        self.store.stat.add(Counter::SuccessFileWriteCount, 1);
+        self.hasher.update(bytes);
+        self.size = end;
+        Ok(())
+    }
+
+    /// Takes over bytes that were written into [`Upload::file`] behind the last ones.
+    pub(super) fn advance(&mut self, length: u64, part: &crc32fast::Hasher) {
+        self.hasher.combine(part);
+        self.size += length;
+    }
+
+    /// The file, to copy into.
+    pub(super) fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Shows the file under its final name and records it. When this returns, the name may be told.
+    pub fn finish(mut self) -> Result<StoredFile, StoreError> {
+        if let Some(announced) = self.announced
+            && announced != self.size
+        {
+            return Err(StoreError::WrongLength { announced, received: self.size });
+        }
+        let store = Arc::clone(&self.store);
+        let path = &store.paths[usize::from(self.path)];
+        let durable = store.is_durable(self.size);
+        if durable {
+            fsync(&self.file).map_err(StoreError::doing("syncing the file"))?;
+        }
+        let crc32 = self.hasher.clone().finalize();
+        let modified =
+            Timestamp(fstat(&self.file).map_err(StoreError::doing("looking up the file"))?.st_mtime);
+        // A slave counts too: it takes a directory for its temporary name in the original.
+        let subdir = store.placement.next_subdir();
+        let mut tries = 0;
+        let (intent, line, filename) = loop {
+            tries += 1;
+            let filename = match &self.target {
+                Target::Slave(name) => name.clone(),
+                Target::Normal(extension) | Target::Appender(extension) => {
+                    let random = fastrand::u32(..);
+                    let size = match self.target {
+                        Target::Appender(_) => SizeField::appender(random),
+                        _ => SizeField::normal(self.size, random),
+                    };
+                    let source = store.placement.policy().source;
+                    let fields = NameFields { source, created: super::seconds(modified), size, crc32 };
+                    let tail = extension.tail(|| fastrand::u8(0..10));
+                    RemoteFilename::compose(self.path, subdir, &fields, None, &tail)
+                        .map_err(|_| StoreError::InvalidName { reason: "no name can be made" })?
+                }
+            };
+            let record = Record::source(modified.0, Change::Create { name: field(&filename) });
+            let (intent, line) = store.intend(&record)?;
+            match self.show(path, &filename) {
+                Ok(()) => break (intent, line, filename),
+                // Another file of this size and content got this name in this second.
+                Err(StoreError::Exists) if !matches!(self.target, Target::Slave(_)) && tries < TRIES => {}
+                Err(error) => return Err(error),
+            }
+        };
+        self.temporary_name.clear();
+        path.space.settle(std::mem::take(&mut self.promised), self.size);
+        // Once shown, the file stays: a record that cannot be written now is kept by the binlog, and
+        // found missing by a start that comes first.
+        let synced = if durable { sync_directory_of(path, &filename) } else { Ok(()) };
+        intent.conclude(store.record(&line, durable))?;
+        synced?;
+        Ok(StoredFile { filename, size: self.size, crc32, modified })
+    }
+
+    /// Gives the file its final name, never replacing another.
+    fn show(&self, path: &StorePath, name: &RemoteFilename) -> Result<(), StoreError> {
+        let local = name.local_path();
+        match rename_no_replace(path, &self.temporary_name, local) {
+            Err(Errno::NOENT) => {
+                // Somebody has removed the directory.
+                let subdir = name.subdir();
+                let (mut directory, high) = (String::new(), subdir.high);
+                // Writing to a string does not fail.
+                let _ = write!(directory, "{high:02X}");
+                make_directory(&path.data, &directory).map_err(io_error("creating a directory"))?;
+                let _ = write!(directory, "/{:02X}", subdir.low);
+                make_directory(&path.data, &directory).map_err(io_error("creating a directory"))?;
+                rename_no_replace(path, &self.temporary_name, local)
+            }
+            result => result,
+        }
+        .map_err(StoreError::doing("renaming a file"))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let path = &self.store.paths[usize::from(self.path)];
+        path.space.settle(self.promised, 0);
+        if !self.temporary_name.is_empty()
+            && let Err(error) = unlinkat(&path.temporary, &self.temporary_name, AtFlags::empty())
+        {
+            tracing::warn!(name = self.temporary_name, %error, "a temporary file stays until the next start");
+        }
+    }
+}
+
+/// The name of a slave, where it can be told from every other kind of name.
+fn slave_of(
+    master: &RemoteFilename,
+    prefix: &SlavePrefix,
+    extension: &Extension,
+) -> Result<RemoteFilename, StoreError> {
+    let invalid = |reason| StoreError::InvalidName { reason };
+    let local = slave_name(master.local_path(), prefix.as_str(), Some(extension.as_str()))
+        .map_err(|_| invalid("no slave name can be derived"))?;
+    let directories = master.as_str().len() - master.local_path().len();
+    let name: RemoteFilename = format!("{}{local}", &master.as_str()[..directories])
+        .parse()
+        .map_err(|_| invalid("the slave's name is too long"))?;
+    if local.ends_with(super::SIDECAR) {
+        return Err(invalid("the slave's name is the name of a metadata file"));
+    }
+    match name.kind() {
+        Ok(FileKind::Slave) => Ok(name),
+        // A slave of an appender file is recognised by its length alone.
+        Ok(FileKind::Appender) if name.as_str().len() > RemoteFilename::NORMAL_LEN => Ok(name),
+        _ => Err(invalid("the slave's name would pass for another kind of file")),
+    }
+}
+
+/// `renameat2` with `RENAME_NOREPLACE`; link and unlink where the file system does not know it.
+fn rename_no_replace(path: &StorePath, from: &str, to: &str) -> Result<(), Errno> {
+    match renameat_with(&path.temporary, from, &path.data, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            linkat(&path.temporary, from, &path.data, to, AtFlags::empty())?;
+            // The second name is swept by the next start, should it stay.
+            let _ = unlinkat(&path.temporary, from, AtFlags::empty());
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Writes `bytes` at `offset`.
+pub(super) fn write_all(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Result<(), StoreError> {
+    while !bytes.is_empty() {
+        match pwrite(file, bytes, offset) {
+            Ok(length) => {
+                bytes = &bytes[length..];
+                offset += length as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(StoreError::from_errno("writing a file", error)),
+        }
+    }
+    Ok(())
+}
+
+const TRIES: u32 = 10;
