@@ -80,7 +80,7 @@ pub enum IpFieldWidth {
     /// 16 bytes, or 46 where `storage_ids.conf` has an IPv6 address.
     #[default]
     Auto,
-    /// 16 bytes. No `tracker.conf` asks for it; a tracker's answer says it.
+    /// 16 bytes. Unlike the original, `IPv4` in `tracker.conf` asks for it; a tracker's answer says `16`.
     Narrow,
     /// 46 bytes.
     Wide,
@@ -155,7 +155,7 @@ impl ClusterParameters {
             None => IpFieldWidth::Auto,
             Some(entry) => match &*entry.value.to_ascii_lowercase() {
                 "auto" => IpFieldWidth::Auto,
-                "16" => IpFieldWidth::Narrow,
+                "16" | "ipv4" => IpFieldWidth::Narrow,
                 "46" | "ipv6" => IpFieldWidth::Wide,
                 _ => {
                     keys.adjusted(entry, "the width is 46, as for IPv6; auto gives 16 without IPv6");

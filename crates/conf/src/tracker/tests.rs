@@ -100,13 +100,27 @@ fn odd_values_are_used_as_the_original_does_with_a_warning() {
         ("slot_min_size = 65537", "slot_min_size: the largest minimum, 64KB, is used"),
         ("slot_max_size = 33MB", "slot_max_size: half of trunk_file_size, 33554432 bytes, is used"),
         (
-            "response_ip_addr_size = IPv4",
+            "response_ip_addr_size = narrow",
             "response_ip_addr_size: the width is 46, as for IPv6; auto gives 16 without IPv6",
         ),
     ] {
         let loaded = with(line).expect(line);
         let warnings: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(warnings, [format!("tracker.conf:2: {warning}")]);
+    }
+}
+
+#[test]
+fn the_width_of_ip_fields_means_what_it_says() {
+    for (value, width) in [
+        ("auto", IpFieldWidth::Auto),
+        ("IPv4", IpFieldWidth::Narrow),
+        ("16", IpFieldWidth::Narrow),
+        ("IPv6", IpFieldWidth::Wide),
+        ("46", IpFieldWidth::Wide),
+    ] {
+        let loaded = with(&format!("response_ip_addr_size = {value}")).expect(value);
+        assert_eq!((loaded.config.cluster.ip_field_width, loaded.warnings.len()), (width, 0), "{value}");
     }
 }
 
