@@ -2,35 +2,10 @@
 
 use std::{fmt, net::IpAddr};
 
+use fdfs_conf::AddressKind;
 use fdfs_types::base64;
 
 use crate::Refusal;
-
-/// The network an address belongs to. Two addresses of one server differ in this.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum AddressClass {
-    /// `10.0.0.0/8`.
-    Ten,
-    /// `172.16.0.0/12`.
-    OneSevenTwo,
-    /// `192.168.0.0/16`.
-    OneNineTwo,
-    /// Everything else, all of IPv6 and loopback included.
-    Outer,
-}
-
-impl AddressClass {
-    /// The class of an address.
-    pub fn of(ip: IpAddr) -> Self {
-        let IpAddr::V4(ip) = ip else { return Self::Outer };
-        match ip.octets() {
-            [10, ..] => Self::Ten,
-            [172, 16..=31, ..] => Self::OneSevenTwo,
-            [192, 168, ..] => Self::OneNineTwo,
-            _ => Self::Outer,
-        }
-    }
-}
 
 /// The one or two addresses of a server; of two, the inner one comes first.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -47,10 +22,19 @@ impl Addresses {
 
     /// A server with two addresses, which must be of different classes.
     pub fn two(a: IpAddr, b: IpAddr) -> Result<Self, Refusal> {
-        match (AddressClass::of(a), AddressClass::of(b)) {
+        match (AddressKind::of(a), AddressKind::of(b)) {
             (x, y) if x == y => Err(Refusal::Invalid),
-            (AddressClass::Outer, _) => Ok(Self { inner: b, outer: Some(a) }),
+            (AddressKind::Outer, _) => Ok(Self { inner: b, outer: Some(a) }),
             _ => Ok(Self { inner: a, outer: Some(b) }),
+        }
+    }
+
+    /// A server with these addresses, if they are one, or two of different classes.
+    pub fn of(ips: &[IpAddr]) -> Option<Self> {
+        match *ips {
+            [ip] => Some(Self::one(ip)),
+            [a, b] => Self::two(a, b).ok(),
+            _ => None,
         }
     }
 
@@ -62,7 +46,7 @@ impl Addresses {
     /// The address a peer is told: the outer one if it is of the peer's class, else the inner one.
     pub fn for_peer(&self, peer: IpAddr) -> IpAddr {
         match self.outer {
-            Some(outer) if AddressClass::of(outer) == AddressClass::of(peer) => outer,
+            Some(outer) if AddressKind::of(outer) == AddressKind::of(peer) => outer,
             _ => self.inner,
         }
     }
@@ -76,12 +60,6 @@ impl Addresses {
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> {
         [Some(self.inner), self.outer].into_iter().flatten()
     }
-
-    /// The addresses with a port as configuration files and lists write them: `ip:port`,
-    /// `ip1,ip2:port`, in brackets as soon as one is IPv6.
-    pub fn with_port(&self, port: u16) -> String {
-        if self.iter().any(|ip| ip.is_ipv6()) { format!("[{self}]:{port}") } else { format!("{self}:{port}") }
-    }
 }
 
 impl fmt::Display for Addresses {
@@ -91,11 +69,6 @@ impl fmt::Display for Addresses {
             Some(outer) => write!(f, "{},{outer}", self.inner),
         }
     }
-}
-
-/// An address with a port: `ip:port`, or `[ip]:port` for IPv6.
-pub fn host_text(ip: IpAddr, port: u16) -> String {
-    Addresses::one(ip).with_port(port)
 }
 
 /// The 12 characters that stand for an IPv6 address where ids are at most 15 characters wide: the
@@ -134,21 +107,13 @@ mod tests {
     #[test]
     fn two_inner_addresses_keep_their_order() {
         let server = Addresses::two(ip("192.168.0.4"), ip("10.0.0.4")).expect("classes differ");
-        assert_eq!(server.with_port(22122), "192.168.0.4,10.0.0.4:22122");
+        assert_eq!(server.to_string(), "192.168.0.4,10.0.0.4");
         assert_eq!(server.for_peer(ip("10.9.9.9")), ip("10.0.0.4"));
     }
 
     #[test]
     fn two_addresses_of_one_class_are_refused() {
         assert_eq!(Addresses::two(ip("10.0.0.1"), ip("10.0.0.2")), Err(Refusal::Invalid));
-    }
-
-    #[test]
-    fn classes_end_where_their_networks_end() {
-        assert_eq!(AddressClass::of(ip("172.16.0.1")), AddressClass::OneSevenTwo);
-        assert_eq!(AddressClass::of(ip("172.31.255.1")), AddressClass::OneSevenTwo);
-        assert_eq!(AddressClass::of(ip("172.32.0.1")), AddressClass::Outer);
-        assert_eq!(AddressClass::of(ip("127.0.0.1")), AddressClass::Outer);
     }
 
     #[test]

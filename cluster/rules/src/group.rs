@@ -45,7 +45,7 @@ pub struct TrunkOffice {
     /// The highest number of a trunk file.
     pub file_id: u32,
     /// Free space inside trunk files, in MB.
-    pub free_mb: i64,
+    pub free_mb: u64,
     /// Who allocates.
     pub server: Option<StorageId>,
     /// Who allocated last.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fdfs_types::Timestamp;
 
-pub use list::{TrackerAddress, TrackerListError};
+pub use list::TrackerAddress;
 pub use rank::{TrackerRank, TrackerStatus};
 
 use crate::Refusal;

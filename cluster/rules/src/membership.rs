@@ -1,10 +1,11 @@
 //! What members report while they are connected, and what silence means.
 
+use fdfs_conf::{StorePathChoice, StoreServer};
+use fdfs_proto::StorageStat;
 use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
-use crate::settings::{StorePath, StoreServer};
 use crate::storage::Space;
-use crate::{Action, Cluster, Counters, DataFile, Event, Member, Refusal};
+use crate::{Action, Cluster, DataFile, Event, Member, Refusal};
 
 /// Every so many reports the file that depends on them is saved.
 const SAVE_EVERY: u64 = 1000;
@@ -14,18 +15,18 @@ impl Cluster {
     pub fn beat(
         &mut self,
         member: &Member,
-        counters: Option<Counters>,
+        stat: Option<StorageStat>,
         now: Timestamp,
     ) -> Result<Vec<Action>, Refusal> {
-        let with_counters = counters.is_some();
+        let with_stat = stat.is_some();
         self.home(member)?.update(&member.id, |storage| {
             storage.last_heartbeat = now;
-            if let Some(counters) = counters {
-                storage.counters = counters;
+            if let Some(stat) = stat {
+                storage.stat = stat;
             }
         });
         let mut actions = self.activate(member);
-        if with_counters {
+        if with_stat {
             self.stat_beats += 1;
             if self.stat_beats.is_multiple_of(SAVE_EVERY) {
                 actions.push(Action::Save(DataFile::Storages));
@@ -36,7 +37,7 @@ impl Cluster {
 
     /// The space of every store path.
     pub fn disk_usage(&mut self, member: &Member, paths: &[Space]) -> Result<Vec<Action>, Refusal> {
-        let most_free = self.settings.store_path == StorePath::LoadBalance;
+        let most_free = self.settings.store_path == StorePathChoice::MostFree;
         let group = self.home(member)?;
         if paths.len() != usize::from(group.path_count) {
             return Err(Refusal::Invalid);
@@ -49,7 +50,7 @@ impl Cluster {
                 free_mb: sum.free_mb.saturating_add(path.free_mb),
             });
             if most_free {
-                let free = |at: usize| paths.get(at).map_or(i64::MIN, |path| path.free_mb);
+                let free = |at: usize| paths.get(at).map_or(0, |path| path.free_mb);
                 let current = storage.current_path;
                 storage.current_path =
                     (0..paths.len()).fold(current, |best, at| if free(at) > free(best) { at } else { best });

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
+use fdfs_conf::{DownloadServer, StoreLookup, StorePathChoice, StoreServer};
 use fdfs_types::{
     FileKind, GroupName, NameFields, ParseNameError, RemoteFilename, Source, StorageId, Timestamp,
 };
 
-use crate::settings::{DownloadServer, StoreLookup, StorePath, StoreServer};
 use crate::{Cluster, Group, Refusal, Storage};
 
 /// Where a client may put a file.
@@ -166,7 +166,7 @@ impl Cluster {
     pub(crate) fn preferred_server<'a>(&self, group: &'a Group) -> Option<&'a Storage> {
         match self.settings.store_server() {
             StoreServer::FirstByPriority => group.writable().min_by_key(|storage| storage.upload_priority),
-            StoreServer::RoundRobin | StoreServer::FirstById => group.writable().next(),
+            StoreServer::RoundRobin | StoreServer::FirstByAddress => group.writable().next(),
         }
     }
 
@@ -206,10 +206,10 @@ impl Cluster {
     }
 
     fn choose_group(&mut self) -> Result<usize, Refusal> {
-        if let StoreLookup::Specified(name) = &self.settings.store_lookup {
+        if let StoreLookup::Group(name) = &self.settings.store_lookup {
             return self.given_group(name);
         }
-        let balance = self.settings.store_lookup == StoreLookup::LoadBalance;
+        let balance = self.settings.store_lookup == StoreLookup::MostFree;
         let start = if balance { self.fullest_of_space() } else { self.group_turn };
         let count = self.groups.len();
         let in_turn = || (0..count).map(|step| (start + step) % count);
@@ -229,7 +229,7 @@ impl Cluster {
     /// The group with the most free space; if even that has too little, with the most inside trunk
     /// files. Ties go to the first by name.
     fn fullest_of_space(&self) -> usize {
-        let most = |free: fn(&Group) -> i64| {
+        let most = |free: fn(&Group) -> u64| {
             let writable = self.groups.iter().enumerate().filter(|(_, group)| group.writable().len() > 0);
             writable.rev().max_by_key(|(_, group)| free(group)).map_or(0, |(at, _)| at)
         };
@@ -272,7 +272,7 @@ impl Cluster {
         let storage = group.get(id).ok_or(Refusal::NotFound)?;
         let count = usize::from(group.path_count);
         let candidate = if storage.current_path < count { storage.current_path } else { 0 };
-        let with = |extra_mb: i64| {
+        let with = |extra_mb: u64| {
             (0..count).map(|step| (candidate + step) % count).find(|&path| {
                 storage.paths.get(path).is_some_and(|space| {
                     let free_mb = space.free_mb.saturating_add(extra_mb);
@@ -283,8 +283,8 @@ impl Cluster {
         let by_trunk = || if self.settings.use_trunk { with(group.trunk.free_mb) } else { None };
         let path = with(0).or_else(by_trunk).ok_or(Refusal::NoSpace)?;
         let next = match self.settings.store_path {
-            StorePath::RoundRobin => (path + 1) % count,
-            StorePath::LoadBalance => path,
+            StorePathChoice::RoundRobin => (path + 1) % count,
+            StorePathChoice::MostFree => path,
         };
         let id = *id;
         self.groups[at].set_current_path(&id, next);

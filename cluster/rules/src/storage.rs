@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use fdfs_proto::StorageStat;
 use fdfs_types::{RwMode, StorageId, StorageStatus, Timestamp};
 
-use crate::{Addresses, Counters};
+use crate::Addresses;
 
 /// One storage as its tracker knows it.
 #[derive(Clone, Debug)]
@@ -46,8 +47,8 @@ pub struct Storage {
     pub sync_until: Timestamp,
     /// Bytes of the changelog that it has seen.
     pub changelog_offset: u64,
-    /// What it counts.
-    pub counters: Counters,
+    /// What it counts. The two times that the tracker fills are kept beside.
+    pub stat: StorageStat,
     /// All files of every source up to this time have surely arrived.
     pub last_synced: Timestamp,
     /// Its last heart beat.
@@ -65,9 +66,9 @@ pub struct Storage {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Space {
     /// All of it.
-    pub total_mb: i64,
+    pub total_mb: u64,
     /// What is free for ordinary users.
-    pub free_mb: i64,
+    pub free_mb: u64,
 }
 
 /// What a storage says of itself and all members of a group must agree on.
@@ -103,7 +104,7 @@ impl Storage {
             sync_source: None,
             sync_until: Timestamp::ZERO,
             changelog_offset: 0,
-            counters: Counters::default(),
+            stat: StorageStat::default(),
             last_synced: Timestamp::ZERO,
             last_heartbeat: Timestamp::ZERO,
             applied: BTreeMap::new(),
@@ -136,7 +137,7 @@ impl Storage {
 
     /// Forgets everything that a removed storage must not come back with.
     pub(crate) fn clear(&mut self) {
-        self.counters = Counters::default();
+        self.stat = StorageStat::default();
         self.sync_source = None;
         self.sync_until = Timestamp::ZERO;
         self.changelog_offset = 0;

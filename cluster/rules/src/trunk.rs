@@ -3,9 +3,11 @@
 //! Storages are asked for their trunk binlogs by the daemon; the rules say who may stand, and when
 //! the office falls vacant.
 
+use std::net::SocketAddr;
+
 use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
-use crate::{Action, Cluster, DataFile, Event, Group, Member, Refusal, Storage, TrunkChange, host_text};
+use crate::{Action, Cluster, DataFile, Event, Group, Member, Refusal, Storage, TrunkChange};
 
 /// What an administrator who asks for a trunk server gets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +24,7 @@ pub struct TrunkCandidate {
     /// Its id.
     pub id: StorageId,
     /// Where it listens.
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
 }
 
 impl Cluster {
@@ -32,8 +34,7 @@ impl Cluster {
     }
 
     /// The trunk server made a new trunk file.
-    pub fn report_trunk_file_id(&mut self, member: &Member, id: i32) -> Result<Vec<Action>, Refusal> {
-        let id = u32::try_from(id).map_err(|_| Refusal::Invalid)?;
+    pub fn report_trunk_file_id(&mut self, member: &Member, id: u32) -> Result<Vec<Action>, Refusal> {
         let Some(group) = self.office_of(member)? else { return Ok(Vec::new()) };
         if id <= group.trunk.file_id {
             return Ok(Vec::new());
@@ -43,10 +44,7 @@ impl Cluster {
     }
 
     /// The trunk server tells how much is free inside trunk files.
-    pub fn report_trunk_free(&mut self, member: &Member, free_mb: i64) -> Result<(), Refusal> {
-        if free_mb < 0 {
-            return Err(Refusal::Invalid);
-        }
+    pub fn report_trunk_free(&mut self, member: &Member, free_mb: u64) -> Result<(), Refusal> {
         if let Some(group) = self.office_of(member)? {
             group.trunk.free_mb = free_mb;
         }
@@ -208,7 +206,7 @@ fn is_silent(storage: &Storage, settings: &crate::Settings, now: Timestamp) -> b
 /// The holder of the office as the history writes it.
 fn holder(group: &Group, id: Option<&StorageId>, with_ids: bool) -> String {
     let host = |id: &StorageId| match group.get(id) {
-        Some(storage) => host_text(storage.joined_from, storage.port),
+        Some(storage) => SocketAddr::new(storage.joined_from, storage.port).to_string(),
         None => "-".into(),
     };
     match (id, with_ids) {

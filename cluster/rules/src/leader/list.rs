@@ -1,11 +1,10 @@
 //! The list of trackers that a storage joins with.
 
-use std::net::IpAddr;
-use std::str::FromStr;
+use std::net::{IpAddr, SocketAddr};
 
-use thiserror::Error;
+use fdfs_proto::ServerAddress;
 
-use crate::Addresses;
+use crate::{Addresses, Refusal};
 
 /// Where a tracker listens.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -16,15 +15,7 @@ pub struct TrackerAddress {
     pub port: u16,
 }
 
-/// A text is not the address of a tracker.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("{0:?} is not ip:port, ip1,ip2:port or [ip]:port")]
-pub struct TrackerListError(String);
-
 impl TrackerAddress {
-    /// The port where an address has none.
-    pub const DEFAULT_PORT: u16 = 22122;
-
     /// A tracker with one address.
     pub const fn one(ip: IpAddr, port: u16) -> Self {
         Self { addresses: Addresses::one(ip), port }
@@ -40,36 +31,32 @@ impl TrackerAddress {
         self.port == other.port && self.iter().any(|ip| other.addresses.contains(ip))
     }
 
-    /// The address as messages between trackers and to clients carry it.
-    pub fn text_for(&self, peer: IpAddr) -> String {
-        crate::host_text(self.addresses.for_peer(peer), self.port)
+    /// The address that a peer is told.
+    pub fn for_peer(&self, peer: IpAddr) -> SocketAddr {
+        (self.addresses.for_peer(peer), self.port).into()
     }
 
-    /// The first address as messages between trackers carry it.
-    pub fn first_text(&self) -> String {
-        crate::host_text(self.addresses.first(), self.port)
+    /// The first address, by which trackers speak with each other.
+    pub fn first(&self) -> SocketAddr {
+        (self.addresses.first(), self.port).into()
     }
 }
 
-impl FromStr for TrackerAddress {
-    type Err = TrackerListError;
+impl TryFrom<&ServerAddress> for TrackerAddress {
+    type Error = Refusal;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || TrackerListError(text.into());
-        let (names, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (names, port) = rest.split_once(']').ok_or_else(bad)?;
-                (names, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or_else(bad)?) })
-            }
-            None => text.split_once(':').map_or((text, None), |(names, port)| (names, Some(port))),
-        };
-        let port = port.map_or(Ok(Self::DEFAULT_PORT), str::parse).map_err(|_| bad())?;
-        let ip = |name: &str| name.parse::<IpAddr>().map_err(|_| bad());
-        let addresses = match names.split_once(',') {
-            None => Addresses::one(ip(names)?),
-            Some((a, b)) => Addresses::two(ip(a)?, ip(b)?).map_err(|_| bad())?,
-        };
-        if port == 0 { Err(bad()) } else { Ok(Self { addresses, port }) }
+    fn try_from(address: &ServerAddress) -> Result<Self, Refusal> {
+        let addresses = Addresses::of(&address.ips).ok_or(Refusal::Invalid)?;
+        if address.port == 0 {
+            return Err(Refusal::Invalid);
+        }
+        Ok(Self { addresses, port: address.port })
+    }
+}
+
+impl From<SocketAddr> for TrackerAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self::one(address.ip(), address.port())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{HowMany, StatusReport, SyncRange};
 enum Step {
     Join(u8, u16, bool),
     Beat(u8),
-    Disk(u8, i64),
+    Disk(u8, u64),
     Source(u8),
     Notify(u8, Option<u8>),
     Synced(u8, u8, i64),
@@ -31,7 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (n(), 1..3u16, any::<bool>()).prop_map(|(n, port, new)| Step::Join(n, port, new)),
         4 => n().prop_map(Step::Beat),
-        3 => (n(), 0..9000i64).prop_map(|(n, free)| Step::Disk(n, free)),
+        3 => (n(), 0..9000u64).prop_map(|(n, free)| Step::Disk(n, free)),
         2 => n().prop_map(Step::Source),
         2 => (n(), proptest::option::of(n())).prop_map(|(n, source)| Step::Notify(n, source)),
         1 => (n(), n(), -5..99_999i64).prop_map(|(n, source, time)| Step::Synced(n, source, time)),

@@ -296,7 +296,9 @@ fn a_storage_others_tell_of_is_taken_unless_they_say_it_serves() {
 #[test]
 fn with_ids_a_storage_is_who_the_table_says() {
     let text = "100001 group1 127.0.0.4\n100002 group1 127.0.0.5:9 rw=read\n100003 group2 127.0.0.6";
-    let ids = StorageIds::parse(text, |_| None).expect("a good table");
+    let mut resolve = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    let file = fdfs_conf::StorageIds::parse(std::path::Path::new("ids"), text.as_bytes(), &mut resolve);
+    let ids = StorageIds::from(&file.expect("a good table"));
     let settings = Settings { ids: Some(ids), id_in_filename: true, ..Settings::default() };
     let mut cluster = cluster(settings);
     let joined = join(&mut cluster, &request("127.0.0.4"));

@@ -53,13 +53,13 @@ fn join(cluster: &mut Cluster, request: &JoinRequest) -> Joined {
 }
 
 /// Brings a storage up to ACTIVE as a member of this group, without a source, with this space.
-fn bring_up(cluster: &mut Cluster, group_name: &str, peer: &str, free_mb: i64) -> Member {
+fn bring_up(cluster: &mut Cluster, group_name: &str, peer: &str, free_mb: u64) -> Member {
     let joined = join(cluster, &JoinRequest { group: group(group_name), ..request(peer) });
     let member = joined.member;
     cluster.sync_notify(&member, None).expect("it has joined");
     cluster.beat(&member, None, NOW).expect("it has joined");
     let paths = usize::from(cluster.group(&member.group).expect("it exists").path_count);
-    let share = free_mb / paths as i64;
+    let share = free_mb / paths as u64;
     let spaces = vec![Space { total_mb: 100_000, free_mb: share }; paths];
     cluster.disk_usage(&member, &spaces).expect("every path is told");
     member

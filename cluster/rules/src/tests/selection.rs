@@ -5,7 +5,9 @@ use std::time::Duration;
 use fdfs_types::{ServerId, Source};
 
 use super::*;
-use crate::{DownloadServer, FileOrigin, HowMany, Reserve, StoreLookup, StorePath, StoreServer};
+use fdfs_conf::{DownloadServer, ReservedSpace, StoreLookup, StorePathChoice, StoreServer};
+
+use crate::{FileOrigin, HowMany};
 
 fn uploads(cluster: &mut Cluster, count: usize) -> Vec<String> {
     let one = |_| match cluster.query_store(None, HowMany::One, ip("127.0.0.1")) {
@@ -178,8 +180,8 @@ fn uploads_go_round_groups_servers_and_paths() {
 #[test]
 fn the_emptiest_group_and_path_are_taken_when_settings_say_so() {
     let settings = Settings {
-        store_lookup: StoreLookup::LoadBalance,
-        store_path: StorePath::LoadBalance,
+        store_lookup: StoreLookup::MostFree,
+        store_path: StorePathChoice::MostFree,
         ..Settings::default()
     };
     let mut cluster = cluster(settings);
@@ -193,7 +195,7 @@ fn the_emptiest_group_and_path_are_taken_when_settings_say_so() {
 
 #[test]
 fn a_path_without_space_is_passed_over() {
-    let settings = Settings { store_path: StorePath::LoadBalance, ..Settings::default() };
+    let settings = Settings { store_path: StorePathChoice::MostFree, ..Settings::default() };
     let mut cluster = cluster(settings);
     let claim = Claim { port: 23000, path_count: 3, subdir_count: 4 };
     let member = join(&mut cluster, &JoinRequest { claim, ..request("127.0.0.4") }).member;
@@ -204,14 +206,14 @@ fn a_path_without_space_is_passed_over() {
     cluster.disk_usage(&member, &[space(900), space(600), space(100)]).expect("it has joined");
     assert_eq!(uploads(&mut cluster, 1), ["group1 127.0.0.4 0"]);
 
-    cluster.settings.store_path = StorePath::RoundRobin;
+    cluster.settings.store_path = StorePathChoice::RoundRobin;
     cluster.disk_usage(&member, &[space(341), space(600), space(700)]).expect("it has joined");
     assert_eq!(uploads(&mut cluster, 3), ["group1 127.0.0.4 1", "group1 127.0.0.4 2", "group1 127.0.0.4 1"]);
 }
 
 #[test]
 fn a_specified_group_is_never_left() {
-    let settings = Settings { store_lookup: StoreLookup::Specified(group("b")), ..Settings::default() };
+    let settings = Settings { store_lookup: StoreLookup::Group(group("b")), ..Settings::default() };
     let mut cluster = cluster(settings);
     bring_up(&mut cluster, "a", "127.0.0.4", 5000);
     assert_eq!(uploads(&mut cluster, 1), ["not found"]);
@@ -222,7 +224,7 @@ fn a_specified_group_is_never_left() {
 #[test]
 fn the_first_by_id_or_by_priority_is_always_the_same() {
     for (store_server, expected) in
-        [(StoreServer::FirstById, "127.0.0.10"), (StoreServer::FirstByPriority, "127.0.0.5")]
+        [(StoreServer::FirstByAddress, "127.0.0.10"), (StoreServer::FirstByPriority, "127.0.0.5")]
     {
         let mut cluster = cluster(Settings { store_server, ..Settings::default() });
         for (peer, upload_priority) in [("127.0.0.4", 10), ("127.0.0.5", -1), ("127.0.0.10", 5)] {
@@ -246,7 +248,8 @@ fn all_writable_storages_are_listed_by_id() {
 
 #[test]
 fn a_ratio_of_the_whole_is_reserved() {
-    let mut cluster = cluster(Settings { reserve: Reserve::Ratio(0.2), ..Settings::default() });
+    let mut cluster =
+        cluster(Settings { reserve: ReservedSpace::Millionths(200_000), ..Settings::default() });
     let member = bring_up(&mut cluster, "group1", "127.0.0.4", 20_000);
     assert_eq!(uploads(&mut cluster, 1), ["no space"]);
     cluster.disk_usage(&member, &[Space { total_mb: 100_000, free_mb: 20_001 }]).expect("it has joined");
@@ -255,7 +258,7 @@ fn a_ratio_of_the_whole_is_reserved() {
 
 #[test]
 fn synced_times_are_the_least_or_the_greatest_by_the_choice_of_server() {
-    for (store_server, expected) in [(StoreServer::RoundRobin, 100), (StoreServer::FirstById, 300)] {
+    for (store_server, expected) in [(StoreServer::RoundRobin, 100), (StoreServer::FirstByAddress, 300)] {
         let mut cluster = cluster(Settings { store_server, ..Settings::default() });
         let (a, b) = (
             bring_up(&mut cluster, "group1", "127.0.0.4", 5000),

@@ -34,7 +34,6 @@ fn only_the_trunk_server_reports_to_the_leader() {
     let a = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
     let b = bring_up(&mut cluster, "group1", "127.0.0.5", 5000);
     cluster.appoint_trunk_server(&a.group, &a.id).expect("it is writable");
-    assert_eq!(cluster.report_trunk_file_id(&a, -1), Err(Refusal::Invalid));
     assert_eq!(cluster.report_trunk_file_id(&b, 5), Err(Refusal::Invalid));
     assert_eq!(cluster.report_trunk_free(&b, 5), Err(Refusal::Invalid));
     assert_eq!(cluster.report_trunk_file_id(&a, 5).map(|actions| saves(&actions)), Ok(1));
