@@ -1,3 +1,10 @@
-//! The `fdfs` binary.
+//! The `fdfs` binary: daemons, everything in one process, client tools.
 
-fn main() {}
+mod bench;
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

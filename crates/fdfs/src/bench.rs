@@ -1,0 +1,135 @@
+//! `fdfs bench`: load on a FastDFS-compatible cluster, and what it took.
+//!
+//! Each connection is a thread with a blocking socket: the generator spends as little as it can beside
+//! the server that it measures. Only standard commands are used, so the peer may be any FastDFS.
+
+mod load;
+mod report;
+mod server_cpu;
+mod wire;
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+
+use self::load::Load;
+use self::server_cpu::ServerCpu;
+use self::wire::Wire;
+
+/// What to measure.
+#[derive(Args, Clone)]
+pub struct BenchArgs {
+    /// Address of a tracker, HOST:PORT.
+    #[arg(short, long, default_value = "127.0.0.1:22122")]
+    tracker: String,
+    /// What each request does.
+    #[arg(value_enum)]
+    operation: Operation,
+    /// Bytes of each file; K, M and G are allowed.
+    #[arg(short, long, default_value = "4K", value_parser = parse_size)]
+    size: usize,
+    /// Connections, each with one request at a time.
+    #[arg(short, long, default_value_t = 16)]
+    connections: usize,
+    /// Seconds of load; deleting ends earlier when every prepared file is gone.
+    #[arg(short = 'd', long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Files uploaded beforehand for operations that need some.
+    #[arg(short = 'n', long, default_value_t = 1000)]
+    files: usize,
+    /// Compare every downloaded byte.
+    #[arg(long)]
+    verify: bool,
+    /// Delete what was uploaded.
+    #[arg(long)]
+    clean: bool,
+    /// Process whose CPU time is counted; found by its listening port where the storage is on this machine.
+    #[arg(long)]
+    server_pid: Option<u32>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Operation {
+    /// Store a new file.
+    Upload,
+    /// Read a whole file.
+    Download,
+    /// 70 downloads, 20 uploads, 5 queries and 5 deletions of 100.
+    Mixed,
+    /// Remove a file.
+    Delete,
+    /// Ask for size and time of a file.
+    Info,
+}
+
+impl BenchArgs {
+    /// Runs the load and prints what was measured.
+    pub fn run(self) -> anyhow::Result<()> {
+        let tracker = resolve(&self.tracker)?;
+        let mut wire = Wire::connect(tracker)?;
+        let storages = wire.storages().with_context(|| format!("tracker {tracker} names no storage"))?;
+        let cpu = match self.server_pid {
+            Some(pid) => Some(ServerCpu::of(pid)),
+            None => ServerCpu::listening_on(&storages),
+        };
+        let load = Load {
+            operation: self.operation,
+            storages,
+            size: self.size,
+            connections: self.connections.max(1),
+            duration: Duration::from_secs_f64(self.seconds),
+            files: self.files,
+            verify: self.verify,
+            clean: self.clean,
+        };
+        let measured = load.run(cpu)?;
+        if self.json {
+            measured.print_json()
+        } else {
+            measured.print_text()
+        }
+        anyhow::ensure!(
+            measured.errors == 0,
+            "{} requests failed; the first: {}",
+            measured.errors,
+            measured.first_error
+        );
+        Ok(())
+    }
+}
+
+fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
+    let found = address.to_socket_addrs().with_context(|| format!("{address} is not HOST:PORT"))?.next();
+    found.with_context(|| format!("{address} has no address"))
+}
+
+fn parse_size(text: &str) -> Result<usize, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'm' | 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let number: usize = number.parse().map_err(|error| format!("{error}"))?;
+    number.checked_mul(unit).ok_or_else(|| "too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_have_units() {
+        let cases =
+            [("0", Some(0)), ("4K", Some(4096)), ("1m", Some(1 << 20)), ("2G", Some(2 << 30)), ("K", None)];
+        for (text, size) in cases {
+            assert_eq!(parse_size(text).ok(), size, "{text}");
+        }
+    }
+}

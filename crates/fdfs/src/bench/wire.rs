@@ -1,0 +1,112 @@
+//! One blocking connection that asks one thing at a time.
+
+use std::io::{IoSlice, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use fdfs_proto::storage::{DeleteRequest, DownloadRequest, FileInfoRequest, UploadRequest};
+use fdfs_proto::tracker::QueryStoreAllRequest;
+use fdfs_proto::{Decode as _, Header, Request};
+use fdfs_types::{Extension, FileId};
+
+/// A connection with its buffer.
+pub struct Wire {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Wire {
+    const TIMEOUT: Duration = Duration::from_secs(30);
+    const BUFFER: usize = 256 * 1024;
+
+    /// Connects within 30 seconds.
+    pub fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, Self::TIMEOUT)
+            .with_context(|| format!("no connection to {address}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Self::TIMEOUT))?;
+        stream.set_write_timeout(Some(Self::TIMEOUT))?;
+        Ok(Self { stream, buffer: vec![0; Self::BUFFER] })
+    }
+
+    /// The storages that a tracker offers for uploads.
+    pub fn storages(&mut self) -> anyhow::Result<Vec<SocketAddr>> {
+        Ok(self.ask(&QueryStoreAllRequest)?.storages)
+    }
+
+    /// Stores `content`.
+    pub fn upload(&mut self, content: &[u8], extension: Extension) -> anyhow::Result<FileId> {
+        let request = UploadRequest { store_path: None, size: content.len() as u64, extension };
+        self.send(&request.frame(), content)?;
+        self.answer::<UploadRequest>()
+    }
+
+    /// Reads a file, hands each piece of it to `piece`, and returns its length.
+    pub fn download(&mut self, file_id: &FileId, mut piece: impl FnMut(u64, &[u8])) -> anyhow::Result<u64> {
+        let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
+        self.send(&request.frame(), &[])?;
+        let (header, mut have) = self.header()?;
+        let mut at = 0;
+        let body = Header::LEN..have.min(Header::LEN + usize::try_from(header.length)?);
+        piece(at, &self.buffer[body.clone()]);
+        at += body.len() as u64;
+        while at < header.length {
+            let left = usize::try_from(header.length - at)?.min(self.buffer.len());
+            have = self.stream.read(&mut self.buffer[..left])?;
+            ensure!(have > 0, "connection closed after {at} of {} bytes", header.length);
+            piece(at, &self.buffer[..have]);
+            at += have as u64;
+        }
+        Ok(header.length)
+    }
+
+    /// Removes a file.
+    pub fn delete(&mut self, file_id: &FileId) -> anyhow::Result<()> {
+        self.ask(&DeleteRequest { file_id: file_id.clone() }).map(drop)
+    }
+
+    /// Asks for a file's size.
+    pub fn info(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
+        let request = FileInfoRequest { file_id: file_id.clone(), skip_crc32: true, is_silent: false };
+        Ok(self.ask(&request)?.size)
+    }
+
+    fn ask<R: Request>(&mut self, request: &R) -> anyhow::Result<R::Response> {
+        self.send(&request.frame(), &[])?;
+        self.answer::<R>()
+    }
+
+    fn answer<R: Request>(&mut self) -> anyhow::Result<R::Response> {
+        let (header, have) = self.header()?;
+        let length = usize::try_from(header.length)?;
+        ensure!(Header::LEN + length <= self.buffer.len(), "answer of {length} bytes");
+        self.stream.read_exact(&mut self.buffer[have..(Header::LEN + length).max(have)])?;
+        Ok(R::Response::decode(&self.buffer[Header::LEN..Header::LEN + length])?)
+    }
+
+    /// Reads until the header is there; also how many bytes the buffer then holds.
+    fn header(&mut self) -> anyhow::Result<(Header, usize)> {
+        let mut have = 0;
+        while have < Header::LEN {
+            let read = self.stream.read(&mut self.buffer[have..])?;
+            ensure!(read > 0, "connection closed before an answer");
+            have += read;
+        }
+        let bytes = self.buffer.first_chunk().context("buffer is larger than a header")?;
+        let header = Header::decode(bytes)?;
+        if header.status.0 != 0 {
+            bail!("status {}", header.status);
+        }
+        Ok((header, have))
+    }
+
+    fn send(&mut self, head: &[u8], content: &[u8]) -> anyhow::Result<()> {
+        let sent = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(content)])?;
+        if sent < head.len() {
+            self.stream.write_all(&head[sent..])?;
+        }
+        self.stream.write_all(&content[sent.saturating_sub(head.len())..])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::bench::BenchArgs;
+
+/// A file store that speaks FastDFS, S3, HTTP and POSIX.
+#[derive(Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure a FastDFS-compatible cluster.
+    Bench(BenchArgs),
+}
+
+/// Parses the arguments and runs what they name. Errors go to standard error with their causes.
+pub fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Bench(args) => args.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fdfs: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
