@@ -80,7 +80,12 @@ impl<'a> Worker<'a> {
     fn prepare(load: &'a Load, index: usize) -> anyhow::Result<Self> {
         let address = load.storages.get(index % load.storages.len()).context("no storage")?;
         let content = (0..load.size).map(|at| (at * 31 + at / 256 + index) as u8).collect();
-        let tally = Tally { latency: Histogram::new(3)?, bytes: 0, errors: 0, first_error: String::new() };
+        let tally = Tally {
+            latency: Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3)?,
+            bytes: 0,
+            errors: 0,
+            first_error: String::new(),
+        };
         let wire = Wire::connect(*address)?;
         let mut worker = Self { load, wire, content, files: Vec::new(), uploaded: Vec::new(), tally };
         let prepared = match load.operation {
@@ -191,3 +196,6 @@ fn extension() -> Extension {
 
 /// A connection gives up after this many failures.
 const MAX_ERRORS: u64 = 100;
+
+/// Longer requests count as this long, in nanoseconds.
+const MAX_LATENCY_NS: u64 = 60_000_000_000;
