@@ -10,6 +10,8 @@ pub mod cluster;
 mod command;
 mod error;
 mod file_id;
+#[doc(hidden)]
+pub mod fuzzing;
 mod header;
 mod keep_alive;
 mod message;

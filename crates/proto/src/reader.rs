@@ -245,6 +245,18 @@ impl<'a> Reader<'a> {
         self.text(field, self.rest.len())
     }
 
+    /// The lines up to the end; each ends with a line feed, so that one that is cut is not taken for whole.
+    pub fn rest_lines(
+        &mut self,
+        field: &'static str,
+    ) -> Result<impl Iterator<Item = &'a str> + Clone + use<'a>, DecodeError> {
+        let text = self.rest_text(field)?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            return Err(self.invalid(field, "the last line has no line feed"));
+        }
+        Ok(text.split_terminator('\n'))
+    }
+
     /// A word of the domain up to the end.
     pub fn rest_word<T>(&mut self, field: &'static str) -> Result<T, DecodeError>
     where

@@ -144,11 +144,8 @@ impl Decode for JoinResponse {
 
 fn read_trackers(reader: &mut Reader<'_>) -> Result<Vec<ServerAddress>, DecodeError> {
     let count: u8 = reader.number("tracker count", 1..=JoinRequest::MAX_TRACKERS as u8)?;
-    let text = reader.rest_text("trackers")?;
-    let Some(lines) = text.strip_suffix('\n') else {
-        return Err(reader.invalid("trackers", "the last entry has no line feed"));
-    };
-    let found = lines.split('\n').count();
+    let lines = reader.rest_lines("trackers")?;
+    let found = lines.clone().count();
     if found != usize::from(count) {
         return Err(reader.invalid("trackers", format_args!("{count} entries announced, {found} found")));
     }
@@ -156,5 +153,5 @@ fn read_trackers(reader: &mut Reader<'_>) -> Result<Vec<ServerAddress>, DecodeEr
         ServerAddress::parse(line, JoinRequest::DEFAULT_TRACKER_PORT)
             .map_err(|error| reader.invalid("trackers", error))
     };
-    lines.split('\n').map(one).collect()
+    lines.map(one).collect()
 }

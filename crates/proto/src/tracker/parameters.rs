@@ -216,7 +216,7 @@ impl Decode for ClusterParameters {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut parameters = Self::default();
-        for line in reader.rest_text("parameters")?.lines() {
+        for line in reader.rest_lines("parameters")? {
             let Some((key, value)) = line.split_once('=') else { continue };
             parameters
                 .set(key.trim(), value.trim())

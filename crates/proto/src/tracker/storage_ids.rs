@@ -181,7 +181,7 @@ impl Decode for FetchStorageIdsResponse {
         let total = reader.u32("total")?;
         let count = reader.u32("count")?;
         let mut entries = Vec::new();
-        for line in reader.rest_text("entries")?.lines() {
+        for line in reader.rest_lines("entries")? {
             entries.push(StorageIdEntry::parse(line).map_err(|reason| reader.invalid("entries", reason))?);
         }
         if entries.len() as u64 != u64::from(count) {
