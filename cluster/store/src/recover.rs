@@ -158,21 +158,23 @@ fn settle(
         }
         (Change::Rename { name, old_name }, Some(_)) => {
             record(now(), change.clone());
-            if let (Ok(old), Ok(new)) = (old_name.parse(), name.parse())
-                && move_sidecar(path, &old, &new)
-            {
-                lines.push_str(&sidecar_records(&old, &new, now()));
+            if let (Ok(old), Ok(new)) = (old_name.parse(), name.parse()) {
+                move_sidecar(path, &old, &new);
+                let sidecar = look_up(path, &format!("{local}{SIDECAR}")).map_err(doing("looking up"))?;
+                if sidecar.is_some() {
+                    lines.push_str(&sidecar_records(&old, &new, now()));
+                }
             }
         }
         (Change::Delete { name }, None) => {
             record(now(), change.clone());
             if !local.ends_with(SIDECAR) {
                 match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
-                    Ok(()) => {
+                    // It may have been deleted just before the end; one record too many does no harm.
+                    Ok(()) | Err(Errno::NOENT) => {
                         lines.push_str(&delete_record(sidecar_field(name)).to_string());
                         lines.push('\n');
                     }
-                    Err(Errno::NOENT) => {}
                     Err(error) => return Err(doing("deleting the metadata of")(error)),
                 }
             }

@@ -19,9 +19,11 @@ use super::{Position, Record, RecordError, file_path};
 pub struct BinlogReader {
     directory: PathBuf,
     file: Option<File>,
-    /// Place of the first byte of `buffer`.
+    /// Place of the first byte of `buffer` that was not handed out.
     position: Position,
     buffer: Vec<u8>,
+    /// Bytes of `buffer` that were handed out.
+    consumed: usize,
     skipped: u64,
 }
 
@@ -38,7 +40,14 @@ pub struct Entry {
 
 impl BinlogReader {
     pub(super) fn new(directory: &Path, position: Position) -> Self {
-        Self { directory: directory.to_owned(), file: None, position, buffer: Vec::new(), skipped: 0 }
+        Self {
+            directory: directory.to_owned(),
+            file: None,
+            position,
+            buffer: Vec::new(),
+            consumed: 0,
+            skipped: 0,
+        }
     }
 
     /// The next line; `None` at the present end of the binlog. After `None` it may be called again.
@@ -46,7 +55,7 @@ impl BinlogReader {
         loop {
             let Some(line) = self.next_line()? else { return Ok(None) };
             let start = self.position;
-            let record = Record::parse(&self.buffer[..line]);
+            let record = Record::parse(&self.buffer[self.consumed..self.consumed + line]);
             self.consume(line + 1);
             if record == Err(RecordError::LinkWithoutName) {
                 self.skipped += 1;
@@ -77,13 +86,14 @@ impl BinlogReader {
     fn next_line(&mut self) -> io::Result<Option<usize>> {
         let mut searched = 0;
         loop {
-            if let Some(at) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+            let unread = &mut self.buffer[self.consumed..];
+            if let Some(at) = unread[searched..].iter().position(|byte| *byte == b'\n') {
                 return Ok(Some(searched + at));
             }
-            searched = self.buffer.len();
+            searched = unread.len();
             if searched > LONGEST_LINE {
                 // No writer makes such a line; its beginning counts as a line of its own.
-                self.buffer[searched - 1] = b'\n';
+                unread[searched - 1] = b'\n';
                 return Ok(Some(searched - 1));
             }
             if self.fill()? > 0 {
@@ -97,15 +107,16 @@ impl BinlogReader {
             if self.fill()? > 0 {
                 continue;
             }
-            if !self.buffer.is_empty() {
+            if searched > 0 {
                 warn!(
                     index = self.position.index,
                     offset = self.position.offset,
-                    bytes = self.buffer.len(),
+                    bytes = searched,
                     "a finished binlog file ends inside a record, which is skipped"
                 );
             }
             self.buffer.clear();
+            self.consumed = 0;
             self.file = None;
             self.position = Position { index: self.position.index + 1, offset: 0 };
             searched = 0;
@@ -122,6 +133,7 @@ impl BinlogReader {
                 Err(error) => return Err(error),
             },
         };
+        self.buffer.drain(..std::mem::take(&mut self.consumed));
         let filled = self.buffer.len();
         self.buffer.resize(filled + BLOCK, 0);
         let read = file.read_at(&mut self.buffer[filled..], self.position.offset + filled as u64);
@@ -130,7 +142,7 @@ impl BinlogReader {
     }
 
     fn consume(&mut self, length: usize) {
-        self.buffer.drain(..length);
+        self.consumed += length;
         self.position.offset += length as u64;
     }
 }

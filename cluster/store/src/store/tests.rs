@@ -1,6 +1,8 @@
 //! Tests of the store on a real disk.
 
 mod appenders;
+mod full_disk;
+mod killed;
 mod metadata;
 mod recovery;
 mod uploads;
