@@ -11,6 +11,9 @@ use crate::cluster::{
     ReportTrunkFreeRequest, ReselectLeaderRequest, SyncDestQueryRequest, SyncDestRequest, SyncNotifyRequest,
     SyncReportRequest, SyncSourceRequest, SysFileRequest, SysFilesEndRequest, SysFilesStartRequest,
 };
+use crate::ours::{
+    ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest, UploadFramedRequest,
+};
 use crate::storage::{
     AppendRequest, CreateLinkRequest, DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest,
     ModifyRequest, RegenerateRequest, SetMetadataRequest, TruncateRequest, UploadAppenderRequest,
@@ -90,7 +93,8 @@ decoders! {
         ReportServerIdRequest, PathBinlogRequest,
         SyncDeleteRequest, SyncCreateLinkRequest, SyncRenameRequest, SyncTruncateRequest,
         TrunkAllocRequest, TrunkConfirmRequest, TrunkFreeRequest, TrunkSyncBinlogRequest,
-        TrunkBinlogSizeRequest, TrunkDeleteMarksRequest, TrunkTruncateBinlogRequest;
+        TrunkBinlogSizeRequest, TrunkDeleteMarksRequest, TrunkTruncateBinlogRequest,
+        HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest, ForgetOwnedRequest;
     streamed:
         UploadRequest, UploadAppenderRequest, UploadSlaveRequest, AppendRequest, ModifyRequest,
         SyncCreateRequest, SyncUpdateRequest, SyncAppendRequest, SyncModifyRequest;

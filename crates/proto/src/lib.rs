@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod header;
 mod keep_alive;
 mod message;
+pub mod ours;
 mod reader;
 mod stat;
 mod status;

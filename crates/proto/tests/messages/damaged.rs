@@ -4,17 +4,18 @@ use fdfs_proto::{Header, Status, fuzzing};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::ours;
 use crate::vectors::{FILES, exchanges, same};
 
-/// All captured requests with the successful answers to them.
+/// All captured requests with the successful answers to them, and one of each of our own.
 fn messages() -> Vec<(Header, Vec<u8>, Option<Vec<u8>>)> {
     let all = FILES.iter().flat_map(|file| exchanges(file));
-    all.filter_map(|exchange| {
+    let captured = all.filter_map(|exchange| {
         let (header, body) = exchange.request()?;
         let answer = exchange.answer().filter(|(header, _)| header.status == Status::OK);
         Some((header, body, answer.map(|(_, body)| body)))
-    })
-    .collect()
+    });
+    captured.chain(ours::requests().into_iter().map(|(header, body)| (header, body, None))).collect()
 }
 
 /// Either an error, or a request that means exactly these bytes.

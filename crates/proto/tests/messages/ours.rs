@@ -1,0 +1,163 @@
+//! The bytes of our own commands, as `PROTOCOL.md` promises them.
+
+use std::fmt::Debug;
+use std::num::NonZeroU64;
+
+use fdfs_proto::ours::{
+    Capabilities, ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
+    ListOwnedResponse, ListRawRequest, ListRawResponse, OwnedFile, OwnerToken, RawFile, Trailer,
+    UploadFramedRequest, WriteConcern,
+};
+use fdfs_proto::{Command, Decode, Encode, Header, Request};
+use fdfs_types::Timestamp;
+
+const GROUP: &str = "67726f757031 00000000000000000000";
+const NAME: &str = "M00/00/01/wKgBcFxyz.jpg";
+const NAME_HEX: &str = "4d30302f30302f30312f774b674263467879 7a2e6a7067";
+const OWNER: &str = "0000000000000007 0000000000000009";
+
+fn bytes(parts: &[&str]) -> Vec<u8> {
+    hex::decode(parts.concat().replace(' ', "")).unwrap()
+}
+
+fn owner() -> OwnerToken {
+    OwnerToken { session: NonZeroU64::new(7).unwrap(), sequence: 9 }
+}
+
+/// The message is these bytes, and no cut of them is the message.
+fn is_encoded<M: Encode + Decode + Debug + PartialEq>(message: &M, expected: &[&str]) {
+    let expected = bytes(expected);
+    assert_eq!(hex::encode(message.encode()), hex::encode(&expected));
+    assert_eq!(M::decode(&expected).as_ref(), Ok(message));
+    for end in 0..expected.len() {
+        assert_ne!(M::decode(&expected[..end]).as_ref(), Ok(message), "cut at {end}");
+    }
+}
+
+/// A request of each kind, as seeds for damage.
+pub(crate) fn requests() -> Vec<(Header, Vec<u8>)> {
+    fn seed<R: Request>(request: &R) -> (Header, Vec<u8>) {
+        let body = request.encode();
+        (Header::request(R::COMMAND, body.len() as u64), body)
+    }
+    vec![
+        seed(&hello()),
+        seed(&upload()),
+        seed(&list_raw()),
+        seed(&join_files()),
+        seed(&list_owned()),
+        seed(&forget_owned()),
+    ]
+}
+
+fn hello() -> HelloRequest {
+    let capabilities = Capabilities::UPLOAD_FRAMED | Capabilities::OWNERS;
+    HelloRequest(Hello { version: 1, capabilities, software: "fdfs 0.1".to_owned() })
+}
+
+fn upload() -> UploadFramedRequest {
+    UploadFramedRequest {
+        store_path: None,
+        expected_size: None,
+        extension: "jpg".parse().unwrap(),
+        owner: Some(owner()),
+        write_concern: WriteConcern::Replicated,
+    }
+}
+
+fn list_raw() -> ListRawRequest {
+    ListRawRequest {
+        group: "group1".parse().unwrap(),
+        store_path: 1,
+        limit: 1000,
+        after: Some(NAME.parse().unwrap()),
+    }
+}
+
+fn join_files() -> JoinFilesRequest {
+    JoinFilesRequest {
+        group: "group1".parse().unwrap(),
+        extension: "jpg".parse().unwrap(),
+        owner: None,
+        write_concern: WriteConcern::Storage,
+        parts: vec![NAME.parse().unwrap(), NAME.parse().unwrap()],
+    }
+}
+
+fn list_owned() -> ListOwnedRequest {
+    ListOwnedRequest { group: "group1".parse().unwrap(), session: owner().session, after: 9, limit: 1000 }
+}
+
+fn forget_owned() -> ForgetOwnedRequest {
+    ForgetOwnedRequest { group: "group1".parse().unwrap(), session: owner().session, sequences: vec![8, 9] }
+}
+
+#[test]
+fn hello_has_magic_version_and_capabilities() {
+    is_encoded(&hello(), &["464446532d455854", "00000001", "0000000000000009", "6664667320302e31"]);
+}
+
+#[test]
+fn hello_without_magic_is_refused() {
+    for body in [&b""[..], b"FDFS-EXU\0\0\0\x01\0\0\0\0\0\0\0\0"] {
+        assert!(HelloRequest::decode(body).is_err());
+    }
+}
+
+#[test]
+fn capabilities_that_are_not_known_are_kept() {
+    let hello = Hello { version: 9, capabilities: Capabilities(u64::MAX), software: String::new() };
+    assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
+}
+
+#[test]
+fn a_framed_upload_has_a_head_of_32_bytes_and_frames_outside_of_its_length() {
+    is_encoded(&upload(), &["ff", "ffffffffffffffff", "6a7067000000", OWNER, "02"]);
+    let header = *upload().frame().first_chunk().unwrap();
+    assert_eq!(Header::decode(&header), Ok(Header::request(Command::UPLOAD_FRAMED, 32)));
+    assert_eq!(Frame::Data(3).encode().to_vec(), bytes(&["00000003"]));
+    assert_eq!(Frame::End.encode().to_vec(), bytes(&["00000000"]));
+    is_encoded(&Trailer { length: 3, crc32: 0x3524_41c2 }, &["0000000000000003", "352441c2"]);
+}
+
+#[test]
+fn raw_files_are_listed_from_a_name_on() {
+    is_encoded(&list_raw(), &[GROUP, "01", "000003e8", NAME_HEX]);
+    let file = RawFile { filename: NAME.parse().unwrap(), size: 5, modified: Timestamp(0x6b02_7ba0) };
+    let response = ListRawResponse { has_more: true, files: vec![file] };
+    is_encoded(&response, &["01", "17", NAME_HEX, "0000000000000005", "000000006b027ba0"]);
+}
+
+#[test]
+fn files_are_joined_in_the_order_given() {
+    let none = "0000000000000000 0000000000000000";
+    let parts = ["17", NAME_HEX, "17", NAME_HEX];
+    let head = [GROUP, "6a7067000000", none, "00", "00000002"];
+    is_encoded(&join_files(), &[&head[..], &parts].concat());
+    assert!(join_files().encode().len() < JoinFilesRequest::MAX_LEN);
+}
+
+#[test]
+fn a_join_of_nothing_or_of_too_much_is_refused() {
+    for count in ["00000000", "00002711", "ffffffff"] {
+        let body = bytes(&[GROUP, "6a7067000000", "0000000000000000 0000000000000000", "00", count]);
+        let error = JoinFilesRequest::decode(&body).unwrap_err();
+        assert_eq!(error.field(), Some("part count"), "{count}");
+    }
+}
+
+#[test]
+fn owned_files_are_listed_by_sequence_and_forgotten() {
+    is_encoded(&list_owned(), &[GROUP, "0000000000000007", "0000000000000009", "000003e8"]);
+    let file = OwnedFile { sequence: 10, filename: NAME.parse().unwrap() };
+    let response = ListOwnedResponse { has_more: false, files: vec![file] };
+    is_encoded(&response, &["00", "000000000000000a", "17", NAME_HEX]);
+    is_encoded(&forget_owned(), &[GROUP, "0000000000000007", "0000000000000008", "0000000000000009"]);
+}
+
+#[test]
+fn a_sequence_without_a_session_is_no_token() {
+    let mut body = upload().encode();
+    body[22] = 0;
+    assert_eq!(UploadFramedRequest::decode(&body).unwrap_err().field(), Some("session"));
+}
