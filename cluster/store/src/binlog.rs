@@ -10,7 +10,7 @@ mod reader;
 mod record;
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -20,6 +20,7 @@ use std::{
     },
 };
 
+use fdfs_types::Timestamp;
 use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
@@ -47,6 +48,7 @@ pub struct Binlog {
     queue: Mutex<Queue>,
     current: Mutex<Current>,
     end: AtomicU64,
+    last_written: Timestamp,
     failed: AtomicBool,
 }
 
@@ -82,6 +84,7 @@ impl Binlog {
     pub fn open(directory: &Path, rotate_at: u64) -> Result<Self, OpenError> {
         let index = BinlogIndex::load(directory).map_err(OpenError::doing("reading", directory))?;
         let path = file_path(directory, index.current_write);
+        let last_written = last_written(directory, index.current_write);
         let mut file = open_file(&path).map_err(OpenError::doing("opening", &path))?;
         let size = cut_torn_line(&mut file, &path).map_err(OpenError::doing("recovering", &path))?;
         index.save(directory).map_err(OpenError::doing("writing", directory))?;
@@ -91,6 +94,7 @@ impl Binlog {
             rotate_at,
             queue: Mutex::default(),
             end: AtomicU64::new(Position { index: index.current_write, offset: size }.pack()),
+            last_written,
             failed: AtomicBool::new(false),
             current: Mutex::new(Current {
                 file: Arc::new(file),
@@ -158,6 +162,11 @@ impl Binlog {
     /// Reads records from `position` on.
     pub fn reader(&self, position: Position) -> BinlogReader {
         BinlogReader::new(&self.directory, position)
+    }
+
+    /// When a record was written last before the binlog was opened.
+    pub(crate) fn last_written(&self) -> Timestamp {
+        self.last_written
     }
 
     fn write_queue(&self, current: &mut Current) -> Result<(), StoreError> {
@@ -244,6 +253,15 @@ pub(crate) fn file_path(directory: &Path, index: u32) -> PathBuf {
 
 fn open_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o644).open(path)
+}
+
+/// When the last file that has content was written; the beginning of time where there is none.
+fn last_written(directory: &Path, index: u32) -> Timestamp {
+    let written = |index| {
+        let metadata = fs::metadata(file_path(directory, index)).ok().filter(|metadata| metadata.len() > 0);
+        metadata.and_then(|metadata| metadata.modified().ok()).map(Timestamp::from)
+    };
+    written(index).or_else(|| index.checked_sub(1).and_then(written)).unwrap_or_default()
 }
 
 /// Cuts the file behind its last LF and returns its size.

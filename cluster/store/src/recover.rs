@@ -40,6 +40,8 @@ pub struct OpenReport {
     pub recorded: u64,
     /// Changes undone that had been made in part.
     pub undone: u64,
+    /// Files recorded that another program or a power failure had left without a record.
+    pub reconciled: u64,
 }
 
 /// Brings files and binlog together again.

@@ -28,6 +28,7 @@ use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, Stat, fsync, openat, statat},
     io::Errno,
 };
+use tracing::info;
 
 pub(crate) use self::regenerate::{move_sidecar, sidecar_records};
 pub use self::{
@@ -44,7 +45,9 @@ use crate::{
     journal::{Intent, Journal},
     layout::{self, BasePath, StorePath},
     placement::Placement,
-    recover, state_file,
+    reconcile, recover,
+    run_state::{self, RunState},
+    state_file,
 };
 
 /// The files of one storage. Clones are handles to the same store.
@@ -81,6 +84,9 @@ pub struct StorePathStatus {
 impl Store {
     /// Opens a storage: makes what is missing, and finishes or undoes what an earlier run left
     /// behind. When this returns every change that was ever answered is in the binlog.
+    ///
+    /// `options.policy.source` should be right already: it tells files of ours from replicated ones where
+    /// both are found without a record.
     pub fn open(options: &StoreOptions) -> Result<Self, OpenError> {
         layout::check_paths(options)?;
         let base = BasePath::open(&options.base_path)?;
@@ -115,6 +121,15 @@ impl Store {
         let (journal, unfinished) =
             Journal::open(&journal_path).map_err(OpenError::doing("opening", &journal_path))?;
         let mut report = recover::run(&paths, &binlog, &unfinished)?;
+        let run_path = base.own.join("run");
+        let previous = RunState::load(&run_path).map_err(OpenError::doing("reading", &run_path))?;
+        let boot_id = run_state::boot_id();
+        if let Some(doubt) = RunState::doubt(previous.as_ref(), binlog.end(), &boot_id) {
+            info!(?doubt, "looking for files without a record");
+            report.reconciled = reconcile::run(&paths, &binlog, options.policy.source, options.subdir_count)?;
+        }
+        let run_state = RunState { boot_id, clean: false, end: binlog.end() };
+        run_state.save(&run_path).map_err(OpenError::doing("writing", &run_path))?;
         report.new_storage = new_storage;
         report.created_paths = paths.iter().filter(|path| path.created).map(|path| path.index).collect();
         journal.clear().map_err(OpenError::doing("clearing", &journal_path))?;
@@ -230,7 +245,9 @@ impl Store {
     /// Writes all state; to be called at the end, when no operation is under way.
     pub fn close(&self) -> Result<(), StoreError> {
         self.0.binlog.sync()?;
-        self.save_stat()
+        self.save_stat()?;
+        let state = RunState { boot_id: run_state::boot_id(), clean: true, end: self.0.binlog.end() };
+        state.save(&self.0.base.own.join("run")).map_err(io_error("writing the end of the run"))
     }
 }
 

@@ -170,3 +170,85 @@ fn a_slot_of_a_lost_binlog_is_left_alone() {
     assert_eq!(store.report().undone, 0);
     assert_eq!(read(&store, &killed.names[0]).unwrap(), b"0123456789");
 }
+
+/// A base path that the original has used: its binlog, and a file that it had answered but not recorded.
+fn left_by_the_original() -> (tempfile::TempDir, [String; 4]) {
+    let base = tempfile::tempdir().unwrap();
+    let data = base.path().join("data");
+    fs::create_dir_all(data.join("sync")).unwrap();
+    fs::write(data.join(".data_init_flag"), "storage_join_time=5\nsync_old_done=1\nsync_src_server=\n")
+        .unwrap();
+    let now = u32::try_from(crate::store::now().0).unwrap();
+    let name = |source: u8, created: u32, crc32: u32| {
+        let fields = fdfs_types::NameFields {
+            source: Source::Ip(Ipv4Addr::new(127, 0, 0, source)),
+            created,
+            size: fdfs_types::SizeField::normal(5, crc32),
+            crc32,
+        };
+        format!("M00/00/01/{}123.txt", fields.encode())
+    };
+    let names = [name(2, now, 1), name(2, now, 2), name(3, now - 10_000, 3), name(2, now - 10_000, 4)];
+    for high in 0..4 {
+        (0..4).for_each(|low| fs::create_dir_all(data.join(format!("{high:02X}/{low:02X}"))).unwrap());
+    }
+    for name in &names {
+        fs::write(data.join(&name[4..]), "bytes").unwrap();
+    }
+    fs::write(data.join(format!("{}-m", &names[0][4..])), "a\x02b").unwrap();
+    fs::write(data.join("sync/binlog.000"), format!("{now} C {}\n", names[0])).unwrap();
+    (base, names)
+}
+
+#[test]
+fn files_that_the_original_had_not_recorded_yet_are_recorded() {
+    let (base, [recorded, lost, replica, old]) = left_by_the_original();
+    let mut options = options(base.path());
+    let store = Store::open(&options).unwrap();
+    assert_eq!(store.report().reconciled, 3);
+    let mut lines = log(&store);
+    assert_eq!(lines.remove(0), format!("C {recorded}"));
+    lines.sort();
+    let mut expected = [format!("C {lost}"), format!("C {recorded}-m"), format!("c {replica}")];
+    expected.sort();
+    assert_eq!(lines, expected);
+    assert!(!lines.iter().any(|line| line.contains(&old)), "made long before the last record");
+
+    drop(store);
+    options.policy.source = SOURCE;
+    assert_eq!(Store::open(&options).unwrap().report().reconciled, 0, "once is enough");
+}
+
+#[test]
+fn after_a_power_failure_files_without_a_record_are_recorded() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let [first, second] = [1, 2].map(|n| upload(&store, "txt", &[n]).filename);
+    drop(store);
+    let run = base.path().join("data/rs/run");
+    let state = fs::read_to_string(&run).unwrap();
+    let (_, rest) = state.split_once('\n').unwrap();
+    fs::write(&run, format!("boot_id=another\n{rest}")).unwrap();
+    let binlog = base.path().join("data/sync/binlog.000");
+    let text = fs::read_to_string(&binlog).unwrap();
+    fs::write(&binlog, &text[..text.len() - 5]).unwrap();
+    fs::remove_file(base.path().join("data/rs/intents")).unwrap();
+
+    let store = Store::open(&options(base.path())).unwrap();
+    assert_eq!(store.report().reconciled, 1);
+    assert_eq!(log(&store), [format!("C {first}"), format!("C {second}")]);
+}
+
+#[test]
+fn a_closed_store_is_not_searched_again() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    upload(&store, "txt", b"x");
+    store.close().unwrap();
+    drop(store);
+    let run = fs::read_to_string(base.path().join("data/rs/run")).unwrap();
+    assert!(run.contains("clean=1\n"), "{run}");
+    fs::write(base.path().join("data/00/00/fwAAAmsCeAWAUa5zAAAACw1KEYU831.txt"), "stray").unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    assert_eq!((store.report().reconciled, log(&store).len()), (0, 1));
+}

@@ -1,0 +1,146 @@
+//! Recording files that are on the disk and not in the binlog.
+//!
+//! The original answers before its records are in the file, and a power failure takes what was not on
+//! the disk. After such an end the directories that have changed since shortly before the last record
+//! was written are read, and what no record tells of is recorded. A name of ours is recorded as made
+//! here, another as replicated.
+//!
+//! The reverse is not done: a file that has a record and is gone may be gone through the same failure, and
+//! recording a delete would take it from the peers that still have it.
+
+use std::{collections::HashMap, io};
+
+use fdfs_types::{FileKind, RemoteFilename, Source, Timestamp};
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat},
+    io::Errno,
+};
+use tracing::info;
+
+use crate::{
+    Binlog, Change, OpenError, Origin, Position, Record, StoreError, layout::StorePath, store::SIDECAR,
+};
+
+/// Finds files that no record tells of, and records them.
+#[derive(Debug)]
+pub(crate) struct Reconciliation<'a> {
+    binlog: &'a Binlog,
+    source: Source,
+    since: i64,
+    found: HashMap<String, Found>,
+    recorded: u64,
+}
+
+/// A file that may have no record.
+#[derive(Debug)]
+struct Found {
+    modified: Timestamp,
+    origin: Origin,
+    recorded: bool,
+}
+
+/// What may go wrong with it.
+#[derive(Debug, thiserror::Error)]
+enum ReconcileError {
+    #[error(transparent)]
+    Disk(#[from] Errno),
+    #[error(transparent)]
+    Binlog(#[from] io::Error),
+    #[error(transparent)]
+    Record(#[from] StoreError),
+}
+
+/// Records what has no record; how many files that were.
+pub(crate) fn run(
+    paths: &[StorePath],
+    binlog: &Binlog,
+    source: Source,
+    subdir_count: u32,
+) -> Result<u64, OpenError> {
+    let since = binlog.last_written().0 - MARGIN;
+    let mut work = Reconciliation { binlog, source, since, found: HashMap::new(), recorded: 0 };
+    for path in paths {
+        let walk = work.read_directories(path, subdir_count).and_then(|()| work.record());
+        walk.map_err(|error| OpenError::doing("reconciling", &path.data_path)(io::Error::other(error)))?;
+    }
+    if work.recorded > 0 {
+        info!(files = work.recorded, "files without a record are recorded");
+    }
+    Ok(work.recorded)
+}
+
+impl Reconciliation<'_> {
+    fn read_directories(&mut self, path: &StorePath, subdir_count: u32) -> Result<(), ReconcileError> {
+        for high in 0..subdir_count {
+            for low in 0..subdir_count {
+                let local = format!("{high:02X}/{low:02X}");
+                match statat(&path.data, &local, AtFlags::empty()) {
+                    Ok(stat) if stat.st_mtime >= self.since => self.read_directory(path, &local)?,
+                    Ok(_) | Err(Errno::NOENT) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_directory(&mut self, path: &StorePath, local: &str) -> Result<(), ReconcileError> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let directory = openat(&path.data, local, flags, Mode::empty())?;
+        for entry in Dir::read_from(&directory)? {
+            let entry = entry?;
+            let Ok(base_name) = entry.file_name().to_str() else { continue };
+            let name = format!("M{:02X}/{local}/{base_name}", path.index);
+            let owner = name.strip_suffix(SIDECAR).unwrap_or(&name);
+            let Ok(owner) = owner.parse::<RemoteFilename>() else { continue };
+            let (Ok(kind), Ok(fields)) = (owner.kind(), owner.fields()) else { continue };
+            let ours = fields.source == self.source;
+            let named = name == owner.as_str() && matches!(kind, FileKind::Normal | FileKind::Appender);
+            if ours && named && i64::from(fields.created) < self.since {
+                continue;
+            }
+            let stat = statat(&directory, base_name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_ctime >= self.since {
+                let origin = if ours { Origin::Source } else { Origin::Replica };
+                let modified = Timestamp(stat.st_mtime);
+                self.found.insert(name, Found { modified, origin, recorded: false });
+            }
+            if self.found.len() >= AT_ONCE {
+                self.record()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the records of what was found, and writes those that are missing.
+    fn record(&mut self) -> Result<(), ReconcileError> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        let end = self.binlog.end();
+        let mut reader = self.binlog.reader(Position { index: end.index.saturating_sub(1), offset: 0 });
+        while let Some(entry) = reader.next_entry()? {
+            let Ok(Record { change, .. }) = entry.record else { continue };
+            if let Some(found) = self.found.get_mut(change.name()) {
+                found.recorded = !matches!(change, Change::Delete { .. });
+            }
+        }
+        let mut lines = String::new();
+        for (name, found) in self.found.drain().filter(|(_, found)| !found.recorded) {
+            let change = Change::Create { name: name.into() };
+            let record = Record { timestamp: found.modified.0, origin: found.origin, change };
+            lines.push_str(&format!("{record}\n"));
+            self.recorded += 1;
+        }
+        if !lines.is_empty() {
+            self.binlog.append(&lines, true)?;
+        }
+        Ok(())
+    }
+}
+
+/// How long before the last write of the binlog a file without a record may have been made, in seconds.
+/// The original writes its records every `sync_binlog_buff_interval`, 60 by default.
+const MARGIN: i64 = 300;
+/// Files looked up in the binlog at once.
+const AT_ONCE: usize = 100_000;
