@@ -1,1 +1,14 @@
-//! The storage daemon.
+//! The storage daemon: serves the files of one storage to clients, and reports to its trackers.
+
+mod access_log;
+mod error;
+mod maintenance;
+mod membership;
+mod service;
+mod shared;
+mod storage;
+mod tracker;
+mod traffic;
+
+pub use error::StorageError;
+pub use storage::Storage;

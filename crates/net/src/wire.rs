@@ -317,5 +317,5 @@ pub(crate) async fn within<T>(
 /// Bytes that one connection may move before others of its thread have their turn.
 const STREAK: usize = 2 * 1024 * 1024;
 
-const LINGER_BYTES: usize = 4 * 1024 * 1024;
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);

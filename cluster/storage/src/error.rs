@@ -1,0 +1,96 @@
+//! Why a storage does not start, and why a request is refused.
+
+use std::{io, net::SocketAddr};
+
+use fdfs_net::RequestError;
+use fdfs_proto::Status;
+use fdfs_store::{OpenError, StoreError};
+use fdfs_types::{GroupName, StorageId};
+use thiserror::Error;
+
+/// Why a storage cannot start.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// A tracker answered, but knows no address of ours.
+    #[error("trackers tell no address of this storage")]
+    NoAddress,
+    /// The ID is not in the trackers' table, or belongs to another group.
+    #[error("storage id {id} of group {group} is not in the trackers' storage_ids.conf")]
+    UnknownId {
+        /// The ID.
+        id: StorageId,
+        /// Our group.
+        group: GroupName,
+    },
+    /// File names shall carry the ID, and it is not a number.
+    #[error("storage id {id} is not a number from 1 to 16777215, as file names need it")]
+    NotANumber {
+        /// The ID.
+        id: StorageId,
+    },
+    /// File names carry an IPv4 address or an ID, and there is neither.
+    #[error("a storage with IPv6 only needs storage ids and id_type_in_filename = id on its trackers")]
+    OnlyIpv6,
+    /// The disk is not usable.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// State cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+    /// The system refused something else.
+    #[error("{action}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a request is refused; one table says by which status.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    /// The request itself is wrong.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// It is about another group.
+    #[error("request for group {0}")]
+    OtherGroup(GroupName),
+    /// A command that this server does not know.
+    #[error("unknown command")]
+    UnknownCommand,
+    /// A command that this server knows and does not serve.
+    #[error("command is not supported")]
+    Unsupported,
+    /// The store says no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file could not be read while it was sent.
+    #[error("file could not be read")]
+    Read(#[source] io::Error),
+    /// Work on the disk was given up because the server ends.
+    #[error("the server is ending")]
+    Ending,
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Request(_) | Self::OtherGroup(_) | Self::UnknownCommand => Status::EINVAL,
+            Self::Unsupported => Status::EOPNOTSUPP,
+            Self::Store(error) => Status(error.errno()),
+            Self::Read(_) | Self::Ending => Status::EIO,
+        }
+    }
+}

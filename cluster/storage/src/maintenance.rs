@@ -1,0 +1,62 @@
+//! What a storage does now and then: measure space, write statistics, flush logs.
+
+use std::{sync::Arc, time::Duration};
+
+use fdfs_store::{Store, StoreError};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::error;
+
+use crate::shared::Shared;
+
+/// How often things are done.
+#[derive(Clone, Debug)]
+pub(crate) struct Intervals {
+    pub(crate) sync_binlog: Duration,
+    pub(crate) save_stat: Duration,
+}
+
+/// Works for as long as the storage runs.
+pub(crate) async fn run(shared: Arc<Shared>, intervals: Intervals) {
+    let flush =
+        shared.traffic.access_log().map_or(Duration::MAX, crate::access_log::AccessLog::flush_interval);
+    let every = |period: Duration| {
+        let mut ticks = interval(period.clamp(MIN_PERIOD, MAX_PERIOD));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    };
+    let (mut space, mut binlog, mut stat, mut logs) =
+        (every(MEASURE_SPACE), every(intervals.sync_binlog), every(intervals.save_stat), every(flush));
+    loop {
+        tokio::select! {
+            _ = space.tick() => on_disk(&shared, "measuring space", |store| {
+                store.refresh_space();
+                Ok(())
+            }).await,
+            _ = binlog.tick() => on_disk(&shared, "syncing the binlog", Store::sync_binlog).await,
+            _ = stat.tick() => on_disk(&shared, "writing statistics", Store::save_stat).await,
+            _ = logs.tick() => if let Some(log) = shared.traffic.access_log() { log.flush() },
+        }
+        record_gauges(&shared.store);
+    }
+}
+
+async fn on_disk(shared: &Arc<Shared>, what: &'static str, work: fn(&Store) -> Result<(), StoreError>) {
+    let shared = Arc::clone(shared);
+    let done = tokio::task::spawn_blocking(move || work(&shared.store)).await;
+    if let Ok(Err(error)) = done {
+        error!(%error, what, "upkeep failed");
+    }
+}
+
+fn record_gauges(store: &Store) {
+    for (index, path) in store.store_paths().iter().enumerate() {
+        let path_label = format!("M{index:02X}");
+        metrics::gauge!("fdfs_storage_free_bytes", "store_path" => path_label.clone())
+            .set(path.space.free as f64);
+        metrics::gauge!("fdfs_storage_total_bytes", "store_path" => path_label).set(path.space.total as f64);
+    }
+}
+
+const MEASURE_SPACE: Duration = Duration::from_secs(5);
+const MIN_PERIOD: Duration = Duration::from_millis(100);
+const MAX_PERIOD: Duration = Duration::from_secs(24 * 3600);

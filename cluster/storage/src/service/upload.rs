@@ -1,0 +1,80 @@
+//! Uploads: bytes go to the disk as they arrive, and are shown when they are whole.
+
+use fdfs_net::{Connection, NetError};
+use fdfs_proto::{
+    Header, Streamed,
+    storage::{UploadAppenderRequest, UploadRequest, UploadSlaveRequest},
+};
+use fdfs_store::{NewFile, Store, StoreError, StorePathChoice, Upload};
+use fdfs_types::{FileId, GroupName};
+
+use super::{Served, StorageService, Wait};
+
+/// A request whose content becomes a new file.
+pub(super) trait Begin: Streamed {
+    /// Begins the file.
+    fn begin(&self, store: &Store) -> Result<Upload, StoreError>;
+}
+
+impl Begin for UploadRequest {
+    fn begin(&self, store: &Store) -> Result<Upload, StoreError> {
+        store.create(&new_file(self, false))
+    }
+}
+
+impl Begin for UploadAppenderRequest {
+    fn begin(&self, store: &Store) -> Result<Upload, StoreError> {
+        store.create(&new_file(&self.0, true))
+    }
+}
+
+impl Begin for UploadSlaveRequest {
+    fn begin(&self, store: &Store) -> Result<Upload, StoreError> {
+        store.create_slave(&self.master, &self.prefix, &self.extension, Some(self.size))
+    }
+}
+
+fn new_file(request: &UploadRequest, appender: bool) -> NewFile {
+    NewFile {
+        store_path: request.store_path.map_or(StorePathChoice::Any, StorePathChoice::Index),
+        size: Some(request.size),
+        extension: request.extension,
+        appender,
+    }
+}
+
+impl StorageService {
+    /// Stores the content of an upload and answers its name.
+    pub(super) async fn upload<R: Begin>(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+    ) -> Result<Served, NetError> {
+        let request = match connection.read_head::<R>(header).await? {
+            Ok(request) => request,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        let content = request.content_length();
+        let mut upload = match request.begin(&self.shared.store) {
+            Ok(upload) => upload,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        // A client that leaves drops the upload, and with it what was written.
+        while let Some(chunk) = connection.next_chunk().await? {
+            if let Err(error) = upload.write(chunk) {
+                drop(upload);
+                return Ok(Served { content, ..self.refuse(connection, error.into()).await? });
+            }
+        }
+        match self.act(Wait::IfDurable, move |_| Ok(upload.finish()?)).await {
+            Ok(stored) => {
+                let filename = self.name_for_log(Some(&stored.filename));
+                let file_id = FileId { group: self.shared.group(), filename: stored.filename };
+                connection.respond_message(&file_id).await?;
+                let sent = (GroupName::MAX_LEN + file_id.filename.as_str().len()) as u64;
+                Ok(Served { filename, content, ..Served::with(Ok(()), sent) })
+            }
+            Err(refusal) => Ok(Served { content, ..self.refuse(connection, refusal).await? }),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What every part of a running storage shares.
+
+use fdfs_proto::{Brief, IpWidth};
+use fdfs_store::Store;
+use fdfs_types::{GroupName, Timestamp};
+use parking_lot::Mutex;
+
+use crate::{membership::Membership, tracker::Identity, traffic::Traffic};
+
+/// What every part of a running storage shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) store: Store,
+    pub(crate) traffic: Traffic,
+    pub(crate) membership: Mutex<Membership>,
+    /// When this process started.
+    pub(crate) started: Timestamp,
+    /// A change may have to wait for the disk: it runs where waiting blocks nobody.
+    pub(crate) waits_for_disk: bool,
+    /// The leader among the trackers, once one has told it.
+    pub(crate) leader: Mutex<Option<Brief>>,
+}
+
+impl Shared {
+    pub(crate) fn group(&self) -> GroupName {
+        self.identity.group
+    }
+
+    /// Width of addresses in answers to clients.
+    pub(crate) fn ip_width(&self) -> IpWidth {
+        self.identity.parameters.ip_width
+    }
+}

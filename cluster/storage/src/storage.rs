@@ -1,0 +1,260 @@
+//! The daemon's face: start, run, stop.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use fdfs_conf::{AddressFamily, DistributeMode, StorageConfig};
+use fdfs_net::{ConnectionCounts, Limits, Pool, PoolConfig, Server, listen};
+use fdfs_proto::tracker::{ClusterParameters, ReservedSpace};
+use fdfs_store::{Distribution, PathSelection, Policy, Reserve, Store, StoreOptions, StorePathOptions};
+use fdfs_types::{GroupName, Source, StorageId};
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+use crate::{
+    StorageError,
+    access_log::AccessLog,
+    maintenance::{self, Intervals},
+    membership::Membership,
+    service::StorageService,
+    shared::Shared,
+    tracker::{self, Identity, ReportSettings, Reporter, Tracker},
+    traffic::Traffic,
+};
+
+/// A storage that runs.
+///
+/// Dropping it cuts everything off, as `kill -9` would; [`Storage::shutdown`] ends it in order.
+#[derive(Debug)]
+pub struct Storage {
+    shared: Arc<Shared>,
+    server: Server,
+    tasks: JoinSet<()>,
+}
+
+impl Storage {
+    /// Starts a storage: learns from the trackers who it is, opens its disk, and serves clients.
+    ///
+    /// Waits for as long as no tracker answers. When this returns the port is open; the trackers hear of the storage
+    /// right after.
+    pub async fn bind(config: StorageConfig) -> Result<Self, StorageError> {
+        let started = SystemTime::now().into();
+        let port = config.listeners.first().map_or(StorageConfig::DEFAULT_PORT, |listener| listener.port);
+        let pool = Pool::new(pool_config(&config));
+        let trackers = Tracker::resolve_all(&config.trackers, &pool).await;
+        let group = tracker::group(&config, port, &trackers).await?;
+        let ips = tracker::my_ips(group, port, &trackers).await?;
+        let options = store_options(&config, &ips, port);
+        let store = on_disk(move || Ok(Store::open(&options)?)).await?;
+        report(&store);
+        let identity = Identity::learn(group, ips, port, config.server_id, &trackers).await?;
+        store.set_policy(policy(&identity.parameters, identity.source));
+        identity.remember(&store, &trackers).await?;
+        let access_log = match &config.access_log {
+            Some(settings) => {
+                let log = AccessLog::open(&config.base_path, settings);
+                Some(log.map_err(|source| StorageError::Io { action: "opening the access log", source })?)
+            }
+            None => None,
+        };
+        let shared = Arc::new(Shared {
+            membership: Mutex::new(Membership::new(identity.id)),
+            identity,
+            store,
+            traffic: Traffic::new(access_log),
+            started,
+            waits_for_disk: config.fsync_after_written_bytes.is_some(),
+            leader: Mutex::default(),
+        });
+        let server = serve(&config, &shared)?;
+        let connections: Arc<dyn Fn() -> ConnectionCounts + Send + Sync> =
+            Arc::new(server.connections_view());
+        let settings = ReportSettings {
+            heart_beat_interval: config.heart_beat_interval,
+            stat_report_interval: config.stat_report_interval,
+            subdir_count: config.subdir_count_per_path,
+            upload_priority: config.upload_priority.into(),
+        };
+        let mut tasks = JoinSet::new();
+        for reporter in Reporter::for_all(&shared, trackers, &settings, &connections) {
+            tasks.spawn(reporter.run());
+        }
+        let intervals = Intervals {
+            sync_binlog: config.sync_binlog_buff_interval,
+            save_stat: config.sync_stat_file_interval,
+        };
+        tasks.spawn(maintenance::run(Arc::clone(&shared), intervals));
+        Ok(Self { shared, server, tasks })
+    }
+
+    /// Runs until `stop` is ready, then ends in order.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), StorageError> {
+        tokio::select! {
+            () = stop => {}
+            // Upkeep and reporters end only by a fault of ours.
+            ended = self.tasks.join_next() => error!(?ended, "a task of the storage ended"),
+        }
+        self.shutdown(GRACE).await
+    }
+
+    /// Ends in order: requests in progress may finish for `grace`, then everything is written.
+    pub async fn shutdown(mut self, grace: Duration) -> Result<(), StorageError> {
+        self.tasks.shutdown().await;
+        self.server.shutdown(grace).await;
+        let shared = self.shared;
+        on_disk(move || {
+            if let Some(log) = shared.traffic.access_log() {
+                log.flush();
+            }
+            Ok(shared.store.close()?)
+        })
+        .await?;
+        info!("storage has ended");
+        Ok(())
+    }
+
+    /// Where clients are served.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    /// The group.
+    pub fn group(&self) -> GroupName {
+        self.shared.group()
+    }
+
+    /// The ID by which trackers know this storage.
+    pub fn id(&self) -> StorageId {
+        self.shared.identity.id
+    }
+
+    /// The files, for what serves them in another way in the same process.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Goes on in new log files: somebody has moved the old ones.
+    pub fn reopen_logs(&self) -> std::io::Result<()> {
+        self.shared.traffic.access_log().map_or(Ok(()), AccessLog::reopen)
+    }
+}
+
+fn serve(config: &StorageConfig, shared: &Arc<Shared>) -> Result<Server, StorageError> {
+    let mut listeners = Vec::new();
+    for (address, dual) in listen_addresses(config) {
+        listeners.push(open(address, dual)?);
+    }
+    let allow = config.allow_hosts.clone();
+    let limits = Limits {
+        threads: config.work_threads as usize,
+        max_connections: config.max_connections as usize,
+        network_timeout: config.network_timeout,
+        skip_body: SKIP_BODY,
+        allow: Arc::new(move |ip| allow.allows(ip)),
+        ..Limits::new("storage")
+    };
+    let service = Arc::new(StorageService::new(Arc::clone(shared)));
+    Server::start(limits, listeners, service)
+        .map_err(|source| StorageError::Io { action: "starting the server", source })
+}
+
+fn open(address: SocketAddr, dual: bool) -> Result<TcpListener, StorageError> {
+    listen(address, dual).map_err(|source| StorageError::Listen { address, source })
+}
+
+/// Every address to listen on, and whether it takes IPv4 clients on IPv6.
+fn listen_addresses(config: &StorageConfig) -> Vec<(SocketAddr, bool)> {
+    let mut addresses = Vec::new();
+    for listener in &config.listeners {
+        let with_port = |ip: IpAddr| SocketAddr::new(ip, listener.port);
+        match (&listener.addresses[..], config.address_family) {
+            ([], AddressFamily::Auto | AddressFamily::Ipv4) => {
+                addresses.push((with_port(Ipv4Addr::UNSPECIFIED.into()), false));
+            }
+            ([], family) => {
+                addresses.push((with_port(Ipv6Addr::UNSPECIFIED.into()), family == AddressFamily::Both));
+            }
+            (ips, _) => addresses.extend(ips.iter().map(|ip| (with_port(*ip), false))),
+        }
+    }
+    addresses
+}
+
+/// Outgoing connections leave from the address that is listened on, if that is one and so configured.
+fn pool_config(config: &StorageConfig) -> PoolConfig {
+    let bind = match config.listeners.first().map(|listener| &listener.addresses[..]) {
+        Some([ip, ..]) if config.client_bind => Some(*ip),
+        _ => None,
+    };
+    PoolConfig {
+        connect_timeout: config.connect_timeout,
+        network_timeout: config.network_timeout,
+        bind,
+        max_idle_time: config.connection_pool_max_idle_time,
+        ..PoolConfig::default()
+    }
+}
+
+fn store_options(config: &StorageConfig, ips: &[IpAddr], port: u16) -> StoreOptions {
+    // The real policy is set when the trackers have told it.
+    let source = Source::Ip(Ipv4Addr::UNSPECIFIED);
+    let ips: Vec<String> = ips.iter().map(IpAddr::to_string).collect();
+    StoreOptions {
+        store_paths: config
+            .store_paths
+            .iter()
+            .map(|path| StorePathOptions { path: path.path.clone(), read_only: path.is_readonly })
+            .collect(),
+        subdir_count: config.subdir_count_per_path.into(),
+        distribution: match config.distribute {
+            DistributeMode::RoundRobin { rotate_count } => Distribution::RoundRobin { rotate_count },
+            DistributeMode::Hash => Distribution::Hash,
+        },
+        check_store_path_mark: config.check_store_path_mark,
+        ip_addr: ips.join(","),
+        port,
+        fsync_after_written_bytes: config.fsync_after_written_bytes.unwrap_or(0),
+        ..StoreOptions::new(&config.base_path, source)
+    }
+}
+
+/// What the trackers prescribe for new files.
+fn policy(parameters: &ClusterParameters, source: Source) -> Policy {
+    Policy {
+        source,
+        store_path: if parameters.store_path == 2 {
+            PathSelection::LoadBalance
+        } else {
+            PathSelection::RoundRobin
+        },
+        reserve: match parameters.reserved_storage_space {
+            ReservedSpace::Megabytes(megabytes) => Reserve::Megabytes(megabytes),
+            ReservedSpace::BasisPoints(points) => Reserve::Ratio(f64::from(points) / 10_000.0),
+        },
+    }
+}
+
+fn report(store: &Store) {
+    info!(report = ?store.report(), "store opened");
+}
+
+async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => {
+            Err(StorageError::Io { action: "working on the disk", source: std::io::Error::other(error) })
+        }
+    }
+}
+
+/// Time that requests in progress have when the storage ends.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A refused upload of up to this size is read to its end, so that its client sees why.
+const SKIP_BODY: u64 = 64 * 1024 * 1024;

@@ -1,0 +1,13 @@
+//! The storage's side towards its trackers.
+
+mod address;
+mod changelog;
+mod identity;
+mod reporter;
+mod statistics;
+
+pub(crate) use self::{
+    address::Tracker,
+    identity::{Identity, group, my_ips},
+    reporter::{ReportSettings, Reporter},
+};

@@ -1,0 +1,229 @@
+//! What a storage learns from its trackers before it opens its port: who it is and what holds for the cluster.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use fdfs_conf::StorageConfig;
+use fdfs_net::CallError;
+use fdfs_proto::{
+    Request,
+    cluster::ReportIpChangedRequest,
+    tracker::{
+        ClusterParameters, FetchStorageIdsRequest, GetGroupNameRequest, GetMyIpRequest, GetServerIdRequest,
+        ParametersRequest, StorageIdEntry,
+    },
+};
+use fdfs_store::Store;
+use fdfs_types::{GroupName, ServerId, Source, StorageId};
+use tracing::{info, warn};
+
+use super::Tracker;
+use crate::StorageError;
+
+/// Who this storage is.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// Its group.
+    pub(crate) group: GroupName,
+    /// Its ID: a number, or its address as text.
+    pub(crate) id: StorageId,
+    /// Its addresses as trackers see them.
+    pub(crate) ips: Vec<IpAddr>,
+    /// Its port.
+    pub(crate) port: u16,
+    /// What its file names say about where a file was accepted.
+    pub(crate) source: Source,
+    /// What holds for the cluster.
+    pub(crate) parameters: ClusterParameters,
+    /// The table of storage IDs; empty where the cluster has none.
+    pub(crate) ids: Vec<StorageIdEntry>,
+}
+
+/// The group: from the configuration, else from the trackers.
+pub(crate) async fn group(
+    config: &StorageConfig,
+    port: u16,
+    trackers: &[Tracker],
+) -> Result<GroupName, StorageError> {
+    match &config.group_name {
+        Some(group) => Ok(*group),
+        None => Ok(ask_any(trackers, &GetGroupNameRequest { ip: None, port }).await?.group),
+    }
+}
+
+/// My addresses, as the first tracker that answers sees them.
+pub(crate) async fn my_ips(
+    group: GroupName,
+    port: u16,
+    trackers: &[Tracker],
+) -> Result<Vec<IpAddr>, StorageError> {
+    Ok(ask_any(trackers, &GetMyIpRequest { group, port }).await?.ips)
+}
+
+impl Identity {
+    /// Learns the rest, once group and addresses are known.
+    pub(crate) async fn learn(
+        group: GroupName,
+        ips: Vec<IpAddr>,
+        port: u16,
+        server_id: Option<StorageId>,
+        trackers: &[Tracker],
+    ) -> Result<Self, StorageError> {
+        let parameters = ask_any(trackers, &ParametersRequest).await?;
+        let ids = if parameters.use_storage_id { fetch_ids(trackers).await? } else { Vec::new() };
+        let id = match server_id.filter(|_| parameters.use_storage_id && parameters.trust_storage_server_id) {
+            Some(id) => id,
+            None => {
+                let ip = ips.first().copied().ok_or(StorageError::NoAddress)?;
+                let address = SocketAddr::new(ip, port);
+                ask_any(trackers, &GetServerIdRequest { group, address }).await?.storage_id
+            }
+        };
+        if parameters.use_storage_id && !ids.iter().any(|entry| entry.id == id && entry.group == group) {
+            return Err(StorageError::UnknownId { id, group });
+        }
+        let source = source(&parameters, id, &ips)?;
+        info!(%group, storage_id = %id, ?ips, "identity known");
+        Ok(Self { group, id, ips, port, source, parameters, ids })
+    }
+
+    /// Compares with the last run, tells the trackers of a new address, and keeps what is true now.
+    pub(crate) async fn remember(&self, store: &Store, trackers: &[Tracker]) -> Result<(), StorageError> {
+        let flag = store.init_flag();
+        let last: Vec<IpAddr> = flag.last_ip_addr.split(',').filter_map(|ip| ip.parse().ok()).collect();
+        let is_moved = !last.is_empty() && !last.iter().any(|ip| self.ips.contains(ip));
+        let adjusts = self.parameters.storage_ip_changed_auto_adjust && !self.parameters.use_storage_id;
+        if let (true, true, [old_ip, ..], [new_ip, ..]) = (is_moved, adjusts, &last[..], &self.ips[..]) {
+            info!(%old_ip, %new_ip, "this storage has a new address");
+            let request = ReportIpChangedRequest { group: self.group, old_ip: *old_ip, new_ip: *new_ip };
+            for tracker in trackers {
+                match tracker.ask(&request).await {
+                    // Also when it knows already, or has never heard of the old address.
+                    Ok(_) | Err(CallError::Status(_)) => {}
+                    Err(error) => warn!(%tracker, error = %Chain(&error), "cannot tell the new address"),
+                }
+            }
+        }
+        let ips: Vec<String> = self.ips.iter().map(IpAddr::to_string).collect();
+        store.update_init_flag(|flag| {
+            flag.last_ip_addr = ips.join(",");
+            flag.last_server_port = self.port;
+        })?;
+        Ok(())
+    }
+
+    /// The address of the storage that a file name tells of, in the kind that suits `peer`. `None` for an unknown ID.
+    pub(crate) fn address_of(&self, source: Source, peer: IpAddr) -> Option<IpAddr> {
+        match source {
+            Source::Ip(ip) => Some(ip.into()),
+            Source::Id(id) => {
+                let entry = self.ids.iter().find(|entry| entry.id == StorageId::from(id))?;
+                choose(&entry.address.ips, peer)
+            }
+        }
+    }
+}
+
+/// What file names say: the ID where the cluster wants that, else the first IPv4 address.
+fn source(parameters: &ClusterParameters, id: StorageId, ips: &[IpAddr]) -> Result<Source, StorageError> {
+    if parameters.use_storage_id && parameters.id_in_filename {
+        let number = id.as_str().parse().ok().and_then(ServerId::new);
+        return number.map(Source::Id).ok_or(StorageError::NotANumber { id });
+    }
+    let v4 = ips.iter().find_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(*ip),
+        IpAddr::V6(ip) => ip.to_ipv4_mapped(),
+    });
+    v4.map(Source::Ip).ok_or(StorageError::OnlyIpv6)
+}
+
+/// Of two addresses of a storage the second, if it is of the peer's kind; else the first.
+fn choose(ips: &[IpAddr], peer: IpAddr) -> Option<IpAddr> {
+    match ips {
+        [_, outer] if kind(*outer) == kind(peer) => Some(*outer),
+        [first, ..] => Some(*first),
+        [] => None,
+    }
+}
+
+/// Kinds of addresses: three private networks, and everything else.
+fn kind(ip: IpAddr) -> u8 {
+    match ip {
+        IpAddr::V4(ip) => match ip.octets() {
+            [10, ..] => 1,
+            [172, 16..=31, ..] => 2,
+            [192, 168, ..] => 3,
+            _ => 4,
+        },
+        IpAddr::V6(_) => 4,
+    }
+}
+
+async fn fetch_ids(trackers: &[Tracker]) -> Result<Vec<StorageIdEntry>, StorageError> {
+    let mut entries: Vec<StorageIdEntry> = Vec::new();
+    loop {
+        let start = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let piece = ask_any(trackers, &FetchStorageIdsRequest { start, allow_empty: false }).await?;
+        let came = piece.entries.len();
+        entries.extend(piece.entries);
+        if came == 0 || entries.len() as u64 >= u64::from(piece.total) {
+            return Ok(entries);
+        }
+    }
+}
+
+/// Asks the trackers in turn until one answers. One that says no with a reason that waiting does not mend ends it.
+async fn ask_any<R: Request>(trackers: &[Tracker], request: &R) -> Result<R::Response, StorageError> {
+    loop {
+        for tracker in trackers {
+            match tracker.ask(request).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    let cmd = R::COMMAND;
+                    warn!(%tracker, ?cmd, error = %Chain(&error), "tracker gives no answer, trying again");
+                }
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// An error with its causes on one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a CallError);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+const RETRY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ips(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().expect("address")).collect()
+    }
+
+    #[test]
+    fn the_outer_address_is_given_to_peers_of_its_kind() {
+        let both = ips(&["192.168.0.2", "10.1.2.3"]);
+        for (peer, chosen) in [("10.9.9.9", 1), ("192.168.3.3", 0), ("172.16.0.1", 0), ("fd00::1", 0)] {
+            assert_eq!(choose(&both, peer.parse().expect("address")), Some(both[chosen]), "{peer}");
+        }
+        let public = ips(&["192.168.0.2", "203.0.113.5"]);
+        assert_eq!(choose(&public, "198.51.100.7".parse().expect("address")), Some(public[1]));
+        assert_eq!(choose(&public[..1], "198.51.100.7".parse().expect("address")), Some(public[0]));
+        assert_eq!(choose(&[], "198.51.100.7".parse().expect("address")), None);
+    }
+}

@@ -1,0 +1,333 @@
+//! Reporting to one tracker: join, beats, space, and what its answers tell about the group.
+
+use std::{net::SocketAddr, ops::ControlFlow, sync::Arc, time::Duration};
+
+use fdfs_net::{CallError, ConnectionCounts, Lease};
+use fdfs_proto::{
+    Brief, ServerAddress, Status, StorageStat,
+    cluster::{
+        BeatRequest, ChangeStatusRequest, ChangelogRequest, DiskUsageRequest, JoinRequest, Notification,
+        PathUsage, ReplicaChangeRequest, ReportStatusRequest, SyncDestRequest, SyncNotifyRequest,
+        SyncSourceRequest,
+    },
+};
+use fdfs_store::Position;
+use fdfs_types::{StorageId, StorageStatus, Timestamp};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use super::{
+    Tracker,
+    address::MAX_ANSWER,
+    changelog::{Changelog, Renamed},
+    identity::Chain,
+    statistics,
+};
+use crate::shared::Shared;
+
+/// What reporters are told by the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportSettings {
+    pub(crate) heart_beat_interval: Duration,
+    pub(crate) stat_report_interval: Duration,
+    pub(crate) subdir_count: u16,
+    pub(crate) upload_priority: i64,
+}
+
+/// Reports to one tracker, for as long as the storage runs.
+pub(crate) struct Reporter {
+    shared: Arc<Shared>,
+    tracker: Tracker,
+    all: Arc<[Tracker]>,
+    settings: ReportSettings,
+    connections: Arc<dyn Fn() -> ConnectionCounts + Send + Sync>,
+    /// Held by the reporter that asks for the source of the old files: one tracker decides, the others are told.
+    settling: Arc<Mutex<()>>,
+}
+
+/// Why a conversation with a tracker ended.
+enum End {
+    /// It never came to beats: try again after a heart beat.
+    BeforeBeats(CallError),
+    /// It broke later: try again soon.
+    Broken(CallError),
+    /// The tracker should look at us anew.
+    Rejoin,
+}
+
+impl Reporter {
+    /// A reporter for each tracker.
+    pub(crate) fn for_all(
+        shared: &Arc<Shared>,
+        trackers: Vec<Tracker>,
+        settings: &ReportSettings,
+        connections: &Arc<dyn Fn() -> ConnectionCounts + Send + Sync>,
+    ) -> Vec<Self> {
+        let all: Arc<[Tracker]> = trackers.into();
+        let settling = Arc::new(Mutex::new(()));
+        let one = |tracker: &Tracker| Self {
+            shared: Arc::clone(shared),
+            tracker: tracker.clone(),
+            all: Arc::clone(&all),
+            settings: settings.clone(),
+            connections: Arc::clone(connections),
+            settling: Arc::clone(&settling),
+        };
+        all.iter().map(one).collect()
+    }
+
+    /// Reports for ever.
+    pub(crate) async fn run(self) {
+        let span = info_span!("tracker", tracker = %self.tracker);
+        async {
+            loop {
+                let pause = match self.converse().await {
+                    End::BeforeBeats(error) => {
+                        warn!(error = %Chain(&error), "cannot join the tracker");
+                        self.settings.heart_beat_interval
+                    }
+                    End::Broken(error) => {
+                        warn!(error = %Chain(&error), "connection to the tracker lost");
+                        SOON
+                    }
+                    End::Rejoin => SOON,
+                };
+                metrics::counter!("fdfs_storage_tracker_reconnects_total").increment(1);
+                sleep(pause).await;
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn converse(&self) -> End {
+        let mut lease = match self.tracker.connect().await {
+            Ok(lease) => lease,
+            Err(error) => return End::BeforeBeats(error),
+        };
+        match self.join(&mut lease).await {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => return End::Rejoin,
+            Err(error) => return End::BeforeBeats(error),
+        }
+        match self.report(&mut lease).await {
+            Ok(()) => End::Rejoin,
+            Err(error) => End::Broken(error),
+        }
+    }
+
+    /// Joins, and settles from whom the old files come. Breaks off where the tracker has to look at us anew.
+    async fn join(&self, lease: &mut Lease) -> Result<ControlFlow<()>, CallError> {
+        let response = lease.ask(&self.join_request(lease.address()), MAX_ANSWER).await?;
+        let before = self.shared.membership.lock().joined(response.status);
+        info!(status = %response.status, "joined");
+        if let Some(mine) = before
+            && mine != response.status
+            && !(is_available(mine) && is_available(response.status))
+            && !self.is_leader(lease.address())
+        {
+            // Only the leader's list has told `mine`: this follower is told too.
+            lease.ask(&ChangeStatusRequest { status: mine }, MAX_ANSWER).await?;
+            return Ok(ControlFlow::Break(()));
+        }
+        self.settle_source(lease).await?;
+        let flag = self.shared.store.init_flag();
+        let notify = SyncNotifyRequest {
+            source: flag.sync_source.parse().ok(),
+            until: Timestamp(i64::try_from(flag.sync_until_timestamp).unwrap_or(i64::MAX)),
+        };
+        lease.ask(&notify, MAX_ANSWER).await?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn join_request(&self, tracker: SocketAddr) -> JoinRequest {
+        let identity = &self.shared.identity;
+        let store = &self.shared.store;
+        let flag = store.init_flag();
+        let mut trackers: Vec<ServerAddress> = self.all.iter().map(Tracker::server_address).collect();
+        trackers.sort_by_cached_key(|tracker| (tracker.ips.len(), tracker.to_string()));
+        trackers.dedup();
+        trackers.truncate(JoinRequest::MAX_TRACKERS);
+        let status = self.shared.membership.lock().my_status().or_else(|| {
+            let is_only = self.all.len() == 1;
+            is_only.then_some(StorageStatus::Init)
+        });
+        JoinRequest {
+            group: identity.group,
+            port: identity.port,
+            store_path_count: u16::try_from(store.store_paths().len()).unwrap_or(256),
+            subdir_count: self.settings.subdir_count,
+            upload_priority: self.settings.upload_priority,
+            joined: Timestamp(i64::try_from(flag.storage_join_time).unwrap_or(i64::MAX)),
+            started: self.shared.started,
+            version: COMPATIBLE_VERSION.to_owned(),
+            is_initial: !flag.sync_old_done,
+            status,
+            storage_id: identity.parameters.use_storage_id.then_some(identity.id),
+            tracker_ip: Some(tracker.ip()),
+            trackers,
+        }
+    }
+
+    /// Asks from whom the old files come, unless that is known. Whichever reporter comes first asks.
+    async fn settle_source(&self, lease: &mut Lease) -> Result<(), CallError> {
+        let _settling = self.settling.lock().await;
+        let store = &self.shared.store;
+        if store.init_flag().sync_old_done {
+            return Ok(());
+        }
+        let source = lease.ask(&SyncDestRequest, MAX_ANSWER).await?.source;
+        match &source {
+            Some(source) => info!(storage_id = %source.id, until = %source.until, "old files will come"),
+            None => info!("there are no old files to wait for"),
+        }
+        let updated = store.update_init_flag(|flag| {
+            flag.sync_old_done = true;
+            flag.sync_source = source.as_ref().map(|source| source.id.to_string()).unwrap_or_default();
+            flag.sync_until_timestamp = source.map_or(0, |source| source.until.0.max(0).unsigned_abs());
+        });
+        updated.map_err(|error| CallError::Connect(std::io::Error::other(error)))
+    }
+
+    /// Beats and reports until the connection breaks, or the tracker has to look at us anew.
+    async fn report(&self, lease: &mut Lease) -> Result<(), CallError> {
+        let mut beats = interval(self.settings.heart_beat_interval);
+        let mut disk_reports = interval(self.settings.stat_report_interval);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        disk_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told: Option<StorageStat> = None;
+        let mut changelog = Changelog::default();
+        loop {
+            let news = tokio::select! {
+                _ = beats.tick() => self.beat(lease, &mut told, &mut changelog).await?,
+                _ = disk_reports.tick() => self.disk_usage(lease).await?,
+            };
+            if self.apply(lease, news).await?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells that we are alive, and the counters if they have changed.
+    async fn beat(
+        &self,
+        lease: &mut Lease,
+        told: &mut Option<StorageStat>,
+        changelog: &mut Changelog,
+    ) -> Result<Notification, CallError> {
+        let begun = Instant::now();
+        let stat = statistics::beat(self.shared.store.stat(), (self.connections)());
+        let is_new = told.as_ref() != Some(&stat);
+        let request = BeatRequest { stat: is_new.then(|| Box::new(stat.clone())) };
+        let news = lease.ask(&request, Notification::MAX_LEN).await?;
+        *told = Some(stat);
+        metrics::histogram!("fdfs_storage_beat_seconds").record(begun.elapsed());
+        if self.shared.identity.parameters.storage_ip_changed_auto_adjust {
+            let lines = lease.ask(&ChangelogRequest::default(), MAX_ANSWER).await?;
+            for renamed in changelog.push(&lines.0) {
+                self.renamed(&renamed);
+            }
+        }
+        Ok(news)
+    }
+
+    /// Tells the space of every store path.
+    async fn disk_usage(&self, lease: &mut Lease) -> Result<Notification, CallError> {
+        self.shared.store.refresh_space();
+        let usage = |path: fdfs_store::StorePathStatus| PathUsage {
+            total_mb: path.space.total / MIB,
+            free_mb: path.space.free / MIB,
+        };
+        let store_paths = self.shared.store.store_paths().into_iter().map(usage).collect();
+        lease.ask(&DiskUsageRequest { store_paths }, Notification::MAX_LEN).await
+    }
+
+    /// Does what an answer asks for. Breaks off where the tracker has to look at us anew.
+    async fn apply(&self, lease: &mut Lease, news: Notification) -> Result<ControlFlow<()>, CallError> {
+        if let Some(leader) = news.leader {
+            debug!(leader = ?leader.ip, "leader of the trackers");
+            *self.shared.leader.lock() = leader.ip.is_some().then_some(leader);
+        }
+        let Some(list) = news.members else { return Ok(ControlFlow::Continue(())) };
+        debug!(members = list.len(), "list of members");
+        let (merged, waiting) = {
+            let mut membership = self.shared.membership.lock();
+            let merged = membership.merge(&list);
+            (merged, membership.waiting().collect::<Vec<_>>())
+        };
+        if !merged.tell.is_empty() {
+            lease.ask(&ReplicaChangeRequest { storages: merged.tell }, MAX_ANSWER).await?;
+        }
+        if merged.rejoin {
+            return Ok(ControlFlow::Break(()));
+        }
+        for member in waiting {
+            self.serve_waiting(lease, member).await?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// A member waits for the old files. Where it is we who should send them, and there are none, it is told so.
+    async fn serve_waiting(&self, lease: &mut Lease, member: StorageId) -> Result<(), CallError> {
+        let group = self.shared.group();
+        let request = SyncSourceRequest { group, storage_id: member };
+        let source = match lease.ask(&request, MAX_ANSWER).await {
+            Ok(response) => response.source,
+            Err(CallError::Status(Status::ENOENT)) => None,
+            Err(error) => return Err(error),
+        };
+        if source.is_none_or(|source| source.id != self.shared.identity.id) {
+            return Ok(());
+        }
+        if self.shared.store.binlog().end() != Position::default() {
+            warn!(storage_id = %member, "a member waits for old files, which this version does not send");
+            return Ok(());
+        }
+        info!(storage_id = %member, "a member waits for old files, and there are none");
+        let known =
+            self.shared.membership.lock().members().iter().find(|one| one.id == Some(member)).cloned();
+        let Some(known) = known else { return Ok(()) };
+        let storage = Brief { status: StorageStatus::Offline, port: 0, ..known };
+        for tracker in self.all.iter() {
+            let report = ReportStatusRequest { group, storage: storage.clone() };
+            if let Err(error) = tracker.ask(&report).await {
+                warn!(%tracker, error = %Chain(&error), "cannot tell a tracker that a member is done");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of a member that is gone or has another identity.
+    fn renamed(&self, renamed: &Renamed) {
+        info!(storage_id = %renamed.old, new = ?renamed.new, "a member has another identity");
+        let updated = self.shared.store.update_init_flag(|flag| {
+            if flag.sync_source == renamed.old.as_str() {
+                flag.sync_source = renamed.new.as_ref().map(StorageId::to_string).unwrap_or_default();
+            }
+        });
+        if let Err(error) = updated {
+            warn!(%error, "the init flag cannot be written");
+        }
+    }
+
+    fn is_leader(&self, tracker: SocketAddr) -> bool {
+        let leader = self.shared.leader.lock();
+        leader.as_ref().is_some_and(|leader| leader.ip == Some(tracker.ip()) && leader.port == tracker.port())
+    }
+}
+
+/// States between which a follower and the leader may differ without harm.
+fn is_available(status: StorageStatus) -> bool {
+    matches!(status, StorageStatus::Offline | StorageStatus::Online | StorageStatus::Active)
+}
+
+/// The version of the original that this storage behaves as, in lists of trackers.
+const COMPATIBLE_VERSION: &str = "6.16.1";
+
+/// Pause before a connection that had worked is made again.
+const SOON: Duration = Duration::from_secs(1);
+
+const MIB: u64 = 1024 * 1024;

@@ -1,0 +1,231 @@
+//! What is counted for every request: the storage's own statistics, metrics, and the access log.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use fdfs_proto::{Command, Status};
+use fdfs_store::{Counter, StorageStat};
+use metrics::Histogram;
+
+use crate::access_log::{AccessLog, Entry};
+
+/// What a client asks for, as statistics and logs tell it apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    Upload,
+    Append,
+    Modify,
+    Truncate,
+    SetMetadata,
+    Delete,
+    Download,
+    GetMetadata,
+    CreateLink,
+    FileInfo,
+    Regenerate,
+    Other,
+}
+
+impl Action {
+    const ALL: [Self; 12] = [
+        Self::Upload,
+        Self::Append,
+        Self::Modify,
+        Self::Truncate,
+        Self::SetMetadata,
+        Self::Delete,
+        Self::Download,
+        Self::GetMetadata,
+        Self::CreateLink,
+        Self::FileInfo,
+        Self::Regenerate,
+        Self::Other,
+    ];
+
+    /// What a command asks for.
+    pub(crate) fn of(command: Command) -> Self {
+        match command {
+            Command::UPLOAD_FILE
+            | Command::UPLOAD_APPENDER_FILE
+            | Command::UPLOAD_SLAVE_FILE
+            | Command::UPLOAD_FRAMED => Self::Upload,
+            Command::APPEND_FILE => Self::Append,
+            Command::MODIFY_FILE => Self::Modify,
+            Command::TRUNCATE_FILE => Self::Truncate,
+            Command::SET_METADATA => Self::SetMetadata,
+            Command::DELETE_FILE => Self::Delete,
+            Command::DOWNLOAD_FILE => Self::Download,
+            Command::GET_METADATA => Self::GetMetadata,
+            Command::CREATE_LINK => Self::CreateLink,
+            Command::QUERY_FILE_INFO => Self::FileInfo,
+            Command::REGENERATE_APPENDER_FILENAME => Self::Regenerate,
+            _ => Self::Other,
+        }
+    }
+
+    /// The word in metrics.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Upload => "upload",
+            Self::Append => "append",
+            Self::Modify => "modify",
+            Self::Truncate => "truncate",
+            Self::SetMetadata => "set_metadata",
+            Self::Delete => "delete",
+            Self::Download => "download",
+            Self::GetMetadata => "get_metadata",
+            Self::CreateLink => "create_link",
+            Self::FileInfo => "file_info",
+            Self::Regenerate => "regenerate",
+            Self::Other => "other",
+        }
+    }
+
+    /// The word in the access log, for actions that stand there.
+    fn logged_as(self) -> Option<&'static str> {
+        match self {
+            Self::FileInfo => Some("status"),
+            Self::Regenerate => Some("rename"),
+            Self::CreateLink | Self::Other => None,
+            action => Some(action.label()),
+        }
+    }
+
+    /// The counters of attempts and successes.
+    fn counters(self) -> Option<[Counter; 2]> {
+        Some(match self {
+            Self::Upload => [Counter::TotalUploadCount, Counter::SuccessUploadCount],
+            Self::Append => [Counter::TotalAppendCount, Counter::SuccessAppendCount],
+            Self::Modify => [Counter::TotalModifyCount, Counter::SuccessModifyCount],
+            Self::Truncate => [Counter::TotalTruncateCount, Counter::SuccessTruncateCount],
+            Self::SetMetadata => [Counter::TotalSetMetaCount, Counter::SuccessSetMetaCount],
+            Self::Delete => [Counter::TotalDeleteCount, Counter::SuccessDeleteCount],
+            Self::Download => [Counter::TotalDownloadCount, Counter::SuccessDownloadCount],
+            Self::GetMetadata => [Counter::TotalGetMetaCount, Counter::SuccessGetMetaCount],
+            Self::CreateLink => [Counter::TotalCreateLinkCount, Counter::SuccessCreateLinkCount],
+            Self::FileInfo | Self::Regenerate | Self::Other => return None,
+        })
+    }
+
+    /// The counters of bytes that were to be moved, and that were.
+    fn byte_counters(self) -> Option<[Counter; 2]> {
+        Some(match self {
+            Self::Upload => [Counter::TotalUploadBytes, Counter::SuccessUploadBytes],
+            Self::Append => [Counter::TotalAppendBytes, Counter::SuccessAppendBytes],
+            Self::Modify => [Counter::TotalModifyBytes, Counter::SuccessModifyBytes],
+            Self::Download => [Counter::TotalDownloadBytes, Counter::SuccessDownloadBytes],
+            _ => return None,
+        })
+    }
+}
+
+/// One request that has been answered.
+#[derive(Debug)]
+pub(crate) struct Answered<'a> {
+    pub(crate) peer: IpAddr,
+    pub(crate) action: Action,
+    /// The file, as far as it is known.
+    pub(crate) filename: Option<&'a str>,
+    pub(crate) status: Status,
+    pub(crate) started: Instant,
+    /// Length of the whole request.
+    pub(crate) received: u64,
+    /// Length of the whole answer.
+    pub(crate) sent: u64,
+    /// Bytes of file content that were to be moved.
+    pub(crate) content: u64,
+}
+
+/// Counts requests.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    metrics: [ActionMetrics; Action::ALL.len()],
+    received: metrics::Counter,
+    sent: metrics::Counter,
+    access_log: Option<AccessLog>,
+}
+
+struct ActionMetrics {
+    succeeded: metrics::Counter,
+    failed: metrics::Counter,
+    seconds: Histogram,
+}
+
+impl Traffic {
+    pub(crate) fn new(access_log: Option<AccessLog>) -> Self {
+        Self {
+            metrics: Action::ALL.map(ActionMetrics::new),
+            received: metrics::counter!("fdfs_storage_received_bytes_total"),
+            sent: metrics::counter!("fdfs_storage_sent_bytes_total"),
+            access_log,
+        }
+    }
+
+    /// Whether file names are wanted.
+    pub(crate) fn wants_names(&self) -> bool {
+        self.access_log.is_some()
+    }
+
+    /// Counts one request that has been answered, or whose client is gone.
+    pub(crate) fn count(&self, stat: &StorageStat, answered: &Answered<'_>) {
+        let Answered { action, status, .. } = *answered;
+        let elapsed = answered.started.elapsed();
+        count_pair(stat, action.counters(), 1, status);
+        if answered.content > 0 {
+            count_pair(stat, action.byte_counters(), answered.content, status);
+        }
+        self.metrics[action as usize].count(status, elapsed);
+        self.received.increment(answered.received);
+        self.sent.increment(answered.sent);
+        if let (Some(log), Some(action)) = (&self.access_log, action.logged_as()) {
+            log.write(&Entry {
+                peer: answered.peer,
+                action,
+                filename: answered.filename.unwrap_or("-"),
+                status,
+                elapsed,
+                received: answered.received,
+                sent: answered.sent,
+            });
+        }
+    }
+
+    /// The access log, for flushing.
+    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
+        self.access_log.as_ref()
+    }
+}
+
+fn count_pair(stat: &StorageStat, pair: Option<[Counter; 2]>, number: u64, status: Status) {
+    if let Some([total, success]) = pair {
+        stat.add(total, number);
+        if status.is_ok() {
+            stat.add(success, number);
+        }
+    }
+}
+
+impl ActionMetrics {
+    fn new(action: Action) -> Self {
+        let command = action.label();
+        let requests = |result| metrics::counter!("fdfs_storage_requests_total", "command" => command, "result" => result);
+        Self {
+            succeeded: requests("ok"),
+            failed: requests("error"),
+            seconds: metrics::histogram!("fdfs_storage_request_seconds", "command" => command),
+        }
+    }
+
+    fn count(&self, status: Status, elapsed: Duration) {
+        if status.is_ok() { &self.succeeded } else { &self.failed }.increment(1);
+        self.seconds.record(elapsed);
+    }
+}
+
+impl std::fmt::Debug for ActionMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ActionMetrics")
+    }
+}

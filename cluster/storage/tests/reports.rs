@@ -1,0 +1,79 @@
+//! What a storage tells its tracker.
+
+#[expect(dead_code, reason = "each test file uses its part of the support")]
+mod support;
+
+use fdfs_proto::{
+    Command, Decode, StorageStat,
+    cluster::{BeatRequest, DiskUsageRequest, JoinRequest, SyncNotifyRequest},
+    storage::UploadRequest,
+};
+use fdfs_types::{StorageStatus, Timestamp};
+use support::Cluster;
+
+#[tokio::test]
+async fn a_new_storage_joins_asks_for_its_source_and_beats() {
+    let mut cluster = Cluster::start().await;
+    let join = JoinRequest::decode(&cluster.tracker.next(Command::JOIN).await).expect("join");
+    assert_eq!(join.group.as_str(), "group1");
+    assert_eq!(
+        (join.port, join.store_path_count, join.subdir_count, join.upload_priority),
+        (23000, 1, 2, 10)
+    );
+    assert_eq!((join.is_initial, join.status, join.storage_id), (true, Some(StorageStatus::Init), None));
+    assert_eq!(join.version, "6.16.1");
+    assert_eq!(join.tracker_ip, Some(cluster.address.ip()));
+    assert_eq!(join.trackers[0].to_string(), format!("{}:22122", cluster.address.ip()));
+    assert_eq!(cluster.tracker.next(Command::SYNC_DEST_REQ).await, []);
+    let notify =
+        SyncNotifyRequest::decode(&cluster.tracker.next(Command::SYNC_NOTIFY).await).expect("notify");
+    assert_eq!(notify, SyncNotifyRequest { source: None, until: Timestamp::ZERO });
+    assert_eq!(cluster.tracker.next(Command::BEAT).await.len(), StorageStat::LEN);
+    let flag = std::fs::read_to_string(cluster.disk.path().join("data/.data_init_flag")).expect("flag");
+    assert!(flag.contains("sync_old_done=1\n"), "{flag}");
+}
+
+#[tokio::test]
+async fn space_is_reported_at_once() {
+    let mut cluster = Cluster::start().await;
+    let usage =
+        DiskUsageRequest::decode(&cluster.tracker.next(Command::REPORT_DISK_USAGE).await).expect("usage");
+    assert_eq!(usage.store_paths.len(), 1);
+    assert!(usage.store_paths[0].total_mb >= usage.store_paths[0].free_mb);
+    assert!(usage.store_paths[0].free_mb > 0);
+}
+
+#[tokio::test]
+async fn counters_travel_only_when_they_have_changed() {
+    let mut cluster = Cluster::start().await;
+    cluster.tracker.next(Command::BEAT).await;
+    let mut client = cluster.client();
+    let request = UploadRequest { store_path: None, size: 5, extension: "txt".parse().expect("ext") };
+    client.ask(&request, b"hello").expect("upload");
+    let stat = loop {
+        let beat = BeatRequest::decode(&cluster.tracker.next(Command::BEAT).await).expect("beat");
+        if let Some(stat) = beat.stat.filter(|stat| stat.upload.total > 0) {
+            break stat;
+        }
+    };
+    assert_eq!((stat.upload.total, stat.upload.success, stat.upload_bytes.success), (1, 1, 5));
+    assert_eq!(stat.connections.current, 1);
+    assert!(stat.last_source_update > Timestamp::ZERO);
+    assert_eq!(cluster.tracker.next(Command::BEAT).await, []);
+}
+
+#[tokio::test]
+async fn a_storage_that_restarts_does_not_ask_for_its_source_again() {
+    let mut cluster = Cluster::start().await;
+    cluster.tracker.next(Command::BEAT).await;
+    let ip = cluster.address.ip();
+    let Cluster { storage, disk, mut tracker, .. } = cluster;
+    storage.shutdown(std::time::Duration::from_secs(5)).await.expect("shutdown");
+    while tracker.heard.try_recv().is_ok() {}
+    let _storage =
+        fdfs_storage::Storage::bind(support::config(ip, disk.path(), |_| {})).await.expect("storage");
+    let join = JoinRequest::decode(&tracker.next(Command::JOIN).await).expect("join");
+    assert!(!join.is_initial);
+    let (command, _) = tracker.heard.recv().await.expect("request");
+    assert_eq!(command, Command::SYNC_NOTIFY);
+}

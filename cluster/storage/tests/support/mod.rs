@@ -1,0 +1,213 @@
+//! A storage with a tracker that plays its part, and a client that speaks in bytes.
+
+use std::{
+    io::{self, Read, Write},
+    net::{IpAddr, SocketAddr, TcpStream},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use fdfs_conf::{Listener, StorageConfig};
+use fdfs_net::{Connection, Limits, NetError, Server, Service, listen};
+use fdfs_proto::{
+    Brief, Command, Decode, Header, Request, Status,
+    cluster::{JoinResponse, Notification, SyncSourceResponse},
+    tracker::{ClusterParameters, GetMyIpResponse, GetServerIdResponse},
+};
+use fdfs_storage::Storage;
+use fdfs_types::StorageStatus;
+use tokio::sync::mpsc;
+
+/// A tracker that accepts one storage and tells it that it is active.
+pub(crate) struct FakeTracker {
+    pub(crate) server: Server,
+    /// Every request of the storage, in the order of their arrival.
+    pub(crate) heard: mpsc::UnboundedReceiver<(Command, Vec<u8>)>,
+}
+
+struct Script {
+    heard: mpsc::UnboundedSender<(Command, Vec<u8>)>,
+    ip: IpAddr,
+    port: u16,
+}
+
+impl Service for Script {
+    async fn serve(self: Arc<Self>, mut connection: Connection) {
+        let _ = self.talk(&mut connection).await;
+    }
+}
+
+impl Script {
+    async fn talk(&self, connection: &mut Connection) -> Result<(), NetError> {
+        let mut told = false;
+        while let Some(header) = connection.next_request().await? {
+            let body = connection.read_body(1 << 20).await?.to_vec();
+            // The test may have ended and dropped the receiver.
+            let _ = self.heard.send((header.command, body));
+            let id = self.ip.to_string().parse().expect("id");
+            let me =
+                Brief { status: StorageStatus::Active, port: self.port, id: Some(id), ip: Some(self.ip) };
+            match header.command {
+                Command::STORAGE_GET_MY_IP => {
+                    connection.respond_message(&GetMyIpResponse { ips: vec![self.ip] }).await?;
+                }
+                Command::GET_SERVER_ID => {
+                    connection.respond_message(&GetServerIdResponse { storage_id: id }).await?;
+                }
+                Command::PARAMETER_REQ => connection.respond_message(&parameters()).await?,
+                Command::JOIN => {
+                    let joined = JoinResponse { status: StorageStatus::Init, sync_source: None };
+                    connection.respond_message(&joined).await?;
+                }
+                Command::SYNC_DEST_REQ => {
+                    connection.respond_message(&SyncSourceResponse { source: None }).await?;
+                }
+                Command::BEAT | Command::REPORT_DISK_USAGE if !told => {
+                    told = true;
+                    let news = Notification { members: Some(vec![me]), ..Notification::default() };
+                    connection.respond_message(&news).await?;
+                }
+                Command::BEAT | Command::REPORT_DISK_USAGE => connection.respond(&[0]).await?,
+                _ => connection.respond(&[]).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Default parameters, without a reserve: a test machine may have little space.
+fn parameters() -> ClusterParameters {
+    ClusterParameters::decode(b"reserved_storage_space=0MB\nresponse_ip_addr_size=16\n").expect("parameters")
+}
+
+impl FakeTracker {
+    pub(crate) fn start(ip: IpAddr) -> Self {
+        let (sender, heard) = mpsc::unbounded_channel();
+        let script = Arc::new(Script { heard: sender, ip, port: StorageConfig::DEFAULT_PORT });
+        let listener = listen(SocketAddr::new(ip, 22122), false).expect("listen");
+        let limits = Limits { threads: 1, ..Limits::new("tracker") };
+        Self { server: Server::start(limits, vec![listener], script).expect("start"), heard }
+    }
+
+    /// The next request of this kind.
+    pub(crate) async fn next(&mut self, command: Command) -> Vec<u8> {
+        let wait = async {
+            loop {
+                match self.heard.recv().await {
+                    Some((heard, body)) if heard == command => return body,
+                    Some(_) => {}
+                    None => panic!("the tracker ended before {command}"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the storage asks in time")
+    }
+}
+
+/// A storage, its tracker and its disk.
+pub(crate) struct Cluster {
+    pub(crate) tracker: FakeTracker,
+    pub(crate) storage: Storage,
+    pub(crate) address: SocketAddr,
+    pub(crate) disk: tempfile::TempDir,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut StorageConfig)) -> Self {
+        let ip = unused_ip();
+        let tracker = FakeTracker::start(ip);
+        let disk = tempfile::tempdir().expect("directory");
+        let storage = Storage::bind(config(ip, disk.path(), change)).await.expect("storage");
+        let address = storage.addresses()[0];
+        Self { tracker, storage, address, disk }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// The file of a logic name on the disk.
+    pub(crate) fn path(&self, filename: &str) -> std::path::PathBuf {
+        self.disk.path().join("data").join(&filename[4..])
+    }
+
+    pub(crate) fn binlog(&self) -> String {
+        std::fs::read_to_string(self.disk.path().join("data/sync/binlog.000")).expect("binlog")
+    }
+}
+
+pub(crate) fn config(ip: IpAddr, base: &Path, change: impl FnOnce(&mut StorageConfig)) -> StorageConfig {
+    let group = "group1".parse().expect("group");
+    let mut config = StorageConfig::new(group, base, vec![format!("{ip}:22122").parse().expect("tracker")]);
+    config.listeners = vec![Listener { addresses: vec![ip], port: StorageConfig::DEFAULT_PORT }];
+    config.subdir_count_per_path = 2;
+    config.work_threads = 2;
+    config.heart_beat_interval = Duration::from_millis(200);
+    change(&mut config);
+    config
+}
+
+/// A loopback address that no other test uses.
+pub(crate) fn unused_ip() -> IpAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let process = std::process::id();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed) + 2;
+    let [_, _, high, low] = process.to_be_bytes();
+    [127, 64 | (high & 63), low, u8::try_from(number).expect("few tests")].into()
+}
+
+/// A client that speaks in bytes.
+pub(crate) struct Client(TcpStream);
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("connect");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
+        Self(stream)
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("send");
+    }
+
+    /// Sends a request with content behind its body, and reads the answer.
+    pub(crate) fn ask<R: Request>(&mut self, request: &R, content: &[u8]) -> Result<Vec<u8>, Status> {
+        self.send(&[&request.frame()[..], content].concat());
+        self.answer()
+    }
+
+    /// Sends a request and decodes the answer.
+    pub(crate) fn get<R: Request>(&mut self, request: &R) -> Result<R::Response, Status> {
+        Ok(R::Response::decode(&self.ask(request, b"")?).expect("answer"))
+    }
+
+    /// Sends a body that may be malformed.
+    pub(crate) fn raw(&mut self, command: Command, body: &[u8]) -> Result<Vec<u8>, Status> {
+        self.send(&[&Header::request(command, body.len() as u64).encode(), body].concat());
+        self.answer()
+    }
+
+    pub(crate) fn answer(&mut self) -> Result<Vec<u8>, Status> {
+        let mut head = [0; Header::LEN];
+        self.0.read_exact(&mut head).expect("header");
+        let header = Header::decode(&head).expect("header").expect_response().expect("response");
+        let mut body = vec![0; header.length as usize];
+        self.0.read_exact(&mut body).expect("body");
+        if header.status.is_ok() { Ok(body) } else { Err(header.status) }
+    }
+
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self.0.read(&mut [0; 1]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+}
