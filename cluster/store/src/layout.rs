@@ -135,7 +135,9 @@ pub(crate) fn check_paths(options: &StoreOptions) -> Result<(), OpenError> {
     let mut seen: Vec<PathBuf> = Vec::new();
     for store_path in &options.store_paths {
         let path = &store_path.path;
-        fs::create_dir_all(path).map_err(OpenError::doing("creating", path))?;
+        if *path == options.base_path {
+            fs::create_dir_all(path).map_err(OpenError::doing("creating", path))?;
+        }
         let path = fs::canonicalize(path).map_err(OpenError::doing("resolving", path))?;
         for other in &seen {
             if *other == path {
@@ -271,7 +273,20 @@ mod tests {
         options.store_paths[1].path = base.path().join("data/00");
         assert!(matches!(check_paths(&options), Err(OpenError::Options { .. })));
         options.store_paths[1].path = base.path().join("disk1");
+        fs::create_dir(base.path().join("disk1")).unwrap();
         assert!(check_paths(&options).is_ok());
+    }
+
+    #[test]
+    fn a_store_path_that_is_not_there_is_not_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path().join("base");
+        let mut options = options(&base);
+        assert!(check_paths(&options).is_ok());
+        assert!(base.is_dir());
+        options.store_paths[0].path = directory.path().join("disk");
+        assert!(matches!(check_paths(&options), Err(OpenError::Io { .. })));
+        assert!(!directory.path().join("disk").exists());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::binlog::Binlog;
 pub struct StoreOptions {
     /// Directory of state and binlog (`base_path`).
     pub base_path: PathBuf,
-    /// Directories of files, by index (`store_path0`, ...).
+    /// Directories of files, by index (`store_path0`, ...). Those other than `base_path` must be there.
     pub store_paths: Vec<StorePathOptions>,
     /// Directories on each of the two levels, 1 to 256 (`subdir_count_per_path`).
     pub subdir_count: u32,

@@ -102,10 +102,7 @@ impl Store {
         });
         let mut changed = new_storage;
         let mut paths = Vec::with_capacity(options.store_paths.len());
-        for index in 0..=u8::MAX {
-            if usize::from(index) == options.store_paths.len() {
-                break;
-            }
+        for (index, _) in (0..=u8::MAX).zip(&options.store_paths) {
             let path = StorePath::open(index, options)?;
             if options.check_store_path_mark {
                 changed |= path.check_mark(&mut flag, options, seconds(now))?;

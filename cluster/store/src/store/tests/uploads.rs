@@ -129,6 +129,7 @@ fn store_paths_take_turns_but_not_read_only_ones() {
     let mut options = options(base.path());
     for number in 1..4 {
         let path = base.path().join(format!("disk{number}"));
+        fs::create_dir(&path).unwrap();
         options.store_paths.push(StorePathOptions { path, read_only: number == 2 });
     }
     let store = Store::open(&options).unwrap();
