@@ -47,6 +47,16 @@ pub(crate) fn get(read: &dyn Read, name: &str) -> Result<Bucket, NamespaceError>
     Bucket::of_row(row)
 }
 
+/// The bucket whose topmost directory is `root`.
+pub(crate) fn of_root(read: &dyn Read, root: u64) -> Result<Bucket, NamespaceError> {
+    let row = tree::inode(read, root)?;
+    if row.parent != root {
+        return Err(NamespaceError::NoSuchBucket);
+    }
+    let name = String::from_utf8(row.name).map_err(|_| NamespaceError::NoSuchBucket)?;
+    get(read, &name)
+}
+
 /// Up to `limit` buckets after `after`, by name.
 pub(crate) fn list(read: &dyn Read, after: &str, limit: usize) -> Result<Vec<Bucket>, NamespaceError> {
     let mut from = keys::bucket(after);
@@ -115,7 +125,7 @@ fn make(
     }
     let root = tx.new_inode()?;
     let mut inode = tree::new_row(tx, root, Kind::Directory);
-    (inode.parent, inode.links) = (root, 1);
+    (inode.parent, inode.name, inode.links) = (root, name.as_bytes().to_vec(), 1);
     inode.mode = new.mode.unwrap_or(inode.mode);
     (inode.uid, inode.gid) = new.inode_owner.unwrap_or((inode.uid, inode.gid));
     tree::save(tx, root, &mut inode);

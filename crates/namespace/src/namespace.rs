@@ -10,7 +10,7 @@ use fdfs_types::{FileId, GroupName};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, oneshot};
 
-use crate::attributes::{Attributes, ETag, Entry, Extent};
+use crate::attributes::{Attributes, ETag, Entry, ExtendedAttributes, Extent, Mirrored};
 use crate::buckets::{self, Bucket, NewBucket};
 use crate::changes::{self, Change};
 use crate::content::{self, FreedFile};
@@ -168,6 +168,29 @@ impl Namespace {
         .await
     }
 
+    /// Moves a key in its bucket. A key that ends in a slash moves with everything below it.
+    pub async fn rename_key(
+        &self,
+        root: u64,
+        key: &[u8],
+        new_key: &[u8],
+        mode: RenameMode,
+    ) -> Result<(), NamespaceError> {
+        let (key, new_key) = (key.to_vec(), new_key.to_vec());
+        self.write(move |tx| keyed::rename(tx, root, &key, &new_key, mode)).await
+    }
+
+    /// Sets the tags of a key.
+    pub async fn set_tags(
+        &self,
+        root: u64,
+        key: &[u8],
+        tags: ExtendedAttributes,
+    ) -> Result<(), NamespaceError> {
+        let key = key.to_vec();
+        self.write(move |tx| keyed::set_tags(tx, root, &key, &tags)).await
+    }
+
     // --- by inode
 
     /// The attributes of what a mount shows under `name`.
@@ -186,13 +209,18 @@ impl Namespace {
         self.read(move |read| keyed::record(read, inode)).await
     }
 
-    /// The directory that an inode's (first) name stands in; a bucket's root stands in [`keys::ROOT`].
-    pub async fn parent(&self, inode: u64) -> Result<u64, NamespaceError> {
+    /// Where an inode's (first) name stands: the directory and the name in its key. A bucket's root stands in [`keys::ROOT`].
+    pub async fn location(&self, inode: u64) -> Result<(u64, Vec<u8>), NamespaceError> {
         self.read(move |read| {
             let row = tree::inode(read, inode)?;
-            Ok(if row.parent == inode { keys::ROOT } else { row.parent })
+            Ok((if row.parent == inode { keys::ROOT } else { row.parent }, row.name))
         })
         .await
+    }
+
+    /// The bucket whose topmost directory is `root`.
+    pub async fn bucket_of(&self, root: u64) -> Result<Bucket, NamespaceError> {
+        self.read(move |read| buckets::of_root(read, root)).await
     }
 
     /// Entries of a directory that a mount shows, after the name `after` as an earlier page gave it; and where to go on.
@@ -247,16 +275,17 @@ impl Namespace {
         self.write(move |tx| posix::set_attributes(tx, inode, &set)).await
     }
 
-    /// Sets an extended attribute, or removes it (no value).
+    /// Sets an extended attribute, or removes it (no value); notes how much of all of them is mirrored now.
     pub async fn set_extended(
         &self,
         inode: u64,
         name: &[u8],
         value: Option<&[u8]>,
         mode: SetMode,
+        mirrored: Mirrored,
     ) -> Result<(), NamespaceError> {
         let (name, value) = (name.to_vec(), value.map(<[u8]>::to_vec));
-        self.write(move |tx| posix::set_extended(tx, inode, &name, value.as_deref(), mode)).await
+        self.write(move |tx| posix::set_extended(tx, inode, &name, value.as_deref(), mode, mirrored)).await
     }
 
     /// Replaces the content of an inode.
@@ -415,8 +444,9 @@ impl Namespace {
         inode: u64,
         parts: Vec<Extent>,
         whole: Extent,
+        mirrored: Mirrored,
     ) -> Result<Attributes, NamespaceError> {
-        self.write(move |tx| uploads::joined(tx, inode, &parts, &whole)).await
+        self.write(move |tx| uploads::joined(tx, inode, &parts, &whole, mirrored)).await
     }
 
     /// Notes that a join failed, and after which time to try again; none: never.
@@ -448,12 +478,9 @@ impl Namespace {
         self.write(move |tx| content::free_unnamed(tx, &files)).await
     }
 
-    /// Up to `limit` files that were freed at least `free_after` ago and may be deleted now.
-    pub async fn freed(&self, free_after: Duration, limit: usize) -> Result<Vec<FreedFile>, NamespaceError> {
-        let now = now_ms();
-        let before =
-            now.saturating_sub(u64::try_from(free_after.as_millis()).unwrap_or(u64::MAX)).saturating_add(1);
-        self.read(move |read| content::freed(read, before, now, limit)).await
+    /// Up to `limit` files that were freed before `before` (milliseconds since 1970) and may be deleted now.
+    pub async fn freed(&self, before: u64, limit: usize) -> Result<Vec<FreedFile>, NamespaceError> {
+        self.read(move |read| content::freed(read, before, now_ms(), limit)).await
     }
 
     /// Says that a freed file is deleted, or that this failed and is to be tried again later.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::attributes::{
-    Attributes, Checksum, ContentHeaders, ETag, ExtendedAttributes, Extent, pairs_of_rows, pairs_to_rows,
+    Attributes, Checksum, ContentHeaders, ETag, ExtendedAttributes, Extent, Mirrored, pairs_of_rows,
+    pairs_to_rows,
 };
 use crate::changes::ChangeKind;
 use crate::content;
@@ -325,12 +326,14 @@ pub(crate) fn joined(
     inode: u64,
     parts: &[Extent],
     whole: &Extent,
+    mirrored: Mirrored,
 ) -> Result<Attributes, NamespaceError> {
     let mut row = tree::inode(tx, inode)?;
     if content::extents(tx, inode, &row)? != parts {
         return Err(NamespaceError::ContentChanged);
     }
     content::replace(tx, inode, &mut row, std::slice::from_ref(whole))?;
+    row.mirrored = mirrored.number();
     tree::save(tx, inode, &mut row);
     tx.delete(&keys::waiting_join(inode));
     tx.change(ChangeKind::Attributes, inode, row.version, 0, b"");

@@ -1,1 +1,43 @@
 //! Names and files together: open, read, write, commit, copy, join, free.
+//!
+//! [`Objects`] is the only way from S3, the mount and the HTTP front to names and bytes, so that the order of writes exists once: upload,
+//! then one transaction (check the preconditions, swap the content, free what was there, log the change), then answer. A crash
+//! leaves the old or the new, never a mix. `PROMISES.md` beside this crate says what holds and which test shows it.
+
+mod buckets;
+mod error;
+mod files;
+mod info;
+mod inodes;
+mod keyed;
+mod multipart;
+mod objects;
+mod pins;
+mod raw;
+mod reader;
+mod workers;
+mod writer;
+mod xattr;
+
+#[cfg(test)]
+mod tests;
+
+pub use buckets::{BucketInfo, NewBucketOptions};
+pub use error::ObjectsError;
+pub use fdfs_namespace::{
+    Attributes, Change, ChangeKind, Checksum, CompletePart, Completed, ContentHeader, ContentHeaders,
+    Defaults, DirectoryState, ETag, ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom, ListItem, ListPage,
+    ListQuery, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, Part, Preconditions, ROOT, RenameMode,
+    SetAttributes, SetMode, Upload, UploadId,
+};
+pub use files::{
+    FilePart, FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken,
+    RawEntry, UploadTarget,
+};
+pub use info::ObjectInfo;
+pub use inodes::{DirectoryEntry, DirectoryPage, Space};
+pub use keyed::{CopyOptions, PutOptions};
+pub use multipart::UploadOptions;
+pub use objects::{JoinMultipart, Objects, Settings};
+pub use reader::{ObjectReader, ObjectStream};
+pub use writer::{CommitOptions, ObjectWriter, PartWriter};

@@ -4,14 +4,16 @@ use crate::attributes::{
     Attributes, Checksum, ContentHeader, ContentHeaders, DirectoryState, ETag, ExtendedAttributes, Extent,
     Kind, Mirrored, pairs_of_rows, pairs_to_rows,
 };
-use crate::changes::ChangeKind;
+use crate::changes::{Change, ChangeKind};
 use crate::content;
 use crate::engine::Read;
 use crate::error::NamespaceError;
+use crate::keys;
 use crate::names;
 use crate::rows::{ChecksumRow, HeaderRow, InodeRow};
 use crate::transaction::Transaction;
 use crate::tree;
+use crate::tree::posix::{self, RenameMode};
 
 /// All that is known of a name: attributes, content, and what S3 keeps beside it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -239,6 +241,74 @@ pub(crate) fn delete(
     prune(tx, parent)
 }
 
+/// Moves a key in its bucket. A key that ends in a slash moves with everything below it, over nothing but an empty directory.
+pub(crate) fn rename(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    new_key: &[u8],
+    mode: RenameMode,
+) -> Result<(), NamespaceError> {
+    names::check_key(new_key)?;
+    let ((directories, last), (new_directories, new_last)) =
+        (names::split_key(key), names::split_key(new_key));
+    let number = find(tx, root, key)?.ok_or(NamespaceError::NotFound)?;
+    let is_directory = last.ends_with(b"/");
+    if is_directory != new_last.ends_with(b"/") {
+        return Err(NamespaceError::InvalidName);
+    }
+    if key == new_key {
+        return Ok(());
+    }
+    let parent = descend(tx, root, &directories)?.ok_or(NamespaceError::NotFound)?;
+    let new_parent = make_directories(tx, root, &new_directories)?;
+    if is_directory && posix::is_below(tx, new_parent, number)? {
+        return Err(NamespaceError::Loop);
+    }
+    if let Some(target) = tree::entry(tx, new_parent, new_last)? {
+        if mode == RenameMode::NoReplace {
+            return Err(NamespaceError::AlreadyExists);
+        }
+        if is_directory && !tree::is_empty(tx, target.inode)? {
+            return Err(NamespaceError::NotEmpty);
+        }
+        let mut target_row = tree::inode(tx, target.inode)?;
+        tree::remove_entry(tx, new_parent, new_last, &target)?;
+        tree::drop_link(tx, target.inode, &mut target_row, new_parent, new_last)?;
+    }
+    let mut row = tree::inode(tx, number)?;
+    row.ctime = tx.now;
+    let directories = i64::from(is_directory);
+    tx.delete(&keys::entry(parent, last));
+    tree::touch(tx, parent, -1, -directories)?;
+    posix::move_link(tx, number, &mut row, (parent, last), (new_parent, new_last));
+    tree::touch(tx, new_parent, 1, directories)?;
+    tx.record(Change {
+        kind: ChangeKind::Renamed,
+        inode: number,
+        version: row.version,
+        parent: new_parent,
+        name: new_last.to_vec(),
+        from: Some((parent, last.to_vec())),
+    });
+    prune(tx, parent)
+}
+
+/// Sets the tags of a key.
+pub(crate) fn set_tags(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    tags: &ExtendedAttributes,
+) -> Result<(), NamespaceError> {
+    let number = find(tx, root, key)?.ok_or(NamespaceError::NotFound)?;
+    let mut row = tree::inode(tx, number)?;
+    row.tags = pairs_to_rows(tags);
+    tree::save(tx, number, &mut row);
+    tx.change(ChangeKind::Attributes, number, row.version, 0, b"");
+    Ok(())
+}
+
 /// Removes `directory` if it is implicit and empty, and then its parent likewise.
 pub(crate) fn prune(tx: &mut Transaction<'_, '_>, mut directory: u64) -> Result<(), NamespaceError> {
     loop {
@@ -299,7 +369,7 @@ pub(crate) fn fill(
     file: &NewFile,
 ) -> Result<(), NamespaceError> {
     let size: usize = file.extended.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if size > super::posix::MAX_ATTRIBUTES {
+    if size > posix::MAX_ATTRIBUTES {
         return Err(NamespaceError::AttributesTooLarge);
     }
     content::replace(tx, number, row, &file.extents)?;

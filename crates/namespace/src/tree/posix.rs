@@ -1,7 +1,7 @@
 //! The tree as a mount sees it: directories and plain names.
 
 use crate::attributes::{
-    Attributes, DirectoryState, ETag, Entry, Extent, Kind, pairs_of_rows, pairs_to_rows,
+    Attributes, DirectoryState, ETag, Entry, Extent, Kind, Mirrored, pairs_of_rows, pairs_to_rows,
 };
 use crate::changes::{Change, ChangeKind};
 use crate::content;
@@ -117,13 +117,16 @@ pub(crate) fn read_directory(
     let next = (rows.len() == limit).then(|| rows.last().map(|(name, _)| name.clone())).flatten();
     let mut entries = Vec::with_capacity(rows.len());
     for (name, row) in &rows {
-        let entry = tree::visible(name, row)?;
+        let mut entry = tree::visible(name, row)?;
         let ghost = row.state == DirectoryState::Ghost.number();
         if ghost
             || !is_posix_name(&entry.name)
             || (entry.kind != Kind::Directory && shadowed(read, number, name, &rows)?)
         {
             continue;
+        }
+        if entry.attributes.is_none() {
+            entry.attributes = Some(get_attributes(read, entry.inode)?);
         }
         entries.push(entry);
     }
@@ -319,6 +322,7 @@ pub(crate) fn set_extended(
     name: &[u8],
     value: Option<&[u8]>,
     mode: SetMode,
+    mirrored: Mirrored,
 ) -> Result<(), NamespaceError> {
     let mut row = tree::inode(tx, number)?;
     let mut attributes = pairs_of_rows(&row.attributes);
@@ -334,6 +338,7 @@ pub(crate) fn set_extended(
         return Err(NamespaceError::AttributesTooLarge);
     }
     row.attributes = pairs_to_rows(&attributes);
+    row.mirrored = mirrored.number();
     row.ctime = tx.now;
     if tree::is_directory(&row) {
         row.state = DirectoryState::Explicit.number();
@@ -414,7 +419,7 @@ fn keep_emptied(tx: &mut Transaction<'_, '_>, directory: u64) -> Result<(), Name
     if tree::is_empty(tx, directory)? { tree::make_explicit(tx, directory) } else { Ok(()) }
 }
 
-fn move_link(
+pub(crate) fn move_link(
     tx: &mut Transaction<'_, '_>,
     number: u64,
     row: &mut InodeRow,
@@ -435,7 +440,7 @@ fn move_link(
 }
 
 /// True if `directory` is `ancestor` or somewhere below it.
-fn is_below(read: &dyn Read, mut directory: u64, ancestor: u64) -> Result<bool, NamespaceError> {
+pub(crate) fn is_below(read: &dyn Read, mut directory: u64, ancestor: u64) -> Result<bool, NamespaceError> {
     for _ in 0..MAX_DEPTH {
         if directory == ancestor {
             return Ok(true);

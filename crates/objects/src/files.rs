@@ -1,0 +1,184 @@
+//! What this crate needs of the cluster's files.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fdfs_types::{Extension, FileId, GroupName, Metadata, StorageId};
+use futures_util::Stream;
+use thiserror::Error;
+
+/// Bytes of a file as they come.
+pub type FileStream = Pin<Box<dyn Stream<Item = Result<Bytes, FilesError>> + Send>>;
+
+/// The files of a cluster. Every call has a deadline of its own and retries where that is safe.
+#[async_trait]
+pub trait Files: Send + Sync + 'static {
+    /// Begins to upload a file.
+    async fn upload(&self, new: NewUpload) -> Result<Box<dyn FileUpload>, FilesError>;
+
+    /// Reads `length` bytes from `offset` on. A stream that ends early is an error of its last item.
+    async fn read(&self, file: &FileId, offset: u64, length: u64) -> Result<FileStream, FilesError>;
+
+    /// Deletes a file. [`FilesError::NotFound`] only if it is certain that there is none.
+    async fn delete(&self, file: &FileId) -> Result<(), FilesError>;
+
+    /// What is known of a file.
+    async fn stat(&self, file: &FileId) -> Result<FileStat, FilesError>;
+
+    /// A file's metadata; none is empty.
+    async fn metadata(&self, file: &FileId) -> Result<Metadata, FilesError>;
+
+    /// Replaces a file's metadata.
+    async fn set_metadata(&self, file: &FileId, metadata: &Metadata) -> Result<(), FilesError>;
+
+    /// Makes one file of others that are on one storage, without moving them over the network.
+    async fn join(
+        &self,
+        parts: &[FilePart],
+        extension: &Extension,
+        owner: OwnerToken,
+    ) -> Result<FileId, FilesError>;
+
+    /// Lists what is stored below a raw directory (`M00`, `M00/1A`, `M00/1A/2B`), in order of names, after `after`.
+    async fn list(
+        &self,
+        group: &GroupName,
+        directory: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<RawEntry>, FilesError>;
+
+    /// The groups and their space.
+    async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError>;
+}
+
+/// An upload under way. Dropped before [`FileUpload::finish`], it leaves nothing.
+#[async_trait]
+pub trait FileUpload: Send {
+    /// Where it goes.
+    fn target(&self) -> UploadTarget;
+
+    /// Sends bytes; waits while the storage is slower than the caller.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), FilesError>;
+
+    /// Ends the upload; the file exists from now on.
+    async fn finish(self: Box<Self>) -> Result<FileId, FilesError>;
+}
+
+/// A file that is to be uploaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewUpload {
+    /// Groups that it may go to, in order of preference; empty: the trackers' choice.
+    pub groups: Vec<GroupName>,
+    /// Exactly there, beside another file.
+    pub target: Option<UploadTarget>,
+    /// Its length, if known.
+    pub length: Option<u64>,
+    /// Its extension.
+    pub extension: Extension,
+    /// Whose it is until a name refers to it.
+    pub owner: Option<OwnerToken>,
+}
+
+impl Default for NewUpload {
+    fn default() -> Self {
+        Self { groups: Vec::new(), target: None, length: None, extension: Extension::none(), owner: None }
+    }
+}
+
+/// A storage and one of its store paths.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UploadTarget {
+    /// The group.
+    pub group: GroupName,
+    /// The storage.
+    pub storage: StorageId,
+    /// The store path.
+    pub path: u8,
+}
+
+/// Who uploaded a file: a session of a namespace and a number in it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OwnerToken {
+    /// The session.
+    pub session: u64,
+    /// Counts the session's uploads.
+    pub sequence: u64,
+}
+
+/// A piece of a file that is joined with others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilePart {
+    /// The file.
+    pub file: FileId,
+    /// First byte of it.
+    pub offset: u64,
+    /// Number of bytes.
+    pub length: u64,
+}
+
+/// What is known of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileStat {
+    /// Bytes.
+    pub size: u64,
+    /// Creation time, seconds since 1970.
+    pub created: i64,
+    /// CRC-32 of the content.
+    pub crc32: u32,
+    /// The storage that took the upload, if its address is known.
+    pub source: Option<IpAddr>,
+}
+
+/// An entry of a raw directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawEntry {
+    /// Its name in the directory.
+    pub name: String,
+    /// None for directories.
+    pub size: Option<u64>,
+}
+
+/// The space of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSpace {
+    /// The group.
+    pub name: GroupName,
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes that are free.
+    pub free: u64,
+    /// How many store paths its storages have.
+    pub store_paths: u32,
+    /// Directories of each of the two levels of a store path.
+    pub subdirs: u32,
+}
+
+/// Why something with a file did not work.
+#[derive(Clone, Debug, Error)]
+pub enum FilesError {
+    /// There is no such file, for certain.
+    #[error("no such file")]
+    NotFound,
+    /// No storage has space for it.
+    #[error("no storage has space")]
+    NoSpace,
+    /// What is asked for is something that these storages cannot do.
+    #[error("the storage cannot do this")]
+    Unsupported,
+    /// The storage refuses the request as wrong.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Nobody who could do it can be reached now.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl fmt::Display for OwnerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.session, self.sequence)
+    }
+}

@@ -1,0 +1,221 @@
+//! Objects by bucket and key, as S3 sees them.
+
+use std::sync::Arc;
+
+use fdfs_namespace::{
+    Attributes, ContentHeaders, ExtendedAttributes, ListPage, ListQuery, NamespaceError, NewFile,
+    Preconditions, RenameMode,
+};
+
+use crate::error::ObjectsError;
+use crate::files::NewUpload;
+use crate::info::{ObjectInfo, split_record};
+use crate::objects::Objects;
+use crate::raw;
+use crate::reader::ObjectReader;
+use crate::writer::{Destination, Incoming, ObjectWriter, extension_of};
+use crate::xattr;
+
+/// What is known of an object before its bytes come.
+#[derive(Clone, Debug, Default)]
+pub struct PutOptions {
+    /// Its length, if known.
+    pub length: Option<u64>,
+    /// Headers of the content.
+    pub headers: ContentHeaders,
+    /// Extended attributes: `x-amz-meta-NAME` is `user.NAME`.
+    pub extended: ExtendedAttributes,
+    /// Object tags.
+    pub tags: ExtendedAttributes,
+    /// What must hold when it gets its name.
+    pub preconditions: Preconditions,
+    /// Permission bits; else those of the replaced entry, else the defaults.
+    pub mode: Option<u32>,
+    /// Owner and group; else those of the replaced entry, else the defaults.
+    pub owner: Option<(u32, u32)>,
+    /// Modification time, nanoseconds since 1970; else now.
+    pub mtime: Option<i64>,
+}
+
+/// How an object is copied.
+#[derive(Clone, Debug, Default)]
+pub struct CopyOptions {
+    /// Headers and attributes of the copy; none: those of the source.
+    pub replace: Option<(ContentHeaders, ExtendedAttributes)>,
+    /// Tags of the copy; none: those of the source.
+    pub tags: Option<ExtendedAttributes>,
+    /// What must hold of the source.
+    pub source_preconditions: Preconditions,
+    /// What must hold of the target.
+    pub preconditions: Preconditions,
+}
+
+impl Objects {
+    /// What is known of the object under `key`.
+    pub async fn head(&self, bucket: &str, key: &[u8]) -> Result<ObjectInfo, ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        if let Some(path) = raw::path_of(&bucket, key) {
+            return self.raw_info(&path?).await;
+        }
+        Ok(split_record(self.names.get(bucket.root, key).await?).0)
+    }
+
+    /// Opens the object under `key` for reading.
+    pub async fn open(&self, bucket: &str, key: &[u8]) -> Result<ObjectReader, ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        let pin = self.pins.pin();
+        if let Some(path) = raw::path_of(&bucket, key) {
+            return self.raw_open(&path?, pin).await;
+        }
+        let (info, extents) = split_record(self.names.get(bucket.root, key).await?);
+        Ok(ObjectReader::new(info, extents, Arc::clone(&self.files), pin))
+    }
+
+    /// Begins to put an object under `key`. What can be refused is refused now, before a byte comes; the conditions are checked again at the commit.
+    pub async fn writer(
+        self: &Arc<Self>,
+        bucket: &str,
+        key: &[u8],
+        options: PutOptions,
+    ) -> Result<ObjectWriter, ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        self.check_writable(&bucket, key)?;
+        self.check_preconditions(bucket.root, key, &options.preconditions).await?;
+        let new = NewUpload {
+            groups: Self::placement(&bucket),
+            length: options.length,
+            extension: extension_of(key),
+            ..NewUpload::default()
+        };
+        let incoming = Incoming::digested(self, new);
+        Ok(ObjectWriter::new(incoming, Destination::Key { bucket, key: key.to_vec(), options }))
+    }
+
+    /// Removes the object under `key`. [`ObjectsError::NotFound`] where there is none: S3 answers that as a success.
+    pub async fn delete(
+        &self,
+        bucket: &str,
+        key: &[u8],
+        preconditions: Preconditions,
+    ) -> Result<(), ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        if let Some(path) = raw::path_of(&bucket, key) {
+            return self.raw_delete(&path?).await;
+        }
+        Ok(self.names.delete(bucket.root, key, preconditions).await?)
+    }
+
+    /// One page of keys. Raw files are listed only where the prefix names a store path: `M00/…`.
+    pub async fn list(&self, bucket: &str, query: ListQuery) -> Result<ListPage, ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        if let Some(path) = raw::prefix_of(&bucket, &query.prefix) {
+            return self.raw_list(&path, &query).await;
+        }
+        Ok(self.names.list(bucket.root, query).await?)
+    }
+
+    /// Copies an object: no byte moves, the files are shared.
+    pub async fn copy(
+        &self,
+        source: (&str, &[u8]),
+        target: (&str, &[u8]),
+        options: CopyOptions,
+    ) -> Result<ObjectInfo, ObjectsError> {
+        let source_bucket = self.bucket(source.0).await?;
+        let target_bucket = self.bucket(target.0).await?;
+        self.check_writable(&target_bucket, target.1)?;
+        if raw::path_of(&source_bucket, source.1).is_some() {
+            return Err(ObjectsError::NotPermitted("a raw file cannot be copied by reference"));
+        }
+        let (info, _) = split_record(self.names.get(source_bucket.root, source.1).await?);
+        check(&options.source_preconditions, Some(&info.attributes))?;
+        let (headers, extended) = options.replace.unwrap_or((info.headers, info.extended));
+        let file = NewFile {
+            headers,
+            extended,
+            tags: options.tags.unwrap_or(info.tags),
+            checksums: info.checksums,
+            ..NewFile::default()
+        };
+        let inode = info.attributes.inode;
+        let copied =
+            self.names.copy(inode, target_bucket.root, target.1, file, options.preconditions).await?;
+        Ok(split_record(self.names.record(copied.inode).await?).0)
+    }
+
+    /// Moves an object in its bucket, atomically. Keys that end in a slash move with everything below them.
+    pub async fn rename(
+        &self,
+        bucket: &str,
+        key: &[u8],
+        new_key: &[u8],
+        mode: RenameMode,
+    ) -> Result<(), ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        self.check_writable(&bucket, key)?;
+        self.check_writable(&bucket, new_key)?;
+        Ok(self.names.rename_key(bucket.root, key, new_key, mode).await?)
+    }
+
+    /// Sets the tags of an object.
+    pub async fn set_tags(
+        &self,
+        bucket: &str,
+        key: &[u8],
+        tags: ExtendedAttributes,
+    ) -> Result<(), ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        self.check_writable(&bucket, key)?;
+        Ok(self.names.set_tags(bucket.root, key, tags).await?)
+    }
+
+    pub(crate) fn check_writable(
+        &self,
+        bucket: &fdfs_namespace::Bucket,
+        key: &[u8],
+    ) -> Result<(), ObjectsError> {
+        match raw::is_reserved(bucket, key) {
+            true => Err(ObjectsError::NotPermitted("raw files are not written by their paths")),
+            false => Ok(()),
+        }
+    }
+
+    /// An early look at conditions that the commit checks again.
+    async fn check_preconditions(
+        &self,
+        root: u64,
+        key: &[u8],
+        preconditions: &Preconditions,
+    ) -> Result<(), ObjectsError> {
+        if *preconditions == Preconditions::default() {
+            return Ok(());
+        }
+        match self.names.get(root, key).await {
+            Ok(record) => check(preconditions, Some(&record.attributes)),
+            Err(NamespaceError::NotFound) => check(preconditions, None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All extended attributes that a caller may see of what is known, the read-only ones included.
+    pub fn extended_attributes(&self, info: &ObjectInfo) -> ExtendedAttributes {
+        xattr::all(info)
+    }
+}
+
+/// Checks conditions against what stands under a name.
+pub(crate) fn check(
+    preconditions: &Preconditions,
+    existing: Option<&Attributes>,
+) -> Result<(), ObjectsError> {
+    let etag = existing.and_then(|attributes| attributes.etag);
+    match (&preconditions.if_match, existing) {
+        (Some(_), None) => return Err(ObjectsError::NotFound),
+        (Some(wanted), Some(_)) if !wanted.matches(etag) => return Err(ObjectsError::PreconditionFailed),
+        _ => {}
+    }
+    match (&preconditions.if_none_match, existing) {
+        (Some(refused), Some(_)) if refused.matches(etag) => Err(ObjectsError::PreconditionFailed),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading an object: a range of its content, out of the files that hold it.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::pin::Pin as StdPin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use fdfs_namespace::Extent;
+use futures_util::{Stream, StreamExt, stream};
+
+use crate::error::ObjectsError;
+use crate::files::{Files, FilesError};
+use crate::info::ObjectInfo;
+use crate::pins::Pin;
+
+/// Bytes of an object as they come.
+pub type ObjectStream = StdPin<Box<dyn Stream<Item = Result<Bytes, ObjectsError>> + Send>>;
+
+/// An object that is open: it reads the content of the moment it was opened, whatever happens to its name. Cheap to clone.
+#[derive(Clone)]
+pub struct ObjectReader {
+    info: Arc<ObjectInfo>,
+    extents: Arc<[Extent]>,
+    files: Arc<dyn Files>,
+    pin: Arc<Pin>,
+}
+
+impl ObjectReader {
+    pub(crate) fn new(info: ObjectInfo, extents: Vec<Extent>, files: Arc<dyn Files>, pin: Pin) -> Self {
+        Self { info: Arc::new(info), extents: extents.into(), files, pin: Arc::new(pin) }
+    }
+
+    /// What is known of it.
+    pub fn info(&self) -> &ObjectInfo {
+        &self.info
+    }
+
+    /// The bytes of `range`, which is cut at the content's end. Nothing is asked of a storage before the stream is polled.
+    pub fn read(&self, range: Range<u64>) -> ObjectStream {
+        let end = range.end.min(self.info.size());
+        let start = range.start.min(end);
+        let pieces = pieces(&self.extents, start..end);
+        let state = (pieces, Arc::clone(&self.files), Arc::clone(&self.pin));
+        let streams = stream::unfold(state, |(mut pieces, files, pin)| async move {
+            let piece = pieces.pop_front()?;
+            let stream = open(&files, piece).await;
+            Some((stream, (pieces, files, pin)))
+        });
+        Box::pin(streams.flatten())
+    }
+
+    /// The bytes of `range` in one piece. For small ranges: all of it is held in memory.
+    pub async fn read_bytes(&self, range: Range<u64>) -> Result<Bytes, ObjectsError> {
+        let mut stream = self.read(range);
+        let Some(first) = stream.next().await.transpose()? else { return Ok(Bytes::new()) };
+        let Some(second) = stream.next().await.transpose()? else { return Ok(first) };
+        let mut bytes = BytesMut::from(first.as_ref());
+        bytes.extend_from_slice(&second);
+        while let Some(more) = stream.next().await.transpose()? {
+            bytes.extend_from_slice(&more);
+        }
+        Ok(bytes.freeze())
+    }
+}
+
+/// What to send next.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Piece {
+    /// Bytes that nothing was written to.
+    Zeros(u64),
+    /// Bytes of a file.
+    File(Extent),
+}
+
+/// The pieces that make up `range`.
+fn pieces(extents: &[Extent], range: Range<u64>) -> VecDeque<Piece> {
+    let mut pieces = VecDeque::new();
+    let mut at = range.start;
+    let first = extents.partition_point(|extent| extent.end() <= range.start);
+    for extent in extents.iter().skip(first).take_while(|extent| extent.offset < range.end) {
+        if extent.offset > at {
+            pieces.push_back(Piece::Zeros(extent.offset - at));
+            at = extent.offset;
+        }
+        let end = extent.end().min(range.end);
+        if end > at {
+            let file_offset = extent.file_offset + (at - extent.offset);
+            pieces.push_back(Piece::File(Extent {
+                offset: at,
+                length: end - at,
+                file_offset,
+                ..extent.clone()
+            }));
+            at = end;
+        }
+    }
+    if at < range.end {
+        pieces.push_back(Piece::Zeros(range.end - at));
+    }
+    pieces
+}
+
+async fn open(files: &Arc<dyn Files>, piece: Piece) -> ObjectStream {
+    match piece {
+        Piece::Zeros(length) => Box::pin(stream::iter(zeros(length).map(Ok))),
+        Piece::File(extent) => match files.read(&extent.file, extent.file_offset, extent.length).await {
+            Ok(bytes) => Box::pin(bytes.map(move |item| item.map_err(|error| lost(&extent, error)))),
+            Err(error) => Box::pin(stream::iter([Err(lost(&extent, error))])),
+        },
+    }
+}
+
+/// A file that a name refers to and that is not there is not "not found": the name is.
+fn lost(extent: &Extent, error: FilesError) -> ObjectsError {
+    match error {
+        FilesError::NotFound => ObjectsError::Unavailable(format!("{} is missing", extent.file)),
+        error => error.into(),
+    }
+}
+
+fn zeros(length: u64) -> impl Iterator<Item = Bytes> {
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut left = length;
+    std::iter::from_fn(move || {
+        let now = left.min(ZEROS.len() as u64);
+        left -= now;
+        (now > 0).then(|| Bytes::from_static(&ZEROS[..usize::try_from(now).unwrap_or(ZEROS.len())]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extent(offset: u64, length: u64, file_offset: u64) -> Extent {
+        let file = "group1/M00/01/07/fwAAAmsCeAWAUa5zAAAACw1KEYU831.txt".parse().unwrap();
+        Extent { offset, length, file, file_offset }
+    }
+
+    #[test]
+    fn a_range_across_extents_and_gaps_falls_into_pieces() {
+        let extents = [extent(0, 10, 0), extent(10, 10, 5), extent(30, 10, 0)];
+        assert_eq!(
+            pieces(&extents, 8..35),
+            [
+                Piece::File(extent(8, 2, 8)),
+                Piece::File(extent(10, 10, 5)),
+                Piece::Zeros(10),
+                Piece::File(extent(30, 5, 0))
+            ]
+        );
+        assert_eq!(pieces(&extents, 40..45), [Piece::Zeros(5)]);
+        assert_eq!(pieces(&extents, 5..5), []);
+        assert_eq!(zeros(200_000).map(|bytes| bytes.len()).sum::<usize>(), 200_000);
+    }
+}

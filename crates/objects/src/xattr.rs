@@ -1,0 +1,162 @@
+//! Extended attributes: the user's, the read-only ones of ours, and what of them also stands at the file.
+
+use std::sync::Arc;
+
+use fdfs_namespace::{ExtendedAttributes, Mirrored, SetMode};
+use fdfs_types::{FileId, Metadata, Source};
+use tracing::warn;
+
+use crate::error::ObjectsError;
+use crate::info::{ObjectInfo, split_record};
+use crate::objects::Objects;
+
+/// All attributes that a caller may see.
+pub(crate) fn all(info: &ObjectInfo) -> ExtendedAttributes {
+    let mut all = info.extended.clone();
+    let mut add =
+        |name: &str, value: String| all.insert([RESERVED, name.as_bytes()].concat(), value.into_bytes());
+    if let Some(etag) = info.etag() {
+        add("etag", etag.to_string());
+    }
+    if let Some(file_id) = &info.file_id {
+        add("file_id", file_id.to_string());
+        add("group", file_id.group.to_string());
+        if let Ok(fields) = file_id.filename.fields() {
+            let source = match fields.source {
+                Source::Ip(address) => address.to_string(),
+                Source::Id(id) => id.get().to_string(),
+            };
+            add("source", source);
+            add("create_time", fields.created.to_string());
+            add("crc32", format!("{:08x}", fields.crc32));
+        }
+        let mirrored = match info.mirrored {
+            Mirrored::None => "none",
+            Mirrored::Whole => "mirrored",
+            Mirrored::Partial => "partial",
+        };
+        add("metadata", mirrored.to_owned());
+    }
+    all
+}
+
+/// Writes the `user.` attributes that fit FastDFS's limits to the file's metadata; says how much that is. A file without any is
+/// left alone. Failing costs the mirror, not the write.
+pub(crate) async fn mirror(
+    objects: &Objects,
+    file: Option<&FileId>,
+    extended: &ExtendedAttributes,
+) -> Mirrored {
+    let (metadata, mirrored) = fitting(extended);
+    let Some(file) = file.filter(|_| !metadata.is_empty()) else { return Mirrored::None };
+    match objects.files.set_metadata(file, &metadata).await {
+        Ok(()) => mirrored,
+        Err(error) => {
+            metrics::counter!("fdfs_objects_mirror_failures_total").increment(1);
+            warn!(file_id = %file, %error, "metadata not mirrored");
+            Mirrored::None
+        }
+    }
+}
+
+impl Objects {
+    /// All extended attributes of an inode: the user's and the read-only ones.
+    pub async fn list_extended(&self, inode: u64) -> Result<ExtendedAttributes, ObjectsError> {
+        let info = self.inode_info(inode).await?;
+        Ok(all(&info))
+    }
+
+    /// One extended attribute of an inode.
+    pub async fn get_extended(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, ObjectsError> {
+        let info = self.inode_info(inode).await?;
+        all(&info).remove(name).ok_or(ObjectsError::NoAttribute)
+    }
+
+    /// Sets an extended attribute of an inode.
+    pub async fn set_extended(
+        self: &Arc<Self>,
+        inode: u64,
+        name: &[u8],
+        value: &[u8],
+        mode: SetMode,
+    ) -> Result<(), ObjectsError> {
+        self.change_extended(inode, name, Some(value), mode).await
+    }
+
+    /// Removes an extended attribute of an inode.
+    pub async fn remove_extended(self: &Arc<Self>, inode: u64, name: &[u8]) -> Result<(), ObjectsError> {
+        self.change_extended(inode, name, None, SetMode::Any).await
+    }
+
+    async fn change_extended(
+        self: &Arc<Self>,
+        inode: u64,
+        name: &[u8],
+        value: Option<&[u8]>,
+        mode: SetMode,
+    ) -> Result<(), ObjectsError> {
+        if name.starts_with(RESERVED) {
+            return Err(ObjectsError::NotPermitted("this attribute is read-only"));
+        }
+        if let Some(path) = self.raw_inodes.path(inode) {
+            return self.raw_set_extended(&path?, name, value, mode).await;
+        }
+        let (info, _) = split_record(self.names.record(inode).await?);
+        let mut extended = info.extended.clone();
+        match value {
+            Some(value) => extended.insert(name.to_vec(), value.to_vec()),
+            None => extended.remove(name),
+        };
+        // A file that other names share keeps its metadata as it is.
+        let mirrored = match &info.file_id {
+            Some(file) if self.names.users_of(file, 2).await?.len() == 1 => {
+                if extended.is_empty() && info.mirrored != Mirrored::None {
+                    let emptied = self.files.set_metadata(file, &Metadata::new()).await;
+                    emptied.map_or(info.mirrored, |()| Mirrored::None)
+                } else {
+                    mirror(self, Some(file), &extended).await
+                }
+            }
+            _ => Mirrored::None,
+        };
+        Ok(self.names.set_extended(inode, name, value, mode, mirrored).await?)
+    }
+}
+
+/// The attributes that FastDFS metadata can hold, by their short names.
+fn fitting(extended: &ExtendedAttributes) -> (Metadata, Mirrored) {
+    let mut metadata = Metadata::new();
+    let (mut all, mut size) = (true, 0);
+    for (name, value) in extended {
+        let Some(name) = name.strip_prefix(USER) else { continue };
+        size += name.len() + value.len() + 2;
+        let fits = size <= MAX_METADATA && !name.is_empty() && metadata.insert(name, value).is_ok();
+        all &= fits;
+    }
+    (metadata, if all { Mirrored::Whole } else { Mirrored::Partial })
+}
+
+/// Attributes of ours: read-only.
+pub(crate) const RESERVED: &[u8] = b"user.fdfs.";
+/// What FastDFS metadata is shown under.
+pub(crate) const USER: &[u8] = b"user.";
+/// Metadata that fits into one packet of an original storage with its default buffer.
+const MAX_METADATA: usize = 200 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fastdfs_metadata_cannot_hold_stays_at_the_inode() {
+        let mut extended = ExtendedAttributes::new();
+        extended.insert(b"user.width".to_vec(), b"1024".to_vec());
+        let (metadata, mirrored) = fitting(&extended);
+        assert_eq!((metadata.get(b"width"), mirrored), (Some(&b"1024"[..]), Mirrored::Whole));
+
+        extended.insert(b"user.long".to_vec(), vec![b'x'; 257]);
+        extended.insert(b"security.selinux".to_vec(), b"x".to_vec());
+        let (metadata, mirrored) = fitting(&extended);
+        assert_eq!((metadata.len(), mirrored), (1, Mirrored::Partial));
+    }
+}
