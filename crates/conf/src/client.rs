@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::common::{log_level, storage_ids_path};
 use crate::keys::{Keys, directory};
 use crate::table::Handling::{Honoured, Ignored};
 use crate::table::{Handling, KeyTable};
-use crate::tracker::{log_level, storage_ids_path};
 use crate::{ConfError, ConfFile, Loaded, LogLevel, TrackerAddress};
 
 /// The settings of a client.

@@ -10,12 +10,17 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::{ConfError, Warning, WarningKind};
+use line::Line;
+
+mod entry;
+mod line;
+
+pub use entry::{Entry, Place};
 
 /// A configuration or data file in the grammar of the original, read with all that it includes.
 #[derive(Clone, Debug)]
@@ -30,26 +35,6 @@ pub struct ConfFile {
 pub struct Section {
     place: Place,
     entries: Vec<Entry>,
-}
-
-/// One `key = value` line.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Entry {
-    /// The text before the first `=`, without surrounding blanks.
-    pub key: String,
-    /// The text behind it, without surrounding blanks.
-    pub value: String,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// A line of a file.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Place {
-    /// The file.
-    pub file: Arc<Path>,
-    /// The line, from 1 on.
-    pub line: u32,
 }
 
 impl ConfFile {
@@ -224,108 +209,9 @@ impl Section {
     }
 }
 
-impl Entry {
-    /// The value as a truth value: `true`, `yes`, `on` in any case, or `1`; anything else is false.
-    #[must_use]
-    pub fn boolean(&self) -> bool {
-        is_one_of(&self.value, &["true", "yes", "on", "1"])
-    }
-
-    /// The number at the beginning of the value, 0 if there is none.
-    #[must_use]
-    pub fn integer(&self) -> i64 {
-        leading_integer(&self.value).0
-    }
-
-    /// The value is none of the words that stand for true and false.
-    pub(crate) fn is_odd_boolean(&self) -> bool {
-        !self.boolean() && !self.is_off()
-    }
-
-    /// The value is a word that stands for false, or nothing.
-    pub(crate) fn is_off(&self) -> bool {
-        is_one_of(&self.value, &["false", "no", "off", "0", ""])
-    }
-
-    /// The value is more or less than one number.
-    pub(crate) fn is_odd_integer(&self) -> bool {
-        !leading_integer(&self.value).1
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
-    }
-}
-
-/// What a line is.
-enum Line<'a> {
-    Nothing,
-    Stray(&'a str),
-    Section(&'a str),
-    Include(&'a str),
-    Pair(&'a str, &'a str),
-}
-
-impl<'a> Line<'a> {
-    fn read(line: &'a [u8], place: &Place) -> Result<Self, ConfError> {
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(Self::Nothing);
-        }
-        if line.starts_with(b"#") && !line.starts_with(b"#include") && !line.starts_with(b"#@") {
-            return Ok(Self::Nothing); // in any encoding
-        }
-        let text = match std::str::from_utf8(line) {
-            Ok(text) if !text.contains(|c: char| c.is_control() && c != '\t') => text,
-            _ => return Err(ConfError::NotText { place: place.clone() }),
-        };
-        if text.starts_with('#') {
-            return Self::directive(text, place);
-        }
-        if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            return Ok(Self::Section(name.trim()));
-        }
-        Ok(match text.split_once('=') {
-            Some((key, value)) => Self::Pair(key.trim(), value.trim()),
-            None => Self::Stray(text),
-        })
-    }
-
-    fn directive(text: &'a str, place: &Place) -> Result<Self, ConfError> {
-        let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-        let unsupported =
-            |what: &str| Err(ConfError::Unsupported { place: place.clone(), what: what.to_owned() });
-        match word {
-            "#include" if rest.trim().starts_with("http://") => unsupported("#include of a URL"),
-            "#include" if !rest.trim().is_empty() => Ok(Self::Include(rest.trim())),
-            _ if DIRECTIVES.contains(&word) => unsupported(word),
-            _ => Ok(Self::Nothing),
-        }
-    }
-}
-
 /// The part of a value that the original reads.
 fn cut(value: &str) -> &str {
     &value[..value.floor_char_boundary(VALUE_LEN)]
-}
-
-fn is_one_of(value: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| value.eq_ignore_ascii_case(word))
-}
-
-/// The number at the beginning of a text, and whether it is the whole text.
-fn leading_integer(text: &str) -> (i64, bool) {
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    let number = digits[..end]
-        .bytes()
-        .fold(0_i64, |number, digit| number.saturating_mul(10).saturating_add(i64::from(digit - b'0')));
-    (if negative { -number } else { number }, end > 0 && end == digits.len())
 }
 
 /// Longest value, in bytes.
@@ -333,9 +219,6 @@ pub(crate) const VALUE_LEN: usize = 255;
 
 /// Keys of which every line counts.
 const LIST_KEYS: &[&str] = &["tracker_server", "allow_hosts"];
-
-/// Generator features of the original's reader.
-const DIRECTIVES: &[&str] = &["#@set", "#@if", "#@else", "#@endif", "#@for", "#@endfor", "#@function"];
 
 const INCLUDE_DEPTH: usize = 8;
 

@@ -12,6 +12,7 @@ mod address_kind;
 mod allow_hosts;
 mod client;
 mod cluster;
+mod common;
 mod error;
 mod file;
 mod host_pattern;
@@ -19,6 +20,8 @@ mod keys;
 mod listen;
 mod log_level;
 mod log_settings;
+#[cfg(test)]
+mod property_tests;
 mod reserved_space;
 mod size;
 mod storage;

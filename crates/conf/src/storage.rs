@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fdfs_types::{GroupName, StorageId};
 
-use crate::keys::{Keys, directory, invalid};
-use crate::tracker::{log_level, metrics_listen};
+use crate::common::{log_level, metrics_listen};
+use crate::keys::{Keys, invalid};
 use crate::{
     AccessLogSettings, AddressFamily, AllowHosts, ConfError, ConfFile, Listener, Loaded, LogLevel,
     LogSettings, ServiceAddress, TimeOfDay, TrackerAddress,
@@ -15,6 +15,7 @@ use crate::{
 
 mod dedup;
 mod table;
+mod values;
 
 pub use dedup::{Deduplication, SignatureMethod};
 
@@ -183,14 +184,14 @@ impl StorageConfig {
             None => None,
             Some(entry) => Some(entry.value.parse().map_err(|error| invalid(entry, error))?),
         };
-        let store_paths = store_paths(keys, &base_path)?;
-        let (disk_reader_threads, disk_writer_threads) = disk_threads(keys)?;
+        let store_paths = values::store_paths(keys, &base_path)?;
+        let (disk_reader_threads, disk_writer_threads) = values::disk_threads(keys)?;
         Ok(Self {
             group_name,
             base_path,
-            sync_max_threads: sync_max_threads(keys, store_paths.len())?,
+            sync_max_threads: values::sync_max_threads(keys, store_paths.len())?,
             store_paths,
-            subdir_count_per_path: subdir_count(keys)?,
+            subdir_count_per_path: values::subdir_count(keys)?,
             trackers,
             listeners: Listener::read(keys, Self::DEFAULT_PORT)?,
             client_bind: keys.boolean("client_bind", true),
@@ -201,7 +202,7 @@ impl StorageConfig {
             heart_beat_interval: keys.seconds("heart_beat_interval", 30),
             stat_report_interval: keys.seconds("stat_report_interval", 300),
             max_connections: keys.positive("max_connections", 256),
-            buff_size: buff_size(keys)?,
+            buff_size: values::buff_size(keys)?,
             work_threads: keys.within("work_threads", 4, 1, 1024)?,
             disk_reader_threads,
             disk_writer_threads,
@@ -211,16 +212,16 @@ impl StorageConfig {
             sync_end_time: keys.time("sync_end_time", TimeOfDay::new(23, 59))?,
             write_mark_file_freq: keys.positive("write_mark_file_freq", 500),
             disk_recovery_threads: keys.within("disk_recovery_threads", 1, 1, 256)?,
-            distribute: distribute(keys),
+            distribute: values::distribute(keys),
             fsync_after_written_bytes: Some(keys.size_or("fsync_after_written_bytes", 0)?)
                 .filter(|bytes| *bytes > 0),
             sync_binlog_buff_interval: keys.seconds("sync_binlog_buff_interval", 60),
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
-            upload_priority: upload_priority(keys),
+            upload_priority: values::upload_priority(keys),
             deduplication: Deduplication::read(keys)?,
             file_sync_skip_invalid_record: keys.boolean("file_sync_skip_invalid_record", true),
             connection_pool_max_idle_time: keys.seconds("connection_pool_max_idle_time", 3600),
-            compress_binlog_at: compress_binlog(keys)?,
+            compress_binlog_at: values::compress_binlog(keys)?,
             check_store_path_mark: keys.boolean("check_store_path_mark", true),
             allow_hosts: AllowHosts::read(keys)?,
             run_by_group: keys.owned("run_by_group"),
@@ -228,111 +229,11 @@ impl StorageConfig {
             log_level: log_level(keys),
             error_log: LogSettings::read(keys, "error-log")?,
             access_log: AccessLogSettings::read(keys)?,
-            http_listen: http_listen(keys)?,
+            http_listen: values::http_listen(keys)?,
             metrics_listen: metrics_listen(keys, Self::DEFAULT_METRICS_PORT)?,
         })
     }
 }
-
-fn store_paths(keys: &mut Keys<'_>, base_path: &Path) -> Result<Vec<StorePathConfig>, ConfError> {
-    let count = keys.within("store_path_count", 1, 1, 256)?;
-    let mut paths: Vec<StorePathConfig> = Vec::new();
-    for index in 0..count {
-        let key = format!("store_path{index}");
-        let path = match keys.get(&key) {
-            Some(entry) => {
-                let path = directory(entry)?;
-                if paths.iter().any(|other| other.path == path) {
-                    return Err(invalid(entry, "each store path needs a directory of its own"));
-                }
-                path
-            }
-            None if index == 0 => base_path.to_owned(),
-            None => {
-                let help = "add it, or lower store_path_count";
-                return Err(keys.missing(&key, help));
-            }
-        };
-        let is_readonly = keys.boolean(&format!("store_path{index}_readonly"), false);
-        paths.push(StorePathConfig { path, is_readonly });
-    }
-    Ok(paths)
-}
-
-fn subdir_count(keys: &mut Keys<'_>) -> Result<u16, ConfError> {
-    let count = keys.within("subdir_count_per_path", 256, 1, 256)?;
-    Ok(u16::try_from(count).unwrap_or(256))
-}
-
-/// The two limits; a shared queue, or 0 in one, leaves the sum to either.
-fn disk_threads(keys: &mut Keys<'_>) -> Result<(u32, u32), ConfError> {
-    let separated = keys.boolean("disk_rw_separated", true);
-    let least = u32::from(separated);
-    let readers = keys.within("disk_reader_threads", 1, least, 1024)?;
-    let writers = keys.within("disk_writer_threads", 1, least, 1024)?;
-    let shared = (readers + writers).max(1);
-    Ok(if separated { (readers, writers) } else { (shared, shared) })
-}
-
-fn sync_max_threads(keys: &mut Keys<'_>, path_count: usize) -> Result<u32, ConfError> {
-    let auto = u32::try_from(2 * path_count).unwrap_or(256).min(256);
-    match keys.text("sync_max_threads") {
-        Some(entry) if !entry.value.eq_ignore_ascii_case("auto") => {
-            keys.within("sync_max_threads", auto, 1, 256)
-        }
-        _ => Ok(auto),
-    }
-}
-
-fn buff_size(keys: &mut Keys<'_>) -> Result<u64, ConfError> {
-    match keys.size("buff_size")? {
-        Some((size, entry)) if size < MIN_BUFF_SIZE => {
-            keys.adjusted(entry, format!("the smallest buffer, {MIN_BUFF_SIZE} bytes, is used"));
-            Ok(MIN_BUFF_SIZE)
-        }
-        Some((size, _)) => Ok(size),
-        None => Ok(256 << 10),
-    }
-}
-
-fn distribute(keys: &mut Keys<'_>) -> DistributeMode {
-    let rotate_count = keys.positive("file_distribute_rotate_count", 100);
-    let round_robin = DistributeMode::RoundRobin { rotate_count };
-    keys.choice("file_distribute_path_mode", &[(0, round_robin), (1, DistributeMode::Hash)])
-        .unwrap_or(round_robin)
-}
-
-fn upload_priority(keys: &mut Keys<'_>) -> i32 {
-    let (number, _) = keys.integer("upload_priority").unzip();
-    number.and_then(|number| i32::try_from(number).ok()).unwrap_or(10)
-}
-
-fn compress_binlog(keys: &mut Keys<'_>) -> Result<Option<TimeOfDay>, ConfError> {
-    let time = keys.time("compress_binlog_time", TimeOfDay::new(1, 30))?;
-    Ok(keys.boolean("compress_binlog", false).then_some(time))
-}
-
-/// `http_listen`, with the port of the older key `http.server_port`; 0 there switches HTTP off.
-fn http_listen(keys: &mut Keys<'_>) -> Result<Option<ServiceAddress>, ConfError> {
-    let mut default =
-        ServiceAddress { address: None, port: StorageConfig::DEFAULT_HTTP_PORT, is_explicit: false };
-    let old = keys.integer("http.server_port");
-    if let Some((number, entry)) = old {
-        default.is_explicit = true;
-        default.port = u16::try_from(number)
-            .map_err(|_| invalid(entry, "a port is 1 to 65535; the usual one is 8888; 0 is off"))?;
-    }
-    let listen = ServiceAddress::read(keys, "http_listen", default)?;
-    if let (Some((_, old)), Some(new)) = (old, keys.text("http_listen"))
-        && listen.is_none_or(|listen| listen.port != default.port)
-    {
-        let what = format!("http_listen = {} counts instead", new.value);
-        keys.adjusted(old, what);
-    }
-    Ok(listen.filter(|listen| listen.port > 0))
-}
-
-const MIN_BUFF_SIZE: u64 = 4 << 10;
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! `tracker.conf`.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fdfs_types::GroupName;
 
+use crate::common::{log_level, metrics_listen, storage_ids_path};
 use crate::keys::{Keys, invalid};
 use crate::{
     AddressFamily, AllowHosts, ClusterParameters, ConfError, ConfFile, Listener, Loaded, LogLevel,
@@ -227,30 +227,6 @@ fn storage_ids_file(keys: &Keys<'_>, needed: bool) -> Result<Option<PathBuf>, Co
         return Ok(None);
     }
     storage_ids_path(keys).map(Some)
-}
-
-pub(crate) fn storage_ids_path(keys: &Keys<'_>) -> Result<PathBuf, ConfError> {
-    let entry = keys.get("storage_ids_filename").ok_or_else(|| {
-        let help = "use_storage_id = true needs storage_ids_filename = storage_ids.conf";
-        keys.missing("storage_ids_filename", help)
-    })?;
-    if entry.value.is_empty() {
-        return Err(invalid(entry, "name the file with the ids, for example storage_ids.conf"));
-    }
-    Ok(keys.beside(&entry.value))
-}
-
-pub(crate) fn log_level(keys: &mut Keys<'_>) -> LogLevel {
-    let Some(entry) = keys.text("log_level") else { return LogLevel::Info };
-    entry.value.parse().unwrap_or_else(|()| {
-        keys.adjusted(entry, "no such level; info is used");
-        LogLevel::Info
-    })
-}
-
-pub(crate) fn metrics_listen(keys: &Keys<'_>, port: u16) -> Result<Option<ServiceAddress>, ConfError> {
-    let address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    ServiceAddress::read(keys, "metrics_listen", ServiceAddress { address, port, is_explicit: false })
 }
 
 const MIN_PACKET_SIZE: u64 = 8 << 10;

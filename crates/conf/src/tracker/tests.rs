@@ -1,5 +1,7 @@
 //! Tests of `tracker.conf`.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::*;
 use crate::{IpFieldWidth, ReservedSpace, StorePathChoice, TimeOfDay, Warning};
 
@@ -139,6 +141,7 @@ fn every_value_that_cannot_be_used_is_an_error_with_file_line_and_key() {
         "reserved_storage_space = 100%",
         "allow_hosts = 10.0.0.0/40",
         "slot_min_size = 0",
+        "trunk_alloc_alignment_size = 65537",
         "slot_max_size = 256",
         "trunk_file_size = 4G",
         "trunk_create_file_time_base = 25:00",
