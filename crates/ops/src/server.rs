@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fdfs_conf::ServiceAddress;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -44,6 +45,28 @@ pub struct OpsServerError {
 }
 
 impl OpsServer {
+    /// Listens where the configuration says, if anywhere. Where it says nothing, an address that cannot be
+    /// bound is a warning: several daemons on one machine share the default.
+    ///
+    /// # Errors
+    ///
+    /// An address that the configuration names cannot be bound.
+    pub async fn start_as_configured(
+        listen: Option<ServiceAddress>,
+        health: Health,
+    ) -> Result<Option<Self>, OpsServerError> {
+        let Some(listen) = listen else { return Ok(None) };
+        let address = listen.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        match Self::start(SocketAddr::new(address, listen.port), health).await {
+            Ok(server) => Ok(Some(server)),
+            Err(error) if listen.is_explicit => Err(error),
+            Err(error) => {
+                warn!(%error, "no metrics");
+                Ok(None)
+            }
+        }
+    }
+
     /// Listens on `address` and answers from the runtime of the caller.
     ///
     /// # Errors

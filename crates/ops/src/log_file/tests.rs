@@ -160,7 +160,7 @@ fn a_hangup_starts_a_new_file_and_leaves_one_that_was_moved() {
 
 #[test]
 fn the_next_time_of_day_is_found_over_a_change_of_clocks() {
-    let Ok(berlin) = TimeZone::get("Europe/Berlin") else { return };
+    let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
     let at: TimeOfDay = "02:30".parse().expect("a time");
     let time = |text: &str| text.parse::<Timestamp>().expect("a time");
     // 02:30 does not exist on that Sunday; the clock goes from 02:00 to 03:00.
@@ -175,4 +175,34 @@ fn old_files_are_looked_at_once_a_day() {
     assert!(log.log.tick(now).is_some());
     assert!(log.log.tick(now).is_none());
     assert!(log.log.tick(after(now, 24)).is_some());
+}
+
+#[test]
+fn the_thread_for_logs_writes_what_waits_and_lets_go_of_dropped_files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("d.log");
+    let log = LogFile::open(&path, &LogSettings::default(), false).expect("a log");
+    log.append(Timestamp::now(), |_, buffer| buffer.extend_from_slice(b"a\n"));
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while fs::read_to_string(&path).expect("a text").is_empty() {
+        assert!(std::time::Instant::now() < deadline, "not written within ten times the interval");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let watched = Arc::downgrade(&log);
+    drop(log);
+    while watched.strong_count() > 0 {
+        assert!(std::time::Instant::now() < deadline, "still held");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_disk_that_takes_nothing_loses_lines_and_stops_nobody() {
+    let full = File::options().write(true).open("/dev/full").expect("a full device");
+    let log = Fixture::new(&LogSettings::default(), true);
+    let file = std::mem::replace(&mut log.log.state.lock().file, full);
+    log.line(Timestamp::now(), "lost\n");
+    log.log.state.lock().file = file;
+    log.line(Timestamp::now(), "kept\n");
+    assert_eq!(log.files()[0].1, "kept\n");
 }

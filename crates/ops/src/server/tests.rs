@@ -1,7 +1,5 @@
 //! Tests over real sockets.
 
-use std::net::Ipv4Addr;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -94,6 +92,22 @@ async fn after_a_shutdown_the_port_is_free_and_a_taken_one_is_named() {
     assert!(error.to_string().starts_with(&format!("cannot listen on {address} for metrics: ")));
     server.shutdown().await;
     OpsServer::start(address, Health::new()).await.expect("it is free").shutdown().await;
+}
+
+#[tokio::test]
+async fn a_default_address_that_is_taken_is_no_error_but_a_configured_one_is() {
+    let first = start(&Health::new()).await;
+    let listen = |is_explicit| {
+        let address = Some(first.address().ip());
+        Some(ServiceAddress { address, port: first.address().port(), is_explicit })
+    };
+    let start = |listen| OpsServer::start_as_configured(listen, Health::new());
+    assert!(start(listen(false)).await.expect("goes on").is_none());
+    start(listen(true)).await.expect_err("it was asked for");
+    assert!(start(None).await.expect("switched off").is_none());
+    let free = listen(true).map(|listen| ServiceAddress { port: 0, ..listen });
+    start(free).await.expect("a free port").expect("a server").shutdown().await;
+    first.shutdown().await;
 }
 
 /// More than a connection may take.
