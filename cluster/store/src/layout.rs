@@ -5,6 +5,8 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use fdfs_types::base64;
@@ -51,10 +53,14 @@ impl BasePath {
         let path = own.join("lock");
         let lock = File::options().write(true).create(true).truncate(false).open(&path);
         let lock = lock.map_err(OpenError::doing("opening", &path))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { data, sync, own, _lock: lock }),
-            Err(Errno::WOULDBLOCK) => Err(OpenError::InUse { path: base.to_owned() }),
-            Err(error) => Err(OpenError::doing("locking", &path)(error)),
+        let deadline = Instant::now() + LOCK_WAIT;
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { data, sync, own, _lock: lock }),
+                Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(LOCK_WAIT / 100),
+                Err(Errno::WOULDBLOCK) => return Err(OpenError::InUse { path: base.to_owned() }),
+                Err(error) => return Err(OpenError::doing("locking", &path)(error)),
+            }
         }
     }
 
@@ -208,6 +214,8 @@ fn make_subdirs(data: &OwnedFd, count: u32) -> io::Result<bool> {
 /// Directory of unfinished files, below `data`.
 pub(crate) const TEMPORARY: &str = ".tmp";
 const MARK_KEY: &str = "store_path_mark";
+/// How long an earlier process, or one that is just being started by this one, may still hold the lock.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
@@ -271,6 +279,7 @@ mod tests {
         options.store_paths.push(options.store_paths[0].clone());
         assert!(matches!(check_paths(&options), Err(OpenError::Options { .. })));
         options.store_paths[1].path = base.path().join("data/00");
+        fs::create_dir_all(base.path().join("data/00")).unwrap();
         assert!(matches!(check_paths(&options), Err(OpenError::Options { .. })));
         options.store_paths[1].path = base.path().join("disk1");
         fs::create_dir(base.path().join("disk1")).unwrap();
