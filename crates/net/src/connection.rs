@@ -127,6 +127,12 @@ impl Connection {
         self.wire.body_left()
     }
 
+    /// Counts `length` bytes more to the body than its header said: a frame of an upload whose length was not known when
+    /// it began. They are read as the body is.
+    pub fn extend_body(&mut self, length: u64) {
+        self.wire.extend_body(length);
+    }
+
     /// Answers with a status and no body.
     pub async fn respond_status(&mut self, status: Status) -> Result<(), NetError> {
         self.wire.send(&Header::answer(status).encode()).await

@@ -246,6 +246,11 @@ impl Wire {
         self.body_left
     }
 
+    /// Counts `length` bytes more to the present body.
+    pub(crate) fn extend_body(&mut self, length: u64) {
+        self.body_left = self.body_left.saturating_add(length);
+    }
+
     pub(crate) fn has_received(&self) -> bool {
         self.start != self.end
     }

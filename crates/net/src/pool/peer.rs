@@ -90,6 +90,21 @@ impl Peer {
         Ok(())
     }
 
+    /// Sends bytes behind the body that the request's header does not count: the frames of an upload whose length is not
+    /// known when it begins.
+    pub async fn send_uncounted(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        let rest = self.rest_to_send(0)?;
+        debug_assert_eq!(rest, 0, "the body that is counted comes first");
+        if self.wire.is_readable() {
+            return Err(self.early_answer(NetError::Closed).await);
+        }
+        if let Err(error) = self.wire.send(bytes).await {
+            return Err(self.early_answer(error).await);
+        }
+        self.state = State::Sending(0);
+        Ok(())
+    }
+
     /// Sends `length` bytes of `file` from `offset` on as the body, or the next part of it.
     pub async fn send_file(&mut self, file: &File, offset: u64, length: u64) -> Result<(), CallError> {
         let rest = self.rest_to_send(length)?;

@@ -26,6 +26,10 @@ impl Service for Echo {
                     }
                     connection.respond(&sum.to_be_bytes()).await
                 }
+                Command::UPLOAD_FRAMED => match sum_of_frames(&mut connection).await {
+                    Ok(sum) => connection.respond(&sum.to_be_bytes()).await,
+                    Err(error) => Err(error),
+                },
                 _ => match connection.read_body(1 << 20).await.map(<[u8]>::to_vec) {
                     Ok(body) => connection.respond(&body).await,
                     Err(error) => Err(error),
@@ -36,6 +40,22 @@ impl Service for Echo {
             }
         }
         connection.close().await;
+    }
+}
+
+/// Reads frames, each a length byte and so many bytes, up to one without any.
+async fn sum_of_frames(connection: &mut Connection) -> Result<u64, NetError> {
+    let mut sum = 0;
+    loop {
+        connection.extend_body(1);
+        let length = u64::from(connection.read_prefix(1).await?[0]);
+        if length == 0 {
+            return Ok(sum);
+        }
+        connection.extend_body(length);
+        while let Some(chunk) = connection.next_chunk().await? {
+            sum += chunk.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        }
     }
 }
 
@@ -129,4 +149,20 @@ async fn outgoing_connections_leave_from_the_bound_address() {
     let pool = Pool::new(PoolConfig { bind, ..PoolConfig::default() });
     let lease = pool.lease(server.addresses()[0]).await.expect("connection");
     assert_eq!(lease.local().expect("address").ip(), std::net::IpAddr::from([127, 0, 0, 9]));
+}
+
+#[tokio::test]
+async fn frames_behind_the_body_are_sent_and_read_without_a_length() {
+    let server = start(0);
+    let (pool, address) = (pool(), server.addresses()[0]);
+    for _ in 0..2 {
+        let mut lease = pool.lease(address).await.expect("connection");
+        lease.send(Header::request(Command::UPLOAD_FRAMED, 0), b"").await.expect("head");
+        for frame in [&[2, 3, 4][..], &[1], &[9, 0]] {
+            lease.send_uncounted(frame).await.expect("frame");
+        }
+        let header = lease.receive().await.expect("answer");
+        assert_eq!(lease.read_body(header.length as usize).await.expect("body"), 16_u64.to_be_bytes());
+    }
+    assert_eq!(server.connections().max, 1);
 }
