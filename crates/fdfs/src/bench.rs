@@ -90,9 +90,9 @@ impl BenchArgs {
         };
         let measured = load.run(cpu)?;
         if self.json {
-            measured.print_json()
+            measured.print_json();
         } else {
-            measured.print_text()
+            measured.print_text();
         }
         anyhow::ensure!(
             measured.errors == 0,

@@ -1,7 +1,10 @@
 //! The `fdfs` binary: daemons, everything in one process, client tools.
 
+#![expect(unreachable_pub, reason = "a program exports nothing; pub says what a module offers the others")]
+
 mod bench;
 mod cli;
+mod daemon;
 
 use std::process::ExitCode;
 
