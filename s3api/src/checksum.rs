@@ -30,6 +30,27 @@ impl ChecksumAlgorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.header() == name)
     }
 
+    /// The algorithm that `x-amz-checksum-algorithm` names.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The algorithm that is kept under this number.
+    pub(crate) fn of_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.number() == number)
+    }
+
+    /// The number it is kept under.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Crc32 => 1,
+            Self::Crc32c => 2,
+            Self::Crc64Nvme => 3,
+            Self::Sha1 => 4,
+            Self::Sha256 => 5,
+        }
+    }
+
     /// The header or trailer that carries it.
     pub(crate) fn header(self) -> &'static str {
         match self {
@@ -76,6 +97,11 @@ impl Checksum {
     pub(crate) fn from_base64(algorithm: ChecksumAlgorithm, text: &str) -> Option<Self> {
         let value = BASE64_STANDARD.decode(text).ok()?;
         (value.len() == algorithm.value_len()).then(|| Self { algorithm, value: value.into() })
+    }
+
+    /// As it is kept beside the object's content.
+    pub(crate) fn to_kept(&self) -> fdfs_objects::Checksum {
+        fdfs_objects::Checksum { algorithm: self.algorithm.number(), kind: 0, value: self.value.to_vec() }
     }
 
     /// The base64 that headers carry.

@@ -1,17 +1,75 @@
 //! What every operation works with.
 
+use std::fmt;
+use std::sync::Arc;
+
+use fdfs_objects::{BucketInfo, Objects, ObjectsError, Preconditions};
+use fdfs_types::GroupName;
+
 use crate::config::Config;
+use crate::error::{ErrorCode, S3Error};
+use crate::xml::XmlWriter;
 
 /// What every operation works with.
-#[derive(Debug)]
 pub(crate) struct Context {
     /// How the server was started.
     pub(crate) config: Config,
+    /// Names and files.
+    pub(crate) objects: Arc<Objects>,
 }
 
 impl Context {
     /// Puts it together.
-    pub(crate) fn new(config: Config) -> Self {
-        Self { config }
+    pub(crate) fn new(config: Config, objects: Arc<Objects>) -> Self {
+        Self { config, objects }
+    }
+
+    /// The bucket of this name.
+    pub(crate) async fn bucket(&self, name: &str) -> Result<BucketInfo, S3Error> {
+        self.objects.bucket(name).await.map_err(|error| match error {
+            ObjectsError::NoSuchBucket => S3Error::from(ErrorCode::NoSuchBucket).detail("BucketName", name),
+            error => error.into(),
+        })
+    }
+
+    /// Removes a key.
+    pub(crate) async fn remove(
+        &self,
+        bucket: &str,
+        key: &str,
+        conditions: Preconditions,
+    ) -> Result<(), S3Error> {
+        Ok(self.objects.delete(bucket, key.as_bytes(), conditions).await?)
+    }
+
+    /// The group that a location constraint names.
+    pub(crate) fn group(location: &str) -> Result<GroupName, S3Error> {
+        location.parse().map_err(|_| {
+            S3Error::from(ErrorCode::InvalidLocationConstraint).detail("LocationConstraint", location)
+        })
+    }
+
+    /// Whether a location constraint is our region's name, which chooses no group.
+    pub(crate) fn is_region(&self, location: &str) -> bool {
+        location == self.config.region
+    }
+
+    /// Who owns everything, as long as there is one owner.
+    pub(crate) fn owner(&self) -> &'static str {
+        OWNER
+    }
+
+    /// The owner's elements.
+    pub(crate) fn write_owner(&self, xml: &mut XmlWriter) {
+        xml.text("ID", OWNER);
+        xml.text("DisplayName", OWNER);
     }
 }
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+const OWNER: &str = "fdfs";

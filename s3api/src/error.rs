@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use fdfs_objects::ObjectsError;
 use http::StatusCode;
+use tracing::warn;
 
 use crate::xml::XmlWriter;
 
@@ -78,6 +80,53 @@ impl fmt::Display for S3Error {
 
 impl std::error::Error for S3Error {}
 
+/// What went wrong between names and files, in S3's words.
+impl From<ObjectsError> for S3Error {
+    fn from(error: ObjectsError) -> Self {
+        let code = match &error {
+            ObjectsError::NotFound => ErrorCode::NoSuchKey,
+            ObjectsError::PreconditionFailed => ErrorCode::PreconditionFailed,
+            ObjectsError::NoSuchBucket => ErrorCode::NoSuchBucket,
+            ObjectsError::BucketExists => ErrorCode::BucketAlreadyOwnedByYou,
+            ObjectsError::BucketNotEmpty => ErrorCode::BucketNotEmpty,
+            ObjectsError::NoSuchGroup => ErrorCode::InvalidLocationConstraint,
+            ObjectsError::NotPermitted(_) => ErrorCode::AccessDenied,
+            ObjectsError::InvalidName => ErrorCode::InvalidURI,
+            ObjectsError::InvalidRange => ErrorCode::InvalidRange,
+            ObjectsError::BadDigest => ErrorCode::BadDigest,
+            ObjectsError::WrongLength { .. } => ErrorCode::IncompleteBody,
+            ObjectsError::NoSuchUpload => ErrorCode::NoSuchUpload,
+            ObjectsError::InvalidPart(_) => ErrorCode::InvalidPart,
+            ObjectsError::InvalidPartOrder => ErrorCode::InvalidPartOrder,
+            ObjectsError::PartTooSmall(_) => ErrorCode::EntityTooSmall,
+            ObjectsError::AttributesTooLarge => ErrorCode::MetadataTooLarge,
+            ObjectsError::Unsupported => ErrorCode::NotImplemented,
+            ObjectsError::NoSpace | ObjectsError::Unavailable(_) => ErrorCode::ServiceUnavailable,
+            ObjectsError::AlreadyExists
+            | ObjectsError::NotEmpty
+            | ObjectsError::IsDirectory
+            | ObjectsError::NotDirectory
+            | ObjectsError::CrossBucket
+            | ObjectsError::Loop
+            | ObjectsError::NoAttribute
+            | ObjectsError::Internal(_) => ErrorCode::InternalError,
+        };
+        let mut answer = Self::from(code);
+        match &error {
+            ObjectsError::NotPermitted(what) => answer.message = Cow::Borrowed(what),
+            ObjectsError::InvalidPart(number) | ObjectsError::PartTooSmall(number) => {
+                answer = answer.detail("PartNumber", number.to_string());
+            }
+            _ => {}
+        }
+        // A client learns that it is our fault; what happened is for the log.
+        if code.status().is_server_error() && code != ErrorCode::NotImplemented {
+            warn!(%error, "objects failed");
+        }
+        answer
+    }
+}
+
 macro_rules! error_codes {
     ($($name:ident $status:ident $message:literal)*) => {
         /// A code of the S3 API with its status and usual message.
@@ -110,17 +159,14 @@ error_codes! {
     AuthorizationHeaderMalformed BAD_REQUEST "The authorization header is malformed."
     AuthorizationQueryParametersError BAD_REQUEST "The query parameters of the signature are malformed."
     BadDigest BAD_REQUEST "The Content-MD5 or checksum you specified did not match what we received."
-    BucketAlreadyExists CONFLICT "The requested bucket name is not available."
     BucketAlreadyOwnedByYou CONFLICT "Your previous request to create the named bucket succeeded and you already own it."
     BucketNotEmpty CONFLICT "The bucket you tried to delete is not empty"
-    EntityTooLarge BAD_REQUEST "Your proposed upload exceeds the maximum allowed size"
     EntityTooSmall BAD_REQUEST "Your proposed upload is smaller than the minimum allowed size"
     IncompleteBody BAD_REQUEST "The request body terminated unexpectedly"
     InternalError INTERNAL_SERVER_ERROR "We encountered an internal error. Please try again."
     InvalidAccessKeyId FORBIDDEN "The AWS Access Key Id you provided does not exist in our records."
     InvalidArgument BAD_REQUEST "Invalid Argument"
     InvalidBucketName BAD_REQUEST "The specified bucket is not valid."
-    InvalidBucketState CONFLICT "The request is not valid with the current state of the bucket."
     InvalidDigest BAD_REQUEST "The Content-MD5 you specified is not valid."
     InvalidLocationConstraint BAD_REQUEST "The specified location-constraint is not valid"
     InvalidPart BAD_REQUEST "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."
@@ -147,17 +193,14 @@ error_codes! {
     NotImplemented NOT_IMPLEMENTED "A header you provided implies functionality that is not implemented"
     NotModified NOT_MODIFIED "Not Modified"
     ObjectLockConfigurationNotFoundError NOT_FOUND "Object Lock configuration does not exist for this bucket"
-    OperationAborted CONFLICT "A conflicting conditional operation is currently in progress against this resource. Please try again."
     OwnershipControlsNotFoundError NOT_FOUND "The bucket ownership controls were not found"
     PreconditionFailed PRECONDITION_FAILED "At least one of the pre-conditions you specified did not hold"
     ReplicationConfigurationNotFoundError NOT_FOUND "The replication configuration was not found"
-    RequestHeaderSectionTooLarge BAD_REQUEST "Your request header section exceeds the maximum allowed size."
     RequestTimeTooSkewed FORBIDDEN "The difference between the request time and the current time is too large."
     RequestTimeout BAD_REQUEST "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."
     ServerSideEncryptionConfigurationNotFoundError NOT_FOUND "The server side encryption configuration was not found"
     ServiceUnavailable SERVICE_UNAVAILABLE "Service is unable to handle request."
     SignatureDoesNotMatch FORBIDDEN "The request signature we calculated does not match the signature you provided. Check your key and signing method."
-    SlowDown SERVICE_UNAVAILABLE "Please reduce your request rate."
     XAmzContentSHA256Mismatch BAD_REQUEST "The provided 'x-amz-content-sha256' header does not match what was computed."
 }
 

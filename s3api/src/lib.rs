@@ -7,14 +7,22 @@
 
 mod body;
 mod checksum;
+mod conditions;
 mod config;
 mod connection;
 mod context;
+mod copy_source;
 mod credentials;
 mod error;
+mod listing;
+mod multipart;
+mod object_headers;
+mod object_response;
 mod ops;
 mod payload;
+mod range;
 mod request;
+mod respond;
 mod route;
 mod server;
 mod service;

@@ -1,12 +1,80 @@
-//! The operations, one file each.
+//! The operations, one file each: a request is parsed into a struct, which runs to a response.
+
+mod abort_multipart_upload;
+mod complete_multipart_upload;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_bucket_configuration;
+mod get_bucket_location;
+mod get_object;
+mod get_object_configuration;
+mod head_bucket;
+mod head_object;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_objects;
+mod list_objects_v2;
+mod list_parts;
+mod put_object;
+mod upload_part;
+
+use std::future::Future;
 
 use crate::context::Context;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::S3Error;
 use crate::request::Request;
-use crate::route::Operation;
+use crate::route::Operation as Route;
 use crate::service::Response;
 
-/// Runs an operation.
-pub(crate) async fn run(operation: Operation, _cx: &Context, _request: Request) -> Result<Response, S3Error> {
-    Err(S3Error::new(ErrorCode::NotImplemented, format!("{} is not implemented", operation.name())))
+/// An operation: what it is asked, and what it does.
+trait Operation: Send + Sized {
+    /// Reads the request. All that can be refused without looking at names and files is refused here.
+    fn parse(request: Request) -> impl Future<Output = Result<Self, S3Error>> + Send;
+
+    /// Does it.
+    fn run(self, cx: &Context) -> impl Future<Output = Result<Response, S3Error>> + Send;
+}
+
+/// Runs the operation that was routed to.
+pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<Response, S3Error> {
+    match route {
+        Route::AbortMultipartUpload => of::<abort_multipart_upload::AbortMultipartUpload>(cx, request).await,
+        Route::CompleteMultipartUpload => {
+            of::<complete_multipart_upload::CompleteMultipartUpload>(cx, request).await
+        }
+        Route::CopyObject => of::<copy_object::CopyObject>(cx, request).await,
+        Route::CreateBucket => of::<create_bucket::CreateBucket>(cx, request).await,
+        Route::CreateMultipartUpload => {
+            of::<create_multipart_upload::CreateMultipartUpload>(cx, request).await
+        }
+        Route::DeleteBucket => of::<delete_bucket::DeleteBucket>(cx, request).await,
+        Route::DeleteObject => of::<delete_object::DeleteObject>(cx, request).await,
+        Route::DeleteObjects => of::<delete_objects::DeleteObjects>(cx, request).await,
+        Route::GetBucketConfiguration => {
+            of::<get_bucket_configuration::GetBucketConfiguration>(cx, request).await
+        }
+        Route::GetBucketLocation => of::<get_bucket_location::GetBucketLocation>(cx, request).await,
+        Route::GetObject => of::<get_object::GetObject>(cx, request).await,
+        Route::GetObjectConfiguration => {
+            of::<get_object_configuration::GetObjectConfiguration>(cx, request).await
+        }
+        Route::HeadBucket => of::<head_bucket::HeadBucket>(cx, request).await,
+        Route::HeadObject => of::<head_object::HeadObject>(cx, request).await,
+        Route::ListBuckets => of::<list_buckets::ListBuckets>(cx, request).await,
+        Route::ListMultipartUploads => of::<list_multipart_uploads::ListMultipartUploads>(cx, request).await,
+        Route::ListObjects => of::<list_objects::ListObjects>(cx, request).await,
+        Route::ListObjectsV2 => of::<list_objects_v2::ListObjectsV2>(cx, request).await,
+        Route::ListParts => of::<list_parts::ListParts>(cx, request).await,
+        Route::PutObject => of::<put_object::PutObject>(cx, request).await,
+        Route::UploadPart => of::<upload_part::UploadPart>(cx, request).await,
+    }
+}
+
+/// Boxed, so that a connection's future is not as large as the largest operation's.
+async fn of<O: Operation>(cx: &Context, request: Request) -> Result<Response, S3Error> {
+    Box::pin(async move { O::parse(request).await?.run(cx).await }).await
 }

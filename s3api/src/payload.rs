@@ -7,7 +7,6 @@ mod source;
 mod tests;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, Stream};
 use http::HeaderMap;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -68,6 +67,12 @@ where
         })
     }
 
+    /// The same payload without a checksum of it: what the head carries is about something else.
+    pub(crate) fn without_checksum(mut self) -> Self {
+        self.checks.forget_checksum();
+        self
+    }
+
     /// Its length, where the client has told it.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
@@ -76,6 +81,11 @@ where
     /// The checksum that was verified; to be asked for after the end.
     pub(crate) fn checksum(&self) -> Option<&Checksum> {
         self.checks.verified()
+    }
+
+    /// The verified checksum as it is kept beside the object.
+    pub(crate) fn kept_checksums(&self) -> Vec<fdfs_objects::Checksum> {
+        self.checksum().map(Checksum::to_kept).into_iter().collect()
     }
 
     /// The next piece of data; nothing after the last.
@@ -112,18 +122,6 @@ where
             all.extend_from_slice(&piece);
         }
         Ok(all.freeze())
-    }
-
-    /// The pieces as a stream, which ends after the first error.
-    pub(crate) fn stream(&mut self) -> impl Stream<Item = Result<Bytes, S3Error>> + '_ {
-        stream::unfold(Some(self), async |payload| {
-            let payload = payload?;
-            match payload.next().await {
-                Ok(Some(piece)) => Some((Ok(piece), Some(payload))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        })
     }
 
     /// The next piece out of the framing.

@@ -58,6 +58,16 @@ impl Request {
         })
     }
 
+    /// Refuses to act on a version: there is only the null version of anything.
+    pub(crate) fn check_version_id(&self) -> Result<(), S3Error> {
+        match self.query.get("versionId") {
+            None | Some("null") => Ok(()),
+            Some(other) => Err(S3Error::new(ErrorCode::InvalidArgument, "Invalid version id specified")
+                .detail("ArgumentName", "versionId")
+                .detail("ArgumentValue", other)),
+        }
+    }
+
     /// A number in the query.
     pub(crate) fn number(&self, name: &'static str) -> Result<Option<u32>, S3Error> {
         let Some(text) = self.query.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fdfs_objects::Objects;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
@@ -39,7 +40,7 @@ struct Connections {
 
 impl S3Server {
     /// Listens and begins to serve.
-    pub fn start(config: Config) -> io::Result<Self> {
+    pub fn start(config: Config, objects: Arc<Objects>) -> io::Result<Self> {
         let listener = Arc::new(TcpListener::bind(config.listen)?);
         let address = listener.local_addr()?;
         let (stop, _) = watch::channel(false);
@@ -53,7 +54,7 @@ impl S3Server {
         }
         let acceptor = Acceptor {
             max_connections: config.max_connections,
-            service: Arc::new(S3Service::new(Context::new(config))),
+            service: Arc::new(S3Service::new(Context::new(config, objects))),
             handles,
             stop: stop.subscribe(),
             connections: Arc::clone(&connections),

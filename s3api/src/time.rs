@@ -36,6 +36,16 @@ pub(crate) fn basic(time: SystemTime) -> String {
     timestamp(time).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
+/// The time this many milliseconds after 1970.
+pub(crate) fn of_millis(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
+}
+
+/// The time this many nanoseconds after 1970; times before are taken for 1970.
+pub(crate) fn of_nanos(nanos: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}
+
 /// The distance of two times, whichever is first.
 pub(crate) fn distance(a: SystemTime, b: SystemTime) -> Duration {
     a.duration_since(b).unwrap_or_else(|earlier| earlier.duration())

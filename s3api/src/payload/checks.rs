@@ -47,6 +47,11 @@ impl Checks {
         Ok(Self { sha256, md5, checksum, verified: None })
     }
 
+    /// Leaves the checksum unchecked.
+    pub(super) fn forget_checksum(&mut self) {
+        self.checksum = None;
+    }
+
     /// Adds data.
     pub(super) fn update(&mut self, data: &[u8]) {
         if let Some((digest, _)) = &mut self.sha256 {

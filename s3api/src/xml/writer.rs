@@ -46,6 +46,13 @@ impl XmlWriter {
         self.close(name);
     }
 
+    /// An element with attributes, written as they stand, and text in it.
+    pub(crate) fn text_with(&mut self, name: &str, attributes: &str, text: &str) {
+        let _ = write!(self.out, "<{name} {attributes}>");
+        escape_into(&mut self.out, text);
+        self.close(name);
+    }
+
     /// An element with a number or another value that needs no escaping.
     pub(crate) fn value(&mut self, name: &str, value: impl Display) {
         let _ = write!(self.out, "<{name}>{value}</{name}>");

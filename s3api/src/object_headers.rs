@@ -1,0 +1,165 @@
+//! What a client says about an object besides its data: content headers and `x-amz-meta-*`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::error::{ErrorCode, S3Error};
+use fdfs_objects::{ContentHeader, ContentHeaders, ExtendedAttributes};
+
+/// Content headers of an upload.
+pub(crate) fn content_headers(headers: &HeaderMap) -> Result<ContentHeaders, S3Error> {
+    let mut kept = BTreeMap::new();
+    for (name, kind) in KEPT {
+        let Some(value) = headers.get(name) else { continue };
+        let value = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid(name))?;
+        let value =
+            if kind == ContentHeader::ContentEncoding { without_framing(value) } else { value.to_owned() };
+        if !value.is_empty() {
+            kept.insert(kind, value);
+        }
+    }
+    Ok(kept)
+}
+
+/// `x-amz-meta-NAME` of an upload, as the attributes `user.NAME`.
+pub(crate) fn user_metadata(headers: &HeaderMap) -> Result<ExtendedAttributes, S3Error> {
+    let mut metadata = ExtendedAttributes::new();
+    let mut size = 0;
+    for name in headers.keys() {
+        let Some(short) = name.as_str().strip_prefix("x-amz-meta-").filter(|short| !short.is_empty()) else {
+            continue;
+        };
+        let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        let value = values.join(&b","[..]);
+        size += short.len() + value.len();
+        metadata.insert([b"user.", short.as_bytes()].concat(), value);
+    }
+    if size > MAX_METADATA {
+        return Err(S3Error::from(ErrorCode::MetadataTooLarge)
+            .detail("Size", size.to_string())
+            .detail("MaxSizeAllowed", MAX_METADATA.to_string()));
+    }
+    Ok(metadata)
+}
+
+/// Writes content headers into a response.
+pub(crate) fn write_content_headers(response: &mut HeaderMap, kept: &ContentHeaders) {
+    response.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("binary/octet-stream"));
+    for (name, kind) in KEPT {
+        if let Some(Ok(value)) = kept.get(&kind).map(|value| HeaderValue::from_bytes(value.as_bytes())) {
+            response.insert(name, value);
+        }
+    }
+}
+
+/// Writes the attributes `user.NAME` into a response; how many no header can carry is told, as S3 does.
+pub(crate) fn write_user_metadata(response: &mut HeaderMap, attributes: &ExtendedAttributes) {
+    let mut missing = 0;
+    for (name, value) in attributes {
+        let Some(short) = name.strip_prefix(b"user.").filter(|short| !short.is_empty()) else { continue };
+        let name = HeaderName::from_bytes(&[b"x-amz-meta-", short].concat());
+        match (name, header_value(value)) {
+            (Ok(name), Some(value)) => {
+                response.insert(name, value);
+            }
+            _ => missing += 1,
+        }
+    }
+    if missing > 0 {
+        response.insert("x-amz-missing-meta", HeaderValue::from(missing));
+    }
+}
+
+/// ASCII as it is; other text as RFC 2047 has it; nothing for bytes that are no text.
+fn header_value(value: &[u8]) -> Option<HeaderValue> {
+    let text = std::str::from_utf8(value).ok()?;
+    if text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+        return HeaderValue::from_str(text).ok();
+    }
+    HeaderValue::from_str(&format!("=?UTF-8?B?{}?=", BASE64_STANDARD.encode(text))).ok()
+}
+
+/// `Content-Encoding` without the framing of the request itself.
+fn without_framing(value: &str) -> String {
+    let codings = value.split(',').map(str::trim);
+    codings.filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect::<Vec<_>>().join(",")
+}
+
+fn invalid(name: &'static str) -> S3Error {
+    S3Error::new(ErrorCode::InvalidArgument, format!("The header {name} is no text"))
+        .detail("ArgumentName", name)
+}
+
+const KEPT: [(&str, ContentHeader); 6] = [
+    ("content-type", ContentHeader::ContentType),
+    ("content-encoding", ContentHeader::ContentEncoding),
+    ("content-disposition", ContentHeader::ContentDisposition),
+    ("content-language", ContentHeader::ContentLanguage),
+    ("cache-control", ContentHeader::CacheControl),
+    ("expires", ContentHeader::Expires),
+];
+
+/// Limit of names and values together, in bytes.
+const MAX_METADATA: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &[u8])]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn metadata_comes_back_as_it_went() {
+        let sent = headers(&[("x-amz-meta-width", b"1024"), ("x-amz-meta-", b"x"), ("x-amz-date", b"y")]);
+        let metadata = user_metadata(&sent).unwrap();
+        assert_eq!(metadata.get(&b"user.width"[..]).unwrap(), b"1024");
+        assert_eq!(metadata.len(), 1);
+
+        let mut answer = HeaderMap::new();
+        write_user_metadata(&mut answer, &metadata);
+        assert_eq!(answer, headers(&[("x-amz-meta-width", b"1024")]));
+    }
+
+    #[test]
+    fn attributes_of_a_mount_are_answered_where_headers_can_carry_them() {
+        let attributes = ExtendedAttributes::from([
+            (b"user.title".to_vec(), "\u{e9}t\u{e9}".into()),
+            (b"user.two words".to_vec(), b"x".to_vec()),
+            (b"user.bytes".to_vec(), vec![0xff]),
+            (b"security.x".to_vec(), b"y".to_vec()),
+        ]);
+        let mut answer = HeaderMap::new();
+        write_user_metadata(&mut answer, &attributes);
+
+        assert_eq!(
+            answer,
+            headers(&[("x-amz-meta-title", b"=?UTF-8?B?w6l0w6k=?="), ("x-amz-missing-meta", b"2")])
+        );
+    }
+
+    #[test]
+    fn more_than_2048_bytes_of_metadata_are_refused() {
+        let value = vec![b'v'; 2045];
+        assert!(user_metadata(&headers(&[("x-amz-meta-abc", &value)])).is_ok());
+        let error = user_metadata(&headers(&[("x-amz-meta-abcd", &value)])).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::MetadataTooLarge);
+    }
+
+    #[test]
+    fn the_framing_is_no_encoding_of_the_content() {
+        let kept = |value: &[u8]| content_headers(&headers(&[("content-encoding", value)])).unwrap();
+
+        assert!(kept(b"aws-chunked").is_empty());
+        assert_eq!(kept(b"aws-chunked, gzip")[&ContentHeader::ContentEncoding], "gzip");
+    }
+}

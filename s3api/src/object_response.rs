@@ -1,0 +1,146 @@
+//! The head of an answer about an object, as GET and HEAD give it.
+
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::checksum::ChecksumAlgorithm;
+use crate::conditions::Conditions;
+use crate::error::{ErrorCode, S3Error};
+use crate::object_headers::{write_content_headers, write_user_metadata};
+use crate::range::ByteRange;
+use crate::request::Request;
+use crate::respond;
+use crate::service::Response;
+use crate::time;
+use crate::uri::Query;
+use fdfs_objects::{ETag, ObjectInfo};
+
+/// What a read asks besides bucket and key.
+#[derive(Debug)]
+pub(crate) struct ReadQuestion {
+    conditions: Conditions,
+    range: Option<String>,
+    if_range: Option<String>,
+    overrides: Vec<(&'static str, String)>,
+    with_checksum: bool,
+}
+
+/// How a read is to be answered.
+#[derive(Debug)]
+pub(crate) enum ReadAnswer {
+    /// With a head and no content.
+    Head(Response),
+    /// With this head and these bytes.
+    Content(Response, ByteRange),
+}
+
+impl ReadQuestion {
+    /// Reads headers and query.
+    pub(crate) fn parse(request: &Request) -> Result<Self, S3Error> {
+        request.check_version_id()?;
+        if request.query.has("partNumber") {
+            return Err(S3Error::new(ErrorCode::NotImplemented, "Reads by part number are not implemented"));
+        }
+        Ok(Self {
+            conditions: Conditions::of_read(&request.headers),
+            range: request.header("range")?.map(str::to_owned),
+            if_range: request.header("if-range")?.map(str::to_owned),
+            overrides: overrides(&request.query),
+            with_checksum: request
+                .header("x-amz-checksum-mode")?
+                .is_some_and(|mode| mode.eq_ignore_ascii_case("enabled")),
+        })
+    }
+
+    /// Judges conditions and range, and writes the head.
+    pub(crate) fn answer(&self, info: &ObjectInfo) -> Result<ReadAnswer, S3Error> {
+        let (size, etag) = (info.size(), etag_text(info.etag()));
+        let modified = time::of_millis(info.attributes.content_time);
+        match self.conditions.check(&etag, modified) {
+            Err(error) if error.code() == ErrorCode::NotModified => {
+                let mut response = respond::empty(StatusCode::NOT_MODIFIED);
+                write_identity(response.headers_mut(), &etag, modified);
+                return Ok(ReadAnswer::Head(response));
+            }
+            checked => checked?,
+        }
+        let range = match &self.range {
+            Some(range) if self.range_applies(&etag, modified) => ByteRange::parse(range, size)?,
+            _ => None,
+        };
+        let mut response = respond::empty(StatusCode::OK);
+        let headers = response.headers_mut();
+        write_identity(headers, &etag, modified);
+        headers.insert("accept-ranges", HeaderValue::from_static("bytes"));
+        write_content_headers(headers, &info.headers);
+        write_user_metadata(headers, &info.extended);
+        for (name, value) in &self.overrides {
+            respond::set(headers, name, value);
+        }
+        if let Some(file_id) = &info.file_id {
+            respond::set(headers, FILE_ID, &file_id.to_string());
+        }
+        if info.part_count > 0 {
+            headers.insert("x-amz-mp-parts-count", HeaderValue::from(info.part_count));
+        }
+        if self.with_checksum && range.is_none() {
+            write_checksums(headers, info);
+        }
+        if let Some(range) = range {
+            respond::set(headers, "content-range", &range.content_range(size));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        Ok(ReadAnswer::Content(response, range.unwrap_or(ByteRange { offset: 0, length: size })))
+    }
+
+    /// `If-Range`: the range is meant for this content only.
+    fn range_applies(&self, etag: &str, modified: SystemTime) -> bool {
+        match &self.if_range {
+            None => true,
+            Some(tag) if tag.contains('"') => tag.trim_matches('"') == etag,
+            Some(date) => *date == time::http_date(modified),
+        }
+    }
+}
+
+/// An ETag's text; content that has none yet is told apart from any other by an odd one.
+pub(crate) fn etag_text(etag: Option<ETag>) -> String {
+    etag.unwrap_or(ETag { digest: [0; 16], parts: Some(0) }).to_string()
+}
+
+fn write_identity(headers: &mut HeaderMap, etag: &str, modified: SystemTime) {
+    respond::set(headers, "etag", &respond::quoted(etag));
+    respond::set(headers, "last-modified", &time::http_date(modified));
+}
+
+fn write_checksums(headers: &mut HeaderMap, info: &ObjectInfo) {
+    for checksum in info.checksums.iter().filter(|checksum| checksum.kind == 0) {
+        if let Some(algorithm) = ChecksumAlgorithm::of_number(checksum.algorithm) {
+            respond::set(headers, algorithm.header(), &BASE64_STANDARD.encode(&checksum.value));
+            respond::set(headers, "x-amz-checksum-type", "FULL_OBJECT");
+        }
+    }
+}
+
+/// `response-*` in the query sets headers of the answer.
+fn overrides(query: &Query) -> Vec<(&'static str, String)> {
+    OVERRIDES
+        .into_iter()
+        .filter_map(|(parameter, header)| Some((header, query.get(parameter)?.to_owned())))
+        .collect()
+}
+
+const OVERRIDES: [(&str, &str); 6] = [
+    ("response-cache-control", "cache-control"),
+    ("response-content-disposition", "content-disposition"),
+    ("response-content-encoding", "content-encoding"),
+    ("response-content-language", "content-language"),
+    ("response-content-type", "content-type"),
+    ("response-expires", "expires"),
+];
+
+/// The ID under which FastDFS clients find the object.
+pub(crate) const FILE_ID: &str = "x-fdfs-file-id";

@@ -1,0 +1,70 @@
+//! Reads of configuration that cannot be set: answered as S3 answers for a bucket without any.
+
+use crate::context::Context;
+use crate::error::{ErrorCode, S3Error};
+use crate::request::Request;
+use crate::respond;
+use crate::route::subresource;
+use crate::service::Response;
+use crate::xml::XmlWriter;
+
+use super::Operation;
+
+/// `GET /bucket?NAME`
+#[derive(Debug)]
+pub(crate) struct GetBucketConfiguration {
+    bucket: String,
+    name: String,
+}
+
+impl Operation for GetBucketConfiguration {
+    async fn parse(request: Request) -> Result<Self, S3Error> {
+        let name = subresource(&request.query).unwrap_or_default().to_owned();
+        Ok(Self { bucket: request.bucket()?, name })
+    }
+
+    /// Says that nothing is configured.
+    async fn run(self, cx: &Context) -> Result<Response, S3Error> {
+        cx.bucket(&self.bucket).await?;
+        let empty = |root| Ok(respond::document(root, |_| {}));
+        match self.name.as_str() {
+            "accelerate" => empty("AccelerateConfiguration"),
+            "acl" => Ok(respond::document("AccessControlPolicy", |xml| write_private_acl(xml, cx))),
+            "logging" => empty("BucketLoggingStatus"),
+            "notification" => empty("NotificationConfiguration"),
+            "requestPayment" => {
+                Ok(respond::document("RequestPaymentConfiguration", |xml| xml.text("Payer", "BucketOwner")))
+            }
+            "versioning" => empty("VersioningConfiguration"),
+            other => Err(S3Error::from(not_configured(other)).detail("BucketName", self.bucket)),
+        }
+    }
+}
+
+/// The ACL of everything: its owner may do all.
+pub(super) fn write_private_acl(xml: &mut XmlWriter, cx: &Context) {
+    xml.element("Owner", |xml| cx.write_owner(xml));
+    xml.element("AccessControlList", |xml| {
+        xml.element("Grant", |xml| {
+            let kind = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"";
+            xml.element_with("Grantee", kind, |xml| cx.write_owner(xml));
+            xml.text("Permission", "FULL_CONTROL");
+        });
+    });
+}
+
+fn not_configured(name: &str) -> ErrorCode {
+    match name {
+        "cors" => ErrorCode::NoSuchCORSConfiguration,
+        "encryption" => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
+        "lifecycle" => ErrorCode::NoSuchLifecycleConfiguration,
+        "object-lock" => ErrorCode::ObjectLockConfigurationNotFoundError,
+        "ownershipControls" => ErrorCode::OwnershipControlsNotFoundError,
+        "policy" => ErrorCode::NoSuchBucketPolicy,
+        "publicAccessBlock" => ErrorCode::NoSuchPublicAccessBlockConfiguration,
+        "replication" => ErrorCode::ReplicationConfigurationNotFoundError,
+        "tagging" => ErrorCode::NoSuchTagSet,
+        "website" => ErrorCode::NoSuchWebsiteConfiguration,
+        _ => ErrorCode::NotImplemented,
+    }
+}

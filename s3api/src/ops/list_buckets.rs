@@ -1,0 +1,72 @@
+//! `GET /`
+
+use super::Operation;
+use crate::context::Context;
+use crate::error::{ErrorCode, S3Error};
+use crate::request::Request;
+use crate::respond;
+use crate::service::Response;
+use crate::time;
+use fdfs_objects::BucketInfo;
+
+/// Lists the buckets, page by page where that is asked.
+#[derive(Debug)]
+pub(crate) struct ListBuckets {
+    prefix: String,
+    after: String,
+    max_buckets: Option<u32>,
+}
+
+impl Operation for ListBuckets {
+    async fn parse(request: Request) -> Result<Self, S3Error> {
+        let text = |name: &str| request.query.get(name).unwrap_or_default().to_owned();
+        let max_buckets = request.number("max-buckets")?;
+        if max_buckets.is_some_and(|max| !(1..=MAX_BUCKETS).contains(&max)) {
+            return Err(S3Error::new(ErrorCode::InvalidArgument, "MaxBuckets must be between 1 and 10000"));
+        }
+        Ok(Self { prefix: text("prefix"), after: text("continuation-token"), max_buckets })
+    }
+
+    async fn run(self, cx: &Context) -> Result<Response, S3Error> {
+        let limit = self.max_buckets.unwrap_or(MAX_BUCKETS) as usize;
+        let (buckets, has_more) = self.page(cx, limit).await?;
+        Ok(respond::document("ListAllMyBucketsResult", |xml| {
+            xml.element("Owner", |xml| cx.write_owner(xml));
+            xml.element("Buckets", |xml| {
+                for bucket in &buckets {
+                    xml.element("Bucket", |xml| {
+                        xml.text("Name", &bucket.name);
+                        xml.text("CreationDate", &time::iso8601(time::of_nanos(bucket.created)));
+                    });
+                }
+            });
+            if !self.prefix.is_empty() {
+                xml.text("Prefix", &self.prefix);
+            }
+            if let Some(last) = buckets.last().filter(|_| has_more) {
+                xml.text("ContinuationToken", &last.name);
+            }
+        }))
+    }
+}
+
+impl ListBuckets {
+    /// Up to `limit` buckets, and whether there are more.
+    async fn page(&self, cx: &Context, limit: usize) -> Result<(Vec<BucketInfo>, bool), S3Error> {
+        let (mut buckets, mut after) = (Vec::new(), self.after.clone());
+        loop {
+            let read = cx.objects.buckets(&after, READ_AT_ONCE).await?;
+            let Some(last) = read.last() else { return Ok((buckets, false)) };
+            after.clone_from(&last.name);
+            for bucket in read.into_iter().filter(|bucket| bucket.name.starts_with(&self.prefix)) {
+                if buckets.len() == limit {
+                    return Ok((buckets, true));
+                }
+                buckets.push(bucket);
+            }
+        }
+    }
+}
+
+const READ_AT_ONCE: usize = 1000;
+const MAX_BUCKETS: u32 = 10_000;
