@@ -86,7 +86,7 @@ pub(crate) fn of_group(tx: &mut Transaction<'_, '_>, group: &GroupName) -> Resul
             Ok(bucket) if bucket.group.as_ref() == Some(group) => return Ok(bucket),
             Ok(_) => {}
             Err(NamespaceError::NoSuchBucket) => {
-                let new = NewBucket { placement: vec![group.clone()], ..NewBucket::default() };
+                let new = NewBucket { placement: vec![*group], ..NewBucket::default() };
                 return make(tx, &name, Some(group), &new);
             }
             Err(error) => return Err(error),

@@ -8,6 +8,9 @@ mod lmdb;
 mod memory;
 mod txn;
 
+#[cfg(test)]
+pub(crate) mod contract;
+
 use std::any::Any;
 
 use thiserror::Error;

@@ -62,7 +62,7 @@ impl Namespace {
             defaults,
         };
         let namespace = Self { engine, shared: Arc::new(shared) };
-        namespace.write_blocking(|tx| stamp::check_or_write(tx))?;
+        namespace.write_blocking(stamp::check_or_write)?;
         let session = namespace.write_blocking(begin_session)?;
         let (announce, _) = broadcast::channel(ANNOUNCED);
         let shared = Shared {
@@ -101,7 +101,7 @@ impl Namespace {
 
     /// The bucket of a group, which is made when it is missing.
     pub async fn group_bucket(&self, group: &GroupName) -> Result<Bucket, NamespaceError> {
-        let group = group.clone();
+        let group = *group;
         self.write(move |tx| buckets::of_group(tx, &group)).await
     }
 

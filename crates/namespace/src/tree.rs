@@ -4,6 +4,9 @@ pub(crate) mod keyed;
 pub(crate) mod listing;
 pub(crate) mod posix;
 
+#[cfg(test)]
+mod tests;
+
 use crate::attributes::{Attributes, DirectoryState, Entry, Kind};
 use crate::changes::ChangeKind;
 use crate::content;

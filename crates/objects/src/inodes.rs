@@ -284,7 +284,7 @@ impl Objects {
         let next = listed.last().map(|last| last.name.clone().into_bytes());
         let mut entries = Vec::with_capacity(listed.len());
         for entry in listed {
-            let child = RawPath { group: path.group.clone(), path: format!("{prefix}{}", entry.name) };
+            let child = RawPath { group: path.group, path: format!("{prefix}{}", entry.name) };
             let attributes = match entry.size {
                 Some(size) => self.raw_listed_attributes(&child, size),
                 None => self.raw_attributes(&child).await.ok(),

@@ -88,7 +88,10 @@ impl Objects {
             ..NewUpload::default()
         };
         let incoming = Incoming::digested(self, new);
-        Ok(ObjectWriter::new(incoming, Destination::Key { bucket, key: key.to_vec(), options }))
+        Ok(ObjectWriter::new(
+            incoming,
+            Destination::Key { bucket, key: key.to_vec(), options: Box::new(options) },
+        ))
     }
 
     /// Removes the object under `key`. [`ObjectsError::NotFound`] where there is none: S3 answers that as a success.

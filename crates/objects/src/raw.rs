@@ -32,10 +32,7 @@ pub(crate) fn path_of(bucket: &Bucket, key: &[u8]) -> Option<Result<RawPath, Obj
         return None;
     }
     let path = std::str::from_utf8(key).ok().filter(|path| depth_of(path).is_some());
-    Some(
-        path.map(|path| RawPath { group: group.clone(), path: path.to_owned() })
-            .ok_or(ObjectsError::NotFound),
-    )
+    Some(path.map(|path| RawPath { group: *group, path: path.to_owned() }).ok_or(ObjectsError::NotFound))
 }
 
 /// The raw path that a list is restricted to by its prefix: the prefix must name a store path with its slash.
@@ -45,7 +42,7 @@ pub(crate) fn prefix_of(bucket: &Bucket, prefix: &[u8]) -> Option<RawPath> {
         return None;
     }
     let path = std::str::from_utf8(prefix).ok()?;
-    Some(RawPath { group: group.clone(), path: path.to_owned() })
+    Some(RawPath { group: *group, path: path.to_owned() })
 }
 
 /// True for keys that raw files have: they are never put.
@@ -64,14 +61,14 @@ impl RawPath {
     pub(crate) fn child(&self, name: &str) -> Result<Self, ObjectsError> {
         let path = format!("{}/{name}", self.path);
         depth_of(&path).ok_or(ObjectsError::NotFound)?;
-        Ok(Self { group: self.group.clone(), path })
+        Ok(Self { group: self.group, path })
     }
 
     /// The file, if it is one by its form.
     pub(crate) fn file(&self) -> Option<FileId> {
         let is_file = depth_of(&self.path) == Some(FILE_DEPTH);
         let filename = is_file.then(|| self.path.parse().ok()).flatten()?;
-        Some(FileId { group: self.group.clone(), filename })
+        Some(FileId { group: self.group, filename })
     }
 }
 

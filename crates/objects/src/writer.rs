@@ -44,7 +44,7 @@ pub struct CommitOptions {
 /// Where a content goes.
 pub(crate) enum Destination {
     /// Under a key, in place of what is there.
-    Key { bucket: Bucket, key: Vec<u8>, options: PutOptions },
+    Key { bucket: Bucket, key: Vec<u8>, options: Box<PutOptions> },
     /// Into an inode that is there: name and attributes stay.
     Inode(u64),
 }

@@ -41,7 +41,7 @@ impl RawInodes {
 
 /// The raw path of a name in a bucket's topmost directory.
 pub(crate) fn store_path(bucket: &Bucket, name: &[u8]) -> Option<RawPath> {
-    let group = bucket.group.clone().filter(|_| super::is_store_path(name))?;
+    let group = bucket.group.filter(|_| super::is_store_path(name))?;
     Some(RawPath { group, path: String::from_utf8_lossy(name).into_owned() })
 }
 

@@ -48,7 +48,7 @@ impl Objects {
                 }
                 match entry.size {
                     None if roll_up => {
-                        page.items.push(ListItem::CommonPrefix(format!("{key}/").into_bytes()))
+                        page.items.push(ListItem::CommonPrefix(format!("{key}/").into_bytes()));
                     }
                     None => below.push((format!("{key}/"), String::new())),
                     Some(_) => page.items.extend(self.raw_item(prefix, key, &entry)),
@@ -69,7 +69,7 @@ impl Objects {
     }
 
     fn raw_item(&self, prefix: &RawPath, key: String, entry: &RawEntry) -> Option<ListItem> {
-        let path = RawPath { group: prefix.group.clone(), path: key.clone() };
+        let path = RawPath { group: prefix.group, path: key.clone() };
         let attributes = self.raw_listed_attributes(&path, entry.size?)?;
         let entry = Entry {
             name: entry.name.clone().into_bytes(),
