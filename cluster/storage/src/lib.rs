@@ -4,6 +4,7 @@ mod access_log;
 mod error;
 mod maintenance;
 mod membership;
+mod native_http;
 mod service;
 mod shared;
 mod storage;

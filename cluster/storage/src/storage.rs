@@ -20,6 +20,7 @@ use crate::{
     access_log::AccessLog,
     maintenance::{self, Intervals},
     membership::Membership,
+    native_http::NativeHttp,
     service::StorageService,
     shared::Shared,
     tracker::{self, Identity, ReportSettings, Reporter, Tracker},
@@ -33,6 +34,7 @@ use crate::{
 pub struct Storage {
     shared: Arc<Shared>,
     server: Server,
+    http: Option<NativeHttp>,
     tasks: JoinSet<()>,
 }
 
@@ -88,7 +90,8 @@ impl Storage {
             save_stat: config.sync_stat_file_interval,
         };
         tasks.spawn(maintenance::run(Arc::clone(&shared), intervals));
-        Ok(Self { shared, server, tasks })
+        let http = NativeHttp::start(&config, &shared).await?;
+        Ok(Self { shared, server, http, tasks })
     }
 
     /// Runs until `stop` is ready, then ends in order.
@@ -103,6 +106,9 @@ impl Storage {
 
     /// Ends in order: requests in progress may finish for `grace`, then everything is written.
     pub async fn shutdown(mut self, grace: Duration) -> Result<(), StorageError> {
+        if let Some(http) = self.http {
+            http.shutdown().await;
+        }
         self.tasks.shutdown().await;
         self.server.shutdown(grace).await;
         let shared = self.shared;
@@ -120,6 +126,11 @@ impl Storage {
     /// Where clients are served.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
+    }
+
+    /// Where native HTTP paths are served, if they are.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(NativeHttp::address)
     }
 
     /// The group.

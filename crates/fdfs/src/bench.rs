@@ -24,6 +24,9 @@ pub struct BenchArgs {
     /// Address of a tracker, HOST:PORT.
     #[arg(short, long, default_value = "127.0.0.1:22122")]
     tracker: String,
+    /// Storages to load, HOST:PORT, instead of those that the tracker offers.
+    #[arg(long)]
+    storage: Vec<String>,
     /// What each request does.
     #[arg(value_enum)]
     operation: Operation,
@@ -71,9 +74,7 @@ enum Operation {
 impl BenchArgs {
     /// Runs the load and prints what was measured.
     pub fn run(self) -> anyhow::Result<()> {
-        let tracker = resolve(&self.tracker)?;
-        let mut wire = Wire::connect(tracker)?;
-        let storages = wire.storages().with_context(|| format!("tracker {tracker} names no storage"))?;
+        let storages = self.storages()?;
         let cpu = match self.server_pid {
             Some(pid) => Some(ServerCpu::of(pid)),
             None => ServerCpu::listening_on(&storages),
@@ -101,6 +102,17 @@ impl BenchArgs {
             measured.first_error
         );
         Ok(())
+    }
+}
+
+impl BenchArgs {
+    fn storages(&self) -> anyhow::Result<Vec<SocketAddr>> {
+        if !self.storage.is_empty() {
+            return self.storage.iter().map(|address| resolve(address)).collect();
+        }
+        let tracker = resolve(&self.tracker)?;
+        let storages = Wire::connect(tracker)?.storages();
+        storages.with_context(|| format!("tracker {tracker} names no storage"))
     }
 }
 

@@ -5,12 +5,11 @@ mod privileges;
 mod storage;
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use fdfs_conf::{ConfError, Listener, Loaded, LogLevel, LogSettings, ServiceAddress, Warning};
+use fdfs_conf::{ConfError, Loaded, LogLevel, LogSettings, ServiceAddress};
 use fdfs_ops::{Health, LogOptions, OpsServer, PidFile, Signals};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -55,7 +54,6 @@ pub trait Daemon: Sized {
 /// Settings that every daemon has.
 pub struct Common<'a> {
     pub base_path: &'a Path,
-    pub listeners: &'a [Listener],
     pub log_level: LogLevel,
     pub error_log: &'a LogSettings,
     pub metrics_listen: Option<ServiceAddress>,
@@ -89,7 +87,7 @@ pub fn run_foreground<D: Daemon>(path: &Path, ready: impl FnOnce()) -> anyhow::R
     log.install()?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "{} starts", D::PROGRAM);
     for warning in &loaded.warnings {
-        log_warning(warning);
+        if warning.is_harmless() { info!("{warning}") } else { warn!("{warning}") }
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(SIDE_THREADS).enable_all().build()?;
@@ -103,7 +101,7 @@ async fn serve<D: Daemon>(config: D::Config, path: &Path, ready: impl FnOnce()) 
     let health = Health::new();
     let stop = CancellationToken::new();
     let signals = Signals::install().context("cannot take over signals")?;
-    let metrics = metrics_server(D::common(&config), &health).await?;
+    let metrics = OpsServer::start_as_configured(D::common(&config).metrics_listen, health.clone()).await?;
     let starting = D::start(config, path, &health);
     let daemon = tokio::select! {
         daemon = starting => daemon?,
@@ -139,38 +137,9 @@ async fn wait_for_end() {
     }
 }
 
-/// Starts `/metrics` and `/healthz`. A port that the configuration does not name may be taken: several
-/// daemons on one machine are served without, and say so.
-async fn metrics_server(common: Common<'_>, health: &Health) -> anyhow::Result<Option<OpsServer>> {
-    let Some(listen) = common.metrics_listen else { return Ok(None) };
-    let address = service_address(&listen, common.listeners);
-    match OpsServer::start(address, health.clone()).await {
-        Ok(server) => {
-            info!(address = %server.address(), "metrics and health are served");
-            Ok(Some(server))
-        }
-        Err(error) if !listen.is_explicit => {
-            warn!(%error, "no metrics: set metrics_listen to a free port");
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Where a service listens whose address may be left to that of the native protocol.
-pub fn service_address(service: &ServiceAddress, listeners: &[Listener]) -> SocketAddr {
-    let native = listeners.first().and_then(|listener| listener.addresses.first().copied());
-    let ip = service.address.or(native).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    SocketAddr::new(ip, service.port)
-}
-
 /// Where a daemon's pid file lies.
 pub fn pid_path<D: Daemon>(base: &Path) -> PathBuf {
     base.join("data").join(format!("{}.pid", D::PROGRAM))
-}
-
-fn log_warning(warning: &Warning) {
-    warn!("{warning}");
 }
 
 /// Threads beside those of the native protocol: reports, metrics, HTTP.

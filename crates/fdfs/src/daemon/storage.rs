@@ -26,7 +26,6 @@ impl Daemon for StorageDaemon {
     fn common(config: &Self::Config) -> Common<'_> {
         Common {
             base_path: &config.base_path,
-            listeners: &config.listeners,
             log_level: config.log_level,
             error_log: &config.error_log,
             metrics_listen: config.metrics_listen,
