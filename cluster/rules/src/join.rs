@@ -14,7 +14,7 @@ pub struct JoinRequest {
     /// What all members of the group must agree on.
     pub claim: Claim,
     /// Smaller is preferred for uploads.
-    pub upload_priority: i32,
+    pub upload_priority: i64,
     /// When it was set up.
     pub join_time: Timestamp,
     /// When its process was started.

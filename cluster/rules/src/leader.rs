@@ -9,6 +9,7 @@ mod rank;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use fdfs_proto::Connections;
 use fdfs_types::Timestamp;
 
 pub use list::TrackerAddress;
@@ -257,7 +258,7 @@ impl Leadership {
     pub fn on_follower_ping(
         &mut self,
         follower: &TrackerAddress,
-        connections: [i32; 3],
+        connections: Connections,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         if !self.is_leading() {
@@ -287,6 +288,11 @@ impl Leadership {
     /// Whether the address is one of the cluster's trackers.
     pub fn knows_peer(&self, peer: IpAddr) -> bool {
         self.trackers.iter().any(|tracker| tracker.address.iter().any(|ip| ip == peer))
+    }
+
+    /// Whether this is one of the cluster's trackers.
+    pub fn is_listed(&self, address: &TrackerAddress) -> bool {
+        self.position(address).is_some()
     }
 
     /// Which tracker of the list this one is.

@@ -31,7 +31,7 @@ pub use cluster::{Cluster, Member};
 pub use group::{Group, GroupPort, TrunkOffice};
 pub use ids::{StorageIdEntry, StorageIds};
 pub use join::{JoinRequest, Joined};
-pub use leader::{LeaderAction, Leadership, TrackerAddress, TrackerRank, TrackerStatus};
+pub use leader::{LeaderAction, Leadership, Tracker, TrackerAddress, TrackerRank, TrackerStatus};
 pub use merge::StatusReport;
 pub use notify::{LeaderNews, Notification, StorageBrief};
 pub use refusal::Refusal;

@@ -242,12 +242,14 @@ impl Cluster {
         }
     }
 
-    fn has_space(&self, group: &Group) -> bool {
+    /// Whether a group has more free space than the reserve.
+    pub fn has_space(&self, group: &Group) -> bool {
         let space = group.space();
         self.settings.reserve.allows_group(space.free_mb, space.total_mb)
     }
 
-    fn has_trunk_space(&self, group: &Group) -> bool {
+    /// Whether a group has more than the reserve if the space inside trunk files counts as free.
+    pub fn has_trunk_space(&self, group: &Group) -> bool {
         let (space, trunk) = (group.space(), group.trunk.free_mb);
         self.settings.use_trunk
             && self.settings.reserve.allows_group(space.free_mb.saturating_add(trunk), space.total_mb)

@@ -30,7 +30,7 @@ pub struct Storage {
     /// When its process was started; zero while it is not connected.
     pub up_time: Timestamp,
     /// Smaller is preferred.
-    pub upload_priority: i32,
+    pub upload_priority: i64,
     /// Number of its store paths.
     pub path_count: u16,
     /// Sub-directories per level of a store path.

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use fdfs_proto::Connections;
 use fdfs_types::Timestamp;
 
 use super::TrackerAddress;
@@ -22,7 +23,7 @@ pub struct TrackerRank {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TrackerStatus {
     /// Connections: allocated, in use, most in use at one time.
-    pub connections: [i32; 3],
+    pub connections: Connections,
     /// Its version.
     pub version: String,
     /// When it was started.
