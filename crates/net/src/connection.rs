@@ -122,6 +122,11 @@ impl Connection {
         self.wire.chunk().await
     }
 
+    /// Counts `length` bytes more to the body: for content that the header's length leaves out.
+    pub fn expect_more(&mut self, length: u64) {
+        self.wire.expect_more(length);
+    }
+
     /// Number of bytes of the body that were not read yet.
     pub fn body_left(&self) -> u64 {
         self.wire.body_left()

@@ -242,6 +242,11 @@ impl Wire {
         !matches!(peek, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Counts `length` bytes more to the present body.
+    pub(crate) fn expect_more(&mut self, length: u64) {
+        self.body_left = self.body_left.saturating_add(length);
+    }
+
     pub(crate) fn body_left(&self) -> u64 {
         self.body_left
     }

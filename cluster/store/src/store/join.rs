@@ -4,7 +4,7 @@ use std::fs::File;
 
 use fdfs_types::{FileKind, RemoteFilename};
 
-use super::{NewFile, Store, StorePathChoice, StoredFile, copy::copy, info::crc32_of};
+use super::{NewFile, Store, StorePathChoice, StoredFile, Upload, copy::copy, info::crc32_of};
 use crate::StoreError;
 
 impl Store {
@@ -13,6 +13,11 @@ impl Store {
     ///
     /// The CRC32 is combined from the names of the parts; a part whose name does not tell it is read.
     pub fn join(&self, parts: &[RemoteFilename], new: &NewFile) -> Result<StoredFile, StoreError> {
+        self.join_parts(parts, new)?.finish()
+    }
+
+    /// Joins files as [`Store::join`] does, up to the last step, which is [`Upload::finish`].
+    pub fn join_parts(&self, parts: &[RemoteFilename], new: &NewFile) -> Result<Upload, StoreError> {
         let mut opened: Vec<(File, u64, Option<u32>)> = Vec::with_capacity(parts.len());
         for part in parts {
             let open = self.open_file(part)?;
@@ -39,6 +44,6 @@ impl Store {
             copied.map_err(StoreError::doing("copying a part"))?;
             upload.advance(size, &crc32fast::Hasher::new_with_initial_len(crc32, size));
         }
-        upload.finish()
+        Ok(upload)
     }
 }

@@ -187,8 +187,21 @@ impl Upload {
         self.size
     }
 
+    /// The CRC32 of the bytes so far.
+    pub fn crc32(&self) -> u32 {
+        self.hasher.clone().finalize()
+    }
+
     /// Shows the file under its final name and records it. When this returns, the name may be told.
-    pub fn finish(mut self) -> Result<StoredFile, StoreError> {
+    pub fn finish(self) -> Result<StoredFile, StoreError> {
+        self.finish_after(|_| Ok(()))
+    }
+
+    /// The same, after `prepare` was told the name. Where the name turns out to be taken, it is told another.
+    pub fn finish_after(
+        mut self,
+        mut prepare: impl FnMut(&RemoteFilename) -> Result<(), StoreError>,
+    ) -> Result<StoredFile, StoreError> {
         if let Some(announced) = self.announced
             && announced != self.size
         {
@@ -223,6 +236,7 @@ impl Upload {
                         .map_err(|_| StoreError::InvalidName { reason: "no name can be made" })?
                 }
             };
+            prepare(&filename)?;
             let record = Record::source(modified.0, Change::Create { name: field(&filename) });
             let (intent, line) = store.intend(&record)?;
             match self.show(path, &filename) {
