@@ -50,11 +50,12 @@ impl Storage {
         let trackers = Tracker::resolve_all(&config.trackers, &pool).await;
         let group = tracker::group(&config, port, &trackers).await?;
         let ips = tracker::my_ips(group, port, &trackers).await?;
-        let options = store_options(&config, &ips, port);
+        let mut options = store_options(&config, &ips, port);
+        let identity = Identity::learn(group, ips, port, config.server_id, &trackers).await?;
+        // Known before the disk is opened: it tells files of ours from replicated ones found without a record.
+        options.policy = policy(&identity.parameters, identity.source);
         let store = on_disk(move || Ok(Store::open(&options)?)).await?;
         report(&store);
-        let identity = Identity::learn(group, ips, port, config.server_id, &trackers).await?;
-        store.set_policy(policy(&identity.parameters, identity.source));
         identity.remember(&store, &trackers).await?;
         let access_log = match &config.access_log {
             Some(settings) => {
@@ -211,7 +212,7 @@ fn pool_config(config: &StorageConfig) -> PoolConfig {
 }
 
 fn store_options(config: &StorageConfig, ips: &[IpAddr], port: u16) -> StoreOptions {
-    // The real policy is set when the trackers have told it.
+    // The real policy is put in when the trackers have told it.
     let source = Source::Ip(Ipv4Addr::UNSPECIFIED);
     let ips: Vec<String> = ips.iter().map(IpAddr::to_string).collect();
     StoreOptions {
