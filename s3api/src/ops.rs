@@ -21,6 +21,7 @@ mod list_objects_v2;
 mod list_parts;
 mod put_object;
 mod upload_part;
+mod upload_part_copy;
 
 use std::future::Future;
 
@@ -71,6 +72,7 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         Route::ListParts => of::<list_parts::ListParts>(cx, request).await,
         Route::PutObject => of::<put_object::PutObject>(cx, request).await,
         Route::UploadPart => of::<upload_part::UploadPart>(cx, request).await,
+        Route::UploadPartCopy => of::<upload_part_copy::UploadPartCopy>(cx, request).await,
     }
 }
 

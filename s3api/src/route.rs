@@ -30,6 +30,7 @@ pub(crate) enum Operation {
     ListParts,
     PutObject,
     UploadPart,
+    UploadPartCopy,
 }
 
 impl Operation {
@@ -72,6 +73,7 @@ impl Operation {
             Self::ListParts => "ListParts",
             Self::PutObject => "PutObject",
             Self::UploadPart => "UploadPart",
+            Self::UploadPartCopy => "UploadPartCopy",
         }
     }
 
@@ -117,8 +119,9 @@ impl Operation {
             (&Method::HEAD, None) => Ok(Self::HeadObject),
             (&Method::PUT, None) if is_copy => Ok(Self::CopyObject),
             (&Method::PUT, None) => Ok(Self::PutObject),
-            (&Method::PUT, Some("uploadId")) if is_copy => Err(not_implemented()),
-            (&Method::PUT, Some("uploadId")) if query.has("partNumber") => Ok(Self::UploadPart),
+            (&Method::PUT, Some("uploadId")) if query.has("partNumber") => {
+                Ok(if is_copy { Self::UploadPartCopy } else { Self::UploadPart })
+            }
             (&Method::DELETE, None) => Ok(Self::DeleteObject),
             (&Method::DELETE, Some("uploadId")) => Ok(Self::AbortMultipartUpload),
             (&Method::POST, Some("uploads")) => Ok(Self::CreateMultipartUpload),

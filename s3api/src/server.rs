@@ -129,7 +129,8 @@ impl Acceptor {
                 }
             };
             let Some(seat) = Seat::take(&self.connections, self.max_connections) else {
-                metrics::counter!("fdfs_s3_refused_connections_total").increment(1);
+                metrics::counter!("fdfs_connections_refused_total", "server" => "s3", "reason" => "too_many")
+                    .increment(1);
                 continue;
             };
             let served = connection::serve(socket, peer, Arc::clone(&self.service), self.stop.clone());
@@ -163,7 +164,8 @@ impl Seat {
     fn take(connections: &Arc<Connections>, max: usize) -> Option<Self> {
         let seat = Self(Arc::clone(connections));
         let before = connections.count.fetch_add(1, Ordering::AcqRel);
-        metrics::gauge!("fdfs_s3_connections").set((before + 1) as f64);
+        metrics::counter!("fdfs_connections_accepted_total", "server" => "s3").increment(1);
+        metrics::gauge!("fdfs_connections", "server" => "s3").increment(1);
         (before < max).then_some(seat)
     }
 }
@@ -171,7 +173,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let before = self.0.count.fetch_sub(1, Ordering::AcqRel);
-        metrics::gauge!("fdfs_s3_connections").set((before - 1) as f64);
+        metrics::gauge!("fdfs_connections", "server" => "s3").decrement(1);
         if before == 1 {
             self.0.left.notify_waiters();
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::header::{CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tracing::{Instrument as _, debug, info_span, warn};
 
@@ -17,7 +18,7 @@ use crate::payload::{BodySource, Payload};
 use crate::request::Request;
 use crate::route::Operation;
 use crate::signature::{SignedHead, Verifier};
-use crate::target::Target;
+use crate::target::{Target, bucket_of_host};
 use crate::unsupported::refuse_unsupported;
 use crate::uri::Query;
 
@@ -64,6 +65,9 @@ impl S3Service {
             response.headers_mut().insert("x-amz-request-id", value);
         }
         count(operation, response.status(), started.elapsed());
+        metrics::counter!("fdfs_s3_received_bytes_total").increment(source.received());
+        let sent = response.body().size_hint().exact().unwrap_or_default();
+        metrics::counter!("fdfs_s3_sent_bytes_total").increment(sent);
         response
     }
 
@@ -85,8 +89,16 @@ impl S3Service {
             *name = operation.name();
         }
 
-        let head =
-            SignedHead { method: &parts.method, path, raw_query, query: &query, headers: &parts.headers };
+        let suffix = config.virtual_host_suffix.as_deref();
+        let host_bucket = suffix.and_then(|suffix| bucket_of_host(host, suffix));
+        let head = SignedHead {
+            method: &parts.method,
+            path,
+            raw_query,
+            query: &query,
+            headers: &parts.headers,
+            host_bucket: host_bucket.as_deref(),
+        };
         let signer = self.verifier.verify(head, &*config.credentials, now)?;
         let operation = operation?;
         refuse_unsupported(&parts.headers)?;

@@ -1,7 +1,7 @@
-//! Signature Version 4: who sent a request, and that nobody changed it.
+//! Signatures: who sent a request, and that nobody changed it.
 //!
-//! A signature stands in the `Authorization` header or, presigned, in the query. Both are checked
-//! against a canonical request made of the bytes that were sent.
+//! A signature of version 4 stands in the `Authorization` header or, presigned, in the query. Both are checked
+//! against a canonical request made of the bytes that were sent. Of version 2, presigned URLs are taken.
 
 mod canonical;
 mod chunk_signer;
@@ -10,6 +10,7 @@ mod payload_mode;
 mod signing_key;
 #[cfg(test)]
 mod tests;
+mod version2;
 
 use std::time::{Duration, SystemTime};
 
@@ -28,6 +29,7 @@ pub(crate) use payload_mode::PayloadMode;
 use canonical::CanonicalRequest;
 use claim::{Claim, Placement};
 use signing_key::SigningKeys;
+use version2::PresignedVersion2;
 
 /// A request's head, as its signature sees it.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct SignedHead<'a> {
     pub(crate) query: &'a Query,
     /// The headers.
     pub(crate) headers: &'a HeaderMap,
+    /// The bucket, where the host names it and not the path.
+    pub(crate) host_bucket: Option<&'a str>,
 }
 
 /// What a verified signature vouches for.
@@ -69,6 +73,9 @@ impl Verifier {
         credentials: &dyn CredentialsProvider,
         now: SystemTime,
     ) -> Result<Signer, S3Error> {
+        if let Some(presigned) = PresignedVersion2::of(&head) {
+            return presigned.verify(&head, credentials, now);
+        }
         let claim = Claim::of(&head)?;
         check_time(&claim, now)?;
         claim.check_signed_headers(head.headers)?;

@@ -63,7 +63,8 @@ pub(crate) fn check_key(key: &str) -> Result<(), S3Error> {
     Ok(())
 }
 
-fn bucket_of_host(host: &str, suffix: &str) -> Option<String> {
+/// The bucket that a host `BUCKET.suffix` names.
+pub(crate) fn bucket_of_host(host: &str, suffix: &str) -> Option<String> {
     let host = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

@@ -44,7 +44,7 @@ impl TimedStream {
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(write_timeout)));
         match stalled.as_mut().poll(cx) {
             Poll::Ready(()) => {
-                metrics::counter!("fdfs_s3_stalled_clients_total").increment(1);
+                metrics::counter!("fdfs_connections_timed_out_total", "server" => "s3").increment(1);
                 stalled.as_mut().reset(Instant::now() + write_timeout);
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }

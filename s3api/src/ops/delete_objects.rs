@@ -1,5 +1,7 @@
 //! `POST /bucket?delete`
 
+use futures_util::{StreamExt as _, stream};
+
 use super::Operation;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
@@ -34,14 +36,18 @@ impl Operation for DeleteObjects {
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         cx.bucket(&self.bucket).await?;
-        let mut outcomes = Vec::with_capacity(self.keys.len());
-        for Doomed { key, preconditions } in self.keys {
-            let outcome = match check_key(&key) {
-                Ok(()) => cx.remove(&self.bucket, &key, preconditions).await,
-                Err(error) => Err(error),
-            };
-            outcomes.push((key, outcome));
-        }
+        let bucket = &self.bucket;
+        let outcomes: Vec<_> = stream::iter(self.keys)
+            .map(async |Doomed { key, preconditions }| {
+                let outcome = match check_key(&key) {
+                    Ok(()) => cx.remove(bucket, &key, preconditions).await,
+                    Err(error) => Err(error),
+                };
+                (key, outcome)
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
         Ok(respond::document("DeleteResult", |xml| {
             for (key, outcome) in &outcomes {
                 match outcome {
@@ -80,6 +86,8 @@ fn parse_body(body: &[u8]) -> Result<(Vec<Doomed>, bool), S3Error> {
     Ok((keys, quiet))
 }
 
+/// Deletes under way together, so that they share commits.
+const AT_ONCE: usize = 32;
 const MAX_KEYS: usize = 1000;
 /// Room for 1,000 keys of 1,024 bytes, each byte written as a reference.
 const MAX_BODY: usize = 8 * 1024 * 1024;

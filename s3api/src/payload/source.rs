@@ -27,6 +27,8 @@ struct Shared<B> {
     /// Somebody asked for data: a client that waits for `100 Continue` has been told to go on.
     asked: bool,
     failed: bool,
+    /// Bytes that came.
+    received: u64,
 }
 
 impl<B> Clone for BodySource<B> {
@@ -41,7 +43,7 @@ where
 {
     /// Reads `body`, and gives up when nothing comes for `read_timeout`.
     pub(crate) fn new(body: B, read_timeout: Duration) -> Self {
-        let shared = Shared { body, asked: false, failed: false };
+        let shared = Shared { body, asked: false, failed: false, received: 0 };
         Self { shared: Arc::new(Mutex::new(shared)), read_timeout }
     }
 
@@ -53,6 +55,11 @@ where
     /// Whether somebody began to read.
     pub(crate) fn asked(&self) -> bool {
         self.shared.lock().asked
+    }
+
+    /// Bytes that came so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.shared.lock().received
     }
 
     /// Whether nothing is left to read.
@@ -101,7 +108,10 @@ where
                 };
                 match frame.map(http_body::Frame::into_data) {
                     Ok(Ok(data)) if data.is_empty() => {}
-                    Ok(Ok(data)) => return Ok(Some(data)).into(),
+                    Ok(Ok(data)) => {
+                        shared.received += data.len() as u64;
+                        return Ok(Some(data)).into();
+                    }
                     // Trailers of HTTP itself: S3 sends its own within the body.
                     Ok(Err(_)) => {}
                     Err(_) => {

@@ -69,7 +69,6 @@ impl Claim {
                 Self::of_header(value, head.headers)
             }
             None if presigned => Self::of_query(head),
-            None if head.query.has("Signature") && head.query.has("AWSAccessKeyId") => Err(unsupported()),
             None => Err(ErrorCode::AccessDenied.into()),
         }
     }

@@ -17,6 +17,7 @@ struct Sent {
     path: &'static str,
     query: String,
     headers: HeaderMap,
+    host_bucket: Option<&'static str>,
 }
 
 impl Sent {
@@ -25,7 +26,7 @@ impl Sent {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        Self { method, path, query: query.to_owned(), headers }
+        Self { method, path, query: query.to_owned(), headers, host_bucket: None }
     }
 
     fn authorized(mut self, signed_headers: &str, signature: &str) -> Self {
@@ -53,6 +54,7 @@ impl Sent {
             raw_query: &self.query,
             query: &query,
             headers: &self.headers,
+            host_bucket: self.host_bucket,
         };
         Verifier::default().verify(head, &credentials, now)
     }
@@ -246,4 +248,26 @@ fn what_is_no_signature_of_version_4_is_refused_in_words_of_s3() {
     assert_eq!(presigned("604801", PRESIGNED).refusal(), ErrorCode::AuthorizationQueryParametersError);
     assert_eq!(presigned("", PRESIGNED).refusal(), ErrorCode::AuthorizationQueryParametersError);
     assert_eq!(get_object().with("x-amz-content-sha256", "nonsense").refusal(), ErrorCode::InvalidArgument);
+}
+
+#[test]
+fn the_published_presigned_url_of_version_2_verifies_until_it_expires() {
+    let sent = |signature: &str| {
+        let query = format!("AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature={signature}&Expires=1175139620");
+        let mut sent =
+            Sent::new(Method::GET, "/photos/puppy.jpg", &query, &[("host", "johnsmith.s3.amazonaws.com")]);
+        sent.host_bucket = Some("johnsmith");
+        sent
+    };
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_175_139_620);
+    let right = sent("NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D");
+
+    assert!(matches!(right.verify_at(end).unwrap().payload, PayloadMode::Unsigned));
+    let late = right.verify_at(end + Duration::from_secs(1)).unwrap_err();
+    assert_eq!(late.code(), ErrorCode::AccessDenied);
+    let wrong = sent("NpgCjnDzrM%2BWFzoENXmpNDUsSn9%3D").verify_at(end).unwrap_err();
+    assert_eq!(wrong.code(), ErrorCode::SignatureDoesNotMatch);
+    let mut other = sent("NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D");
+    other.query.push_str("&response-content-type=a%2Fb");
+    assert_eq!(other.verify_at(end).unwrap_err().code(), ErrorCode::SignatureDoesNotMatch);
 }

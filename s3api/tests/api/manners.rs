@@ -201,3 +201,33 @@ async fn more_connections_than_allowed_are_closed() {
 
     assert_eq!(first.send(Signed::new("GET", "/")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_connection_without_requests_is_ended() {
+    let gateway = Gateway::start_with(|config| config.idle_timeout = Duration::from_millis(100)).await;
+    let (mut silent, mut used) = (gateway.connect().await, gateway.connect().await);
+    assert_eq!(used.send(Signed::new("GET", "/")).await.status, 200);
+
+    assert!(silent.is_ended().await);
+    assert!(used.is_ended().await);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let gateway = Gateway::start_with(|config| config.transfer_timeout = Duration::from_millis(100)).await;
+    let gateway = gateway.with_bucket("pets").await;
+    let mut wire = gateway.connect().await;
+    let size = 32 << 20;
+    assert_eq!(wire.send(put("/pets/k", size)).await.status, 200);
+    let request = Signed::new("GET", "/pets/k").to_bytes(&wire.host);
+    wire.write(&request).await;
+
+    // Nothing is read until the server has let go of the connection, which is then the only one.
+    gateway.shutdown(Duration::from_secs(20)).await;
+    let mut taken = 0;
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(length @ 1..) = wire.stream.read(&mut buffer).await {
+        taken += length;
+    }
+    assert!(taken < size, "{taken} of {size} bytes were sent");
+}

@@ -410,3 +410,30 @@ async fn files_out_of_reach_are_no_missing_keys() {
     }
     assert_eq!(wire.send(get("/pets/new")).await.code(), "NoSuchKey");
 }
+
+#[tokio::test]
+async fn a_part_may_be_copied_from_an_object() {
+    let gateway = Gateway::start().await.with_bucket("pets").await;
+    let mut wire = gateway.connect().await;
+    let source = noise(6 << 20);
+    wire.send(put("/pets/source", source.clone())).await;
+    let id = wire.send(Signed::new("POST", "/pets/k?uploads")).await.element("UploadId").unwrap();
+    let copy = |number: u16, range: &str| {
+        put(&format!("/pets/k?partNumber={number}&uploadId={id}"), "")
+            .header("x-amz-copy-source", "/pets/source")
+            .header("x-amz-copy-source-range", range)
+    };
+    let mut parts = String::new();
+    for (number, range) in [(1, "bytes=0-5242879"), (2, "bytes=5242880-6291455")] {
+        let answer = wire.send(copy(number, range)).await;
+        assert_ok(&answer);
+        let etag = answer.element("ETag").unwrap();
+        parts.push_str(&format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"));
+    }
+    assert_eq!(wire.send(copy(3, "bytes=0-6291456")).await.code(), "InvalidRange");
+    assert_eq!(wire.send(copy(3, "bytes=-5")).await.code(), "InvalidArgument");
+    let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+    assert_ok(&wire.send(Signed::new("POST", &format!("/pets/k?uploadId={id}")).body(body)).await);
+
+    assert!(wire.send(get("/pets/k")).await.body == source);
+}

@@ -1,0 +1,87 @@
+//! `PUT /bucket/key?partNumber=…&uploadId=…` with `x-amz-copy-source`
+
+use futures_util::StreamExt as _;
+
+use super::Operation;
+use crate::conditions::Conditions;
+use crate::context::Context;
+use crate::copy_source::CopySource;
+use crate::error::{ErrorCode, S3Error};
+use crate::multipart::{part_number, upload_id};
+use crate::object_response::etag_text;
+use crate::range::ByteRange;
+use crate::request::Request;
+use crate::respond;
+use crate::service::Response;
+use crate::time;
+use fdfs_objects::{CommitOptions, ObjectInfo, UploadId};
+
+/// Takes a part out of an object. Its bytes are read and written anew.
+#[derive(Debug)]
+pub(crate) struct UploadPartCopy {
+    bucket: String,
+    key: String,
+    upload_id: UploadId,
+    number: u16,
+    source: CopySource,
+    conditions: Conditions,
+    range: Option<String>,
+}
+
+impl Operation for UploadPartCopy {
+    async fn parse(request: Request) -> Result<Self, S3Error> {
+        Ok(Self {
+            bucket: request.bucket()?,
+            key: request.key()?,
+            upload_id: upload_id(&request)?,
+            number: part_number(&request)?,
+            source: CopySource::of(&request)?,
+            conditions: Conditions::of_copy_source(&request.headers),
+            range: request.header("x-amz-copy-source-range")?.map(str::to_owned),
+        })
+    }
+
+    async fn run(self, cx: &Context) -> Result<Response, S3Error> {
+        let reader = cx.objects.open(&self.source.bucket, self.source.key.as_bytes()).await?;
+        let range = self.judge(reader.info())?;
+        let (key, length) = (self.key.as_bytes(), Some(range.length));
+        let mut writer =
+            cx.objects.part_writer(&self.bucket, key, self.upload_id, self.number, length).await?;
+        let mut content = reader.read(range.offset..range.offset + range.length);
+        while let Some(piece) = content.next().await.transpose()? {
+            writer.write(piece).await?;
+        }
+        let part = writer.commit(CommitOptions::default()).await?;
+        Ok(respond::document("CopyPartResult", |xml| {
+            xml.text("ETag", &respond::quoted(&hex::encode(part.md5)));
+            xml.text("LastModified", &time::iso8601(time::of_millis(part.time)));
+        }))
+    }
+}
+
+impl UploadPartCopy {
+    /// The bytes to copy, where the source is the one that is meant and has them.
+    fn judge(&self, source: &ObjectInfo) -> Result<ByteRange, S3Error> {
+        let modified = time::of_millis(source.attributes.content_time);
+        self.conditions
+            .check(&etag_text(source.etag()), modified)
+            .map_err(|_| ErrorCode::PreconditionFailed)?;
+        let size = source.size();
+        let Some(header) = &self.range else { return Ok(ByteRange { offset: 0, length: size }) };
+        let invalid = || {
+            S3Error::new(
+                ErrorCode::InvalidArgument,
+                "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+            )
+            .detail("ArgumentName", "x-amz-copy-source-range")
+            .detail("ArgumentValue", header)
+        };
+        let last =
+            header.rsplit_once('-').and_then(|(_, last)| last.parse::<u64>().ok()).ok_or_else(invalid)?;
+        // Unlike that of a read, this range is not cut to the object.
+        if last >= size {
+            return Err(S3Error::from(ErrorCode::InvalidRange));
+        }
+        ByteRange::parse(header, size)?.ok_or_else(invalid)
+    }
+}
