@@ -17,17 +17,11 @@ use tracing::{info, warn};
 use crate::core::Core;
 use crate::service::TrackerService;
 
-/// A tracker that has its ports and has read its files, but does not answer yet.
+/// A tracker that runs.
+///
+/// Dropping it cuts everything off, as `kill -9` would; [`Tracker::shutdown`] ends it in order.
 #[derive(Debug)]
 pub struct Tracker {
-    core: Arc<Core>,
-    limits: Limits,
-    listeners: Vec<TcpListener>,
-}
-
-/// A tracker that runs. Dropping it ends it at once; [`RunningTracker::shutdown`] ends it in order.
-#[derive(Debug)]
-pub struct RunningTracker {
     core: Arc<Core>,
     server: Server,
     ticks: JoinHandle<()>,
@@ -75,64 +69,66 @@ impl StartError {
 }
 
 impl Tracker {
-    /// Reads what a former run has left and takes the ports. This touches disk and resolver; call it
-    /// before there is anything to wait for.
-    pub fn bind(config: &TrackerConfig) -> Result<Self, StartError> {
-        let ids = config.storage_ids_file.as_ref().map(read_ids).transpose()?;
-        let listeners = open_listeners(config)?;
-        let port = listeners.first().and_then(|first| first.local_addr().ok()).map_or(0, |a| a.port());
-        let core = Core::load(config, ids, port)
-            .map_err(|source| StartError::Data { path: config.base_path.clone(), source })?;
-        let allow = resolve_hosts(config.allow_hosts.clone());
-        let limits = Limits {
-            threads: config.work_threads as usize,
-            max_connections: config.max_connections as usize,
-            network_timeout: config.network_timeout,
-            max_body: config.max_packet_size.saturating_sub(Header::LEN as u64),
-            allow: Arc::new(move |peer| allow.allows(peer)),
-            ..Limits::new("tracker")
-        };
-        Ok(Self { core, limits, listeners })
-    }
-
-    /// The addresses that are listened on.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-    }
-
-    /// Begins to answer, on threads of its own.
-    pub fn run(self) -> Result<RunningTracker, StartError> {
-        let Self { core, limits, listeners } = self;
+    /// Starts a tracker: reads what a former run has left, and serves. When this returns the port is
+    /// open.
+    pub async fn bind(config: TrackerConfig) -> Result<Self, StartError> {
+        // Reading files and resolving names block.
+        let opened = tokio::task::spawn_blocking(move || open(&config)).await;
+        let (core, limits, listeners) = opened.map_err(|error| StartError::Threads(error.into()))??;
         let service = Arc::new(TrackerService { core: Arc::clone(&core) });
         let server = Server::start(limits, listeners, service).map_err(StartError::Threads)?;
         let _ = core.counts.set(Box::new(server.connections_view()));
         let _ = core.runtime.set(server.handle().clone());
         let ticks = server.handle().spawn(Arc::clone(&core).tick());
-        info!(addresses = ?server.addresses(), "tracker started");
-        Ok(RunningTracker { core, server, ticks })
-    }
-}
-
-impl RunningTracker {
-    /// How long requests in progress may take after the order to stop.
-    const GRACE: Duration = Duration::from_secs(30);
-
-    /// The addresses that are listened on.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        self.server.addresses()
+        Ok(Self { core, server, ticks })
     }
 
-    /// Stops: requests in progress are answered, then everything is saved.
-    pub async fn shutdown(self) {
+    /// Runs until `stop` is ready, then ends in order.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        stop.await;
+        self.shutdown(GRACE).await;
+    }
+
+    /// Ends in order: requests in progress may finish for `grace`, then everything is saved.
+    pub async fn shutdown(self, grace: Duration) {
         let Self { core, server, ticks } = self;
         ticks.abort();
-        server.shutdown(Self::GRACE).await;
+        server.shutdown(grace).await;
         let saved = tokio::task::spawn_blocking(move || core.save_all()).await;
         if saved.is_err() {
             warn!("data files were not saved");
         }
-        info!("tracker stopped");
+        info!("tracker has ended");
     }
+
+    /// Where clients and storages are served.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    /// Whether this tracker leads its cluster.
+    pub fn is_leading(&self) -> bool {
+        self.core.state.lock().leadership.is_leading()
+    }
+}
+
+/// Reads what a former run has left and takes the ports.
+fn open(config: &TrackerConfig) -> Result<(Arc<Core>, Limits, Vec<TcpListener>), StartError> {
+    let ids = config.storage_ids_file.as_ref().map(read_ids).transpose()?;
+    let listeners = open_listeners(config)?;
+    let port = listeners.first().and_then(|first| first.local_addr().ok()).map_or(0, |a| a.port());
+    let core = Core::load(config, ids, port)
+        .map_err(|source| StartError::Data { path: config.base_path.clone(), source })?;
+    let allow = resolve_hosts(config.allow_hosts.clone());
+    let limits = Limits {
+        threads: config.work_threads as usize,
+        max_connections: config.max_connections as usize,
+        network_timeout: config.network_timeout,
+        max_body: config.max_packet_size.saturating_sub(Header::LEN as u64),
+        allow: Arc::new(move |peer| allow.allows(peer)),
+        ..Limits::new("tracker")
+    };
+    Ok((core, limits, listeners))
 }
 
 fn read_ids(path: &PathBuf) -> Result<StorageIds, StartError> {
@@ -177,3 +173,6 @@ fn open_listeners(config: &TrackerConfig) -> Result<Vec<TcpListener>, StartError
     }
     Ok(listeners)
 }
+
+/// How long requests in progress may take after the order to stop.
+const GRACE: Duration = Duration::from_secs(30);

@@ -18,5 +18,5 @@ mod trunk_election;
 
 pub use fdfs_conf::TrackerConfig as Config;
 
-pub use crate::daemon::{RunningTracker, StartError, Tracker};
+pub use crate::daemon::{StartError, Tracker};
 pub(crate) use crate::requests::Requests;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
-use crate::daemon::{DaemonArgs, StorageDaemon};
+use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
 
 /// A file store that speaks FastDFS, S3, HTTP and POSIX.
 #[derive(Parser)]
@@ -17,6 +17,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run a tracker in the foreground.
+    Tracker(DaemonArgs),
     /// Run a storage in the foreground.
     Storage(DaemonArgs),
     /// Measure a FastDFS-compatible cluster.
@@ -26,6 +28,7 @@ enum Command {
 /// Parses the arguments and runs what they name. Errors go to standard error with their causes.
 pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Tracker(args) => args.run::<TrackerDaemon>(),
         Command::Storage(args) => args.run::<StorageDaemon>(),
         Command::Bench(args) => args.run(),
     };

@@ -3,6 +3,7 @@
 
 mod privileges;
 mod storage;
+mod tracker;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::storage::StorageDaemon;
+pub use self::tracker::TrackerDaemon;
 
 /// Which configuration a daemon runs with.
 #[derive(Args)]
