@@ -76,12 +76,17 @@ impl UploadPartCopy {
             .detail("ArgumentName", "x-amz-copy-source-range")
             .detail("ArgumentValue", header)
         };
-        let last =
-            header.rsplit_once('-').and_then(|(_, last)| last.parse::<u64>().ok()).ok_or_else(invalid)?;
+        let range = header.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+        let (first, last) = range.ok_or_else(invalid)?;
+        let first: u64 = first.parse().map_err(|_| invalid())?;
+        let last: u64 = last.parse().map_err(|_| invalid())?;
+        if first > last {
+            return Err(invalid());
+        }
         // Unlike that of a read, this range is not cut to the object.
         if last >= size {
-            return Err(S3Error::from(ErrorCode::InvalidRange));
+            return Err(ErrorCode::InvalidRange.into());
         }
-        ByteRange::parse(header, size)?.ok_or_else(invalid)
+        Ok(ByteRange { offset: first, length: last - first + 1 })
     }
 }
