@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fdfs_types::{Extension, FileId, GroupName, Metadata, StorageId};
+use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename, StorageId};
 use futures_util::Stream;
 use thiserror::Error;
 
@@ -34,22 +34,23 @@ pub trait Files: Send + Sync + 'static {
     /// Replaces a file's metadata.
     async fn set_metadata(&self, file: &FileId, metadata: &Metadata) -> Result<(), FilesError>;
 
-    /// Makes one file of others that are on one storage, without moving them over the network.
+    /// Makes one file of others, whole and in this order, at the storage that has them all; they stay. Moves nothing over the network.
     async fn join(
         &self,
-        parts: &[FilePart],
+        parts: &[FileId],
         extension: &Extension,
         owner: OwnerToken,
     ) -> Result<FileId, FilesError>;
 
-    /// Lists what is stored below a raw directory (`M00`, `M00/1A`, `M00/1A/2B`), in order of names, after `after`.
+    /// Lists the files of a store path, whoever uploaded them: up to `limit`, in byte order of their names, behind `after` (which need
+    /// not exist).
     async fn list(
         &self,
         group: &GroupName,
-        directory: &str,
-        after: &str,
+        store_path: u8,
+        after: Option<&RemoteFilename>,
         limit: usize,
-    ) -> Result<Vec<RawEntry>, FilesError>;
+    ) -> Result<RawFiles, FilesError>;
 
     /// The groups and their space.
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError>;
@@ -109,17 +110,6 @@ pub struct OwnerToken {
     pub sequence: u64,
 }
 
-/// A piece of a file that is joined with others.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FilePart {
-    /// The file.
-    pub file: FileId,
-    /// First byte of it.
-    pub offset: u64,
-    /// Number of bytes.
-    pub length: u64,
-}
-
 /// What is known of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FileStat {
@@ -133,13 +123,22 @@ pub struct FileStat {
     pub source: Option<IpAddr>,
 }
 
-/// An entry of a raw directory.
+/// Files of a store path.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawFiles {
+    /// The files.
+    pub files: Vec<RawFile>,
+    /// True if there are more behind the last.
+    pub more: bool,
+}
+
+/// A file as its storage lists it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RawEntry {
-    /// Its name in the directory.
-    pub name: String,
-    /// None for directories.
-    pub size: Option<u64>,
+pub struct RawFile {
+    /// Its name in the group.
+    pub filename: RemoteFilename,
+    /// Bytes.
+    pub size: u64,
 }
 
 /// The space of a group.

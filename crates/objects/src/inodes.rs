@@ -272,30 +272,6 @@ impl Objects {
         Ok(DirectoryPage { entries, next: next.flatten() })
     }
 
-    async fn read_raw_directory(
-        &self,
-        path: &RawPath,
-        after: Option<Vec<u8>>,
-        limit: usize,
-    ) -> Result<DirectoryPage, ObjectsError> {
-        let prefix = format!("{}/", path.path);
-        let after = after.map(|after| String::from_utf8_lossy(&after).into_owned()).unwrap_or_default();
-        let listed = self.files.list(&path.group, &path.path, &after, limit.clamp(1, PAGE)).await?;
-        let next = listed.last().map(|last| last.name.clone().into_bytes());
-        let mut entries = Vec::with_capacity(listed.len());
-        for entry in listed {
-            let child = RawPath { group: path.group, path: format!("{prefix}{}", entry.name) };
-            let attributes = match entry.size {
-                Some(size) => self.raw_listed_attributes(&child, size),
-                None => self.raw_attributes(&child).await.ok(),
-            };
-            entries.extend(
-                attributes.map(|attributes| DirectoryEntry { name: entry.name.into_bytes(), attributes }),
-            );
-        }
-        Ok(DirectoryPage { entries, next })
-    }
-
     /// Where a name of a directory belongs.
     async fn place(&self, parent: u64, name: &[u8]) -> Result<Place, ObjectsError> {
         if parent == ROOT {

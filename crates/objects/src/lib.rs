@@ -31,8 +31,8 @@ pub use fdfs_namespace::{
     SetAttributes, SetMode, Upload, UploadId,
 };
 pub use files::{
-    FilePart, FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken,
-    RawEntry, UploadTarget,
+    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
+    RawFiles, UploadTarget,
 };
 pub use info::ObjectInfo;
 pub use inodes::{DirectoryEntry, DirectoryPage, Space};

@@ -343,7 +343,9 @@ async fn an_object_replaced_while_it_is_joined_stays_replaced() {
     let race = Arc::clone(&objects);
     files.before_join(move || {
         let race = Arc::clone(&race);
-        Box::pin(async move { drop(race.set_attributes(inode, set).await.unwrap()) })
+        Box::pin(async move {
+            race.set_attributes(inode, set).await.unwrap();
+        })
     });
     assert_eq!(objects.join_due().await.unwrap(), 0);
     assert_eq!(get(&objects, "big.bin").await, "onet");

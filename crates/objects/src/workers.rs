@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fdfs_namespace::{Extent, FreedFile, NamespaceError, WaitingJoin};
+use fdfs_types::FileId;
 use futures_util::{StreamExt, stream};
 use tracing::{debug, info, warn};
 
 use crate::error::ObjectsError;
-use crate::files::{FilePart, FilesError};
+use crate::files::FilesError;
 use crate::objects::{JoinMultipart, Objects, now_ms};
 use crate::writer::extension_of;
 use crate::xattr;
@@ -130,15 +131,11 @@ impl Objects {
             }
             Err(error) => return Err(error.into()),
         };
-        let parts: Vec<FilePart> = record
-            .extents
-            .iter()
-            .map(|extent| FilePart {
-                file: extent.file.clone(),
-                offset: extent.file_offset,
-                length: extent.length,
-            })
-            .collect();
+        let Some(parts) = whole_files(&record.extents, record.attributes.size) else {
+            // Cut or written to since: what is fragmented is another work.
+            self.names.join_failed(inode, None).await?;
+            return Ok(false);
+        };
         let (_, name) = self.names.location(inode).await?;
         let file = match self.files.join(&parts, &extension_of(&name), self.owner_token()).await {
             Ok(file) => file,
@@ -183,6 +180,20 @@ impl Objects {
             log_failure("housekeeping", work().await);
         }
     }
+}
+
+/// The files that make up the content one after the other, each from its first byte to its last.
+fn whole_files(extents: &[Extent], size: u64) -> Option<Vec<FileId>> {
+    let mut at = 0;
+    for extent in extents {
+        let named = extent.file.filename.fields().ok().and_then(|fields| fields.size.size());
+        if extent.offset != at || extent.file_offset != 0 || named.is_some_and(|named| named != extent.length)
+        {
+            return None;
+        }
+        at = extent.end();
+    }
+    (at == size).then(|| extents.iter().map(|extent| extent.file.clone()).collect())
 }
 
 fn log_failure(what: &str, result: Result<(), ObjectsError>) {

@@ -1,18 +1,17 @@
-//! Lists of raw files, as the storages give them.
+//! Lists of raw files, as the storages give them: all files of a store path in byte order.
 
 use fdfs_namespace::{Attributes, Entry, Kind, ListFrom, ListItem, ListPage, ListQuery};
+use fdfs_types::RemoteFilename;
 
 use super::{FILE_DEPTH, RawPath, depth_of};
 use crate::error::ObjectsError;
-use crate::files::{FileStat, RawEntry};
+use crate::files::{FileStat, RawFile};
+use crate::inodes::{DirectoryEntry, DirectoryPage};
 use crate::objects::Objects;
 
-/// Directories that are still to be walked: the path with its slash, and the name after which to go on.
-type Walk = Vec<(String, String)>;
-
 impl Objects {
-    /// One page of raw keys. The storages are asked directory by directory, a bounded number of them for a page: a page may have fewer items than
-    /// asked for, or none, and still have a next one.
+    /// One page of raw keys. A storage is asked a bounded number of times for a page: a page may have fewer items than asked for, or none,
+    /// and still have a next one.
     pub(crate) async fn raw_list(
         &self,
         prefix: &RawPath,
@@ -21,123 +20,174 @@ impl Objects {
         if !matches!(query.delimiter.as_slice(), b"" | b"/") {
             return Err(ObjectsError::NotPermitted("raw files are listed with the delimiter `/` or none"));
         }
-        let roll_up = !query.delimiter.is_empty();
+        let roll_up = !query.delimiter.is_empty() && prefix.path.matches('/').count() < FILE_DEPTH - 1;
         let limit = query.limit.min(MAX_ITEMS);
-        let after = match &query.from {
-            ListFrom::Start => String::new(),
-            ListFrom::After(key) | ListFrom::Resume(key) => String::from_utf8_lossy(key).into_owned(),
-        };
-        let mut walk = seek(&prefix.path, &after);
         let mut page = ListPage::default();
-        for _ in 0..MAX_DIRECTORIES {
-            let Some((directory, from)) = walk.pop() else { return Ok(page) };
+        let Some(store_path) = store_path_of(prefix) else { return Ok(page) };
+        let Ok(below) = before(&prefix.path) else { return Ok(page) };
+        let from = match &query.from {
+            ListFrom::Start => None,
+            ListFrom::After(key) | ListFrom::Resume(key) => behind(&String::from_utf8_lossy(key)),
+        };
+        let mut after = below.max(from);
+        for _ in 0..MAX_ASKED {
             let room = limit - page.items.len();
             if room == 0 {
-                page.next = Some(position(&directory, &from));
+                break;
+            }
+            let ask = if roll_up { 1 } else { room };
+            let listed = self.files.list(&prefix.group, store_path, after.as_ref(), ask).await?;
+            for file in listed.files {
+                let key = file.filename.as_str().to_owned();
+                if !key.starts_with(&prefix.path) {
+                    return Ok(page);
+                }
+                match key[prefix.path.len()..].split_once('/').filter(|_| roll_up) {
+                    Some((name, _)) => {
+                        let common = format!("{}{name}/", prefix.path);
+                        after = behind(&common);
+                        page.items.push(ListItem::CommonPrefix(common.into_bytes()));
+                    }
+                    None => {
+                        after = Some(file.filename.clone());
+                        page.items.extend(self.raw_item(prefix, key, &file));
+                    }
+                }
+            }
+            if !listed.more {
                 return Ok(page);
             }
-            let name = directory.trim_end_matches('/');
-            let entries = self.files.list(&prefix.group, name, &from, room.min(MAX_ITEMS)).await?;
-            let Some(last) = entries.last().map(|entry| entry.name.clone()) else { continue };
-            walk.push((directory.clone(), last));
-            let mut below = Vec::new();
-            for entry in entries {
-                let key = format!("{directory}{}", entry.name);
-                if !key.starts_with(&prefix.path) && !prefix.path.starts_with(&format!("{key}/")) {
-                    continue;
-                }
-                match entry.size {
-                    None if roll_up => {
-                        page.items.push(ListItem::CommonPrefix(format!("{key}/").into_bytes()));
-                    }
-                    None => below.push((format!("{key}/"), String::new())),
-                    Some(_) => page.items.extend(self.raw_item(prefix, key, &entry)),
-                }
-            }
-            // What is below comes before what is after.
-            walk.extend(below.into_iter().rev());
         }
-        page.next = walk.last().map(|(directory, from)| position(directory, from));
+        page.next = after.map(|after| after.as_str().as_bytes().to_vec());
         Ok(page)
     }
 
-    /// The attributes of a listed file: from its name and what the storage said, without asking again.
-    pub(crate) fn raw_listed_attributes(&self, path: &RawPath, size: u64) -> Option<Attributes> {
-        let fields = path.file()?.filename.fields().ok()?;
-        let stat = FileStat { size, created: fields.created().0, crc32: fields.crc32, source: None };
-        Some(self.raw_file_attributes(path, &stat))
+    /// A page of a raw directory. The directories of a store path are known by their numbers; files are asked for.
+    pub(crate) async fn read_raw_directory(
+        &self,
+        path: &RawPath,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<DirectoryPage, ObjectsError> {
+        let after = after.map(|after| String::from_utf8_lossy(&after).into_owned()).unwrap_or_default();
+        let limit = limit.clamp(1, MAX_ITEMS);
+        let group = self.check_store_path(path).await?;
+        let depth = depth_of(&path.path).ok_or(ObjectsError::NotFound)?;
+        let mut page = DirectoryPage::default();
+        if depth < FILE_DEPTH - 1 {
+            let names = (0..group.subdirs).map(|number| format!("{number:02X}"));
+            for name in names.filter(|name| *name > after).take(limit) {
+                let attributes = self.raw_attributes(&path.child(&name)?).await?;
+                page.entries.push(DirectoryEntry { name: name.into_bytes(), attributes });
+            }
+        } else if depth < FILE_DEPTH {
+            let prefix = RawPath { group: path.group, path: format!("{}/", path.path) };
+            let from =
+                if after.is_empty() { ListFrom::Start } else { ListFrom::After(child_key(&prefix, &after)) };
+            let query = ListQuery { limit, from, ..ListQuery::default() };
+            for item in self.raw_list(&prefix, &query).await?.items {
+                let ListItem::Key { entry, .. } = item else { continue };
+                let Some(attributes) = entry.attributes else { continue };
+                page.entries.push(DirectoryEntry { name: entry.name, attributes });
+            }
+        } else {
+            return Err(ObjectsError::NotDirectory);
+        }
+        page.next = page.entries.last().map(|last| last.name.clone());
+        Ok(page)
     }
 
-    fn raw_item(&self, prefix: &RawPath, key: String, entry: &RawEntry) -> Option<ListItem> {
-        let path = RawPath { group: prefix.group, path: key.clone() };
-        let attributes = self.raw_listed_attributes(&path, entry.size?)?;
+    fn raw_item(&self, prefix: &RawPath, key: String, file: &RawFile) -> Option<ListItem> {
+        let path = RawPath { group: prefix.group, path: key };
+        let attributes = self.raw_listed_attributes(&path, file)?;
         let entry = Entry {
-            name: entry.name.clone().into_bytes(),
+            name: file.filename.base_name().as_bytes().to_vec(),
             inode: attributes.inode,
             kind: Kind::File,
             state: attributes.state,
             attributes: Some(attributes),
         };
-        Some(ListItem::Key { key: key.into_bytes(), entry })
+        Some(ListItem::Key { key: path.path.into_bytes(), entry })
+    }
+
+    /// The attributes of a listed file: from its name and what the storage said, without asking again.
+    fn raw_listed_attributes(&self, path: &RawPath, file: &RawFile) -> Option<Attributes> {
+        let fields = file.filename.fields().ok()?;
+        let created = fields.created().0;
+        let stat = FileStat { size: file.size, created, crc32: fields.crc32, source: None };
+        Some(self.raw_file_attributes(path, &stat))
     }
 }
 
-/// The directories in which keys with `prefix` and after `after` are; the first to be walked is the last.
-fn seek(prefix: &str, after: &str) -> Walk {
-    let (top, _) = prefix.rsplit_once('/').unwrap_or((prefix, ""));
-    let top = format!("{top}/");
-    let mut walk = vec![(top.clone(), String::new())];
-    let Some(mut rest) = after.strip_prefix(&top) else { return walk };
-    let mut directory = top;
-    loop {
-        let Some(level) = walk.last_mut() else { return walk };
-        match rest.split_once('/') {
-            Some((name, below)) if !name.is_empty() => {
-                level.1 = name.to_owned();
-                directory = format!("{directory}{name}/");
-                if depth_of(directory.trim_end_matches('/')).is_none_or(|depth| depth >= FILE_DEPTH) {
-                    return walk;
-                }
-                // After a common prefix, or a directory that was walked to its end.
-                if below.is_empty() {
-                    return walk;
-                }
-                walk.push((directory.clone(), String::new()));
-                rest = below;
-            }
-            _ => {
-                level.1 = if rest == BEFORE_ALL { String::new() } else { rest.to_owned() };
-                return walk;
-            }
+/// The index of the store path.
+fn store_path_of(path: &RawPath) -> Option<u8> {
+    u8::from_str_radix(path.path.get(1..3)?, 16).ok()
+}
+
+/// A name that is before every name with this prefix and behind all others before them; none for the store path's beginning, an error where no
+/// file can have the prefix.
+fn before(prefix: &str) -> Result<Option<RemoteFilename>, ObjectsError> {
+    if prefix.len() <= "M00/".len() {
+        return Ok(None);
+    }
+    let text = match FIRST.get(prefix.len()..) {
+        Some(rest) if !rest.is_empty() => format!("{prefix}{rest}"),
+        _ => {
+            let mut text = prefix.to_owned();
+            let last = text.pop().and_then(|last| char::from_u32(u32::from(last).saturating_sub(1)));
+            text.extend(last);
+            text.push_str(LAST_NAME);
+            text
         }
-    }
+    };
+    text.parse().map(Some).map_err(|_| ObjectsError::NotFound)
 }
 
-/// Where to go on: after `from` in `directory`, which may not have been looked at yet.
-fn position(directory: &str, from: &str) -> Vec<u8> {
-    let from = if from.is_empty() { BEFORE_ALL } else { from };
-    [directory, from].concat().into_bytes()
+/// The name after which a list goes on behind `key`: a file's name, or a common prefix, behind all below it.
+fn behind(key: &str) -> Option<RemoteFilename> {
+    let text = match (key.ends_with('/'), key.matches('/').count()) {
+        (true, 1) => format!("{key}FF/FF/{LAST_NAME}"),
+        (true, 2) => format!("{key}FF/{LAST_NAME}"),
+        (true, _) => format!("{key}{LAST_NAME}"),
+        (false, _) => key.to_owned(),
+    };
+    text.parse().ok()
 }
 
-/// A name before every name of a directory.
-const BEFORE_ALL: &str = "\u{1}";
+fn child_key(prefix: &RawPath, name: &str) -> Vec<u8> {
+    format!("{}{name}", prefix.path).into_bytes()
+}
+
+/// What a name is filled up with to be the first of a directory: no file's name has a space.
+const FIRST: &str = "M00/00/00/ ";
+/// Behind every name: no file's name has a tilde.
+const LAST_NAME: &str = "~";
 /// Items of a page.
 const MAX_ITEMS: usize = 1_000;
-/// Directories asked for in one page.
-const MAX_DIRECTORIES: usize = 256;
+/// How often a storage is asked for one page.
+const MAX_ASKED: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_walk_goes_on_after_the_key_it_ended_with() {
-        let at = |directory: &str, from: &str| (directory.to_owned(), from.to_owned());
-        assert_eq!(seek("M00/", ""), [at("M00/", "")]);
-        assert_eq!(seek("M00/1A/", "M00/1A/2B/name"), [at("M00/1A/", "2B"), at("M00/1A/2B/", "name")]);
-        assert_eq!(seek("M00/", "M00/1A/"), [at("M00/", "1A")]);
-        let unseen = String::from_utf8(position("M00/1A/", "")).unwrap();
-        assert_eq!(seek("M00/", &unseen), [at("M00/", "1A"), at("M00/1A/", "")]);
-        assert_eq!(seek("M00/1", "M00/1A/2B/"), [at("M00/", "1A"), at("M00/1A/", "2B")]);
+    fn a_prefix_begins_behind_the_names_before_it() {
+        let text = |prefix: &str| before(prefix).unwrap().map(|name| name.as_str().to_owned());
+        assert_eq!(text("M00/"), None);
+        assert_eq!(text("M0A/1").unwrap(), "M0A/10/00/ ");
+        assert_eq!(text("M00/1A").unwrap(), "M00/1A/00/ ");
+        assert_eq!(text("M00/1A/2B/").unwrap(), "M00/1A/2B/ ");
+        assert_eq!(text("M00/1A/2B/fw").unwrap(), "M00/1A/2B/fv~");
+        assert!(before("M00/1g").is_err());
+    }
+
+    #[test]
+    fn a_list_goes_on_behind_a_file_or_behind_all_below_a_prefix() {
+        let text = |key: &str| behind(key).unwrap().as_str().to_owned();
+        assert_eq!(text("M00/1A/2B/name"), "M00/1A/2B/name");
+        assert_eq!(text("M00/1A/2B/"), "M00/1A/2B/~");
+        assert_eq!(text("M00/1A/"), "M00/1A/FF/~");
+        assert_eq!(behind("M00/1A"), None);
     }
 }

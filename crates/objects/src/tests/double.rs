@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fdfs_types::{Extension, FileId, GroupName, Metadata, NameFields, SizeField, Source};
+use fdfs_types::{Extension, FileId, GroupName, Metadata, NameFields, RemoteFilename, SizeField, Source};
 use futures_util::stream;
 use parking_lot::Mutex;
 
@@ -156,7 +156,7 @@ impl Files for MemoryFiles {
 
     async fn join(
         &self,
-        parts: &[FilePart],
+        parts: &[FileId],
         extension: &Extension,
         _: OwnerToken,
     ) -> Result<FileId, FilesError> {
@@ -169,34 +169,32 @@ impl Files for MemoryFiles {
         }
         let mut whole = Vec::new();
         for part in parts {
-            let content = self.content(&part.file).ok_or(FilesError::NotFound)?;
-            whole.extend_from_slice(&content[part.offset as usize..(part.offset + part.length) as usize]);
+            whole.extend_from_slice(&self.content(part).ok_or(FilesError::NotFound)?);
         }
-        Ok(self.store(&parts[0].file.group, extension, whole.into()))
+        Ok(self.store(&parts[0].group, extension, whole.into()))
     }
 
     async fn list(
         &self,
         group: &GroupName,
-        directory: &str,
-        after: &str,
+        store_path: u8,
+        after: Option<&RemoteFilename>,
         limit: usize,
-    ) -> Result<Vec<RawEntry>, FilesError> {
-        let prefix = format!("{group}/{directory}/");
+    ) -> Result<RawFiles, FilesError> {
+        let prefix = format!("{group}/M{store_path:02X}/");
+        let after = after.map_or_else(|| prefix.clone(), |after| format!("{group}/{after}"));
         let state = self.state.lock();
-        let mut entries: Vec<RawEntry> = Vec::new();
-        for (name, (content, _)) in state.files.range(prefix.clone()..) {
-            let Some(rest) = name.strip_prefix(&prefix) else { break };
-            let (name, size) = match rest.split_once('/') {
-                Some((name, _)) => (name, None),
-                None => (rest, Some(content.len() as u64)),
-            };
-            if name > after && entries.last().is_none_or(|last| last.name != name) {
-                entries.push(RawEntry { name: name.to_owned(), size });
+        let mut files = Vec::new();
+        for (file, (content, _)) in state.files.range(after.clone()..) {
+            if *file > after && file.starts_with(&prefix) {
+                let file: FileId = file.parse().unwrap();
+                files.push(RawFile { filename: file.filename, size: content.len() as u64 });
             }
         }
-        entries.truncate(limit);
-        Ok(entries)
+        // As a storage may: fewer than asked for.
+        let more = files.len() > limit.min(7);
+        files.truncate(limit.min(7));
+        Ok(RawFiles { files, more })
     }
 
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError> {
