@@ -13,6 +13,7 @@ mod journal;
 mod layout;
 mod mark;
 mod options;
+mod owners;
 mod placement;
 mod reconcile;
 mod recover;

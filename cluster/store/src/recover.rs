@@ -7,7 +7,7 @@
 //! |---|---|
 //! | new file, metadata set, rename | it is there: recorded now; else it never happened |
 //! | delete | the file is gone: recorded now, with its metadata; else it never happened |
-//! | append | cut back to the old size |
+//! | append | it is there as a whole: recorded now; else cut back to the old size |
 //! | modify | the range is recorded, so that peers get what is here |
 //! | truncate | the file has the new size: recorded now; else it never happened |
 
@@ -153,6 +153,11 @@ fn settle(
             if length > 0 {
                 record(modified(&stat), Change::Modify { name: name.clone(), offset: *offset, length });
             }
+        }
+        (Change::Append { offset, length, .. }, Some(stat))
+            if stat.st_size.unsigned_abs() >= offset.saturating_add(*length) =>
+        {
+            record(modified(&stat), change.clone());
         }
         (Change::Append { offset, .. }, Some(stat)) if stat.st_size.unsigned_abs() > *offset => {
             cut(path, local, *offset).map_err(doing("cutting back"))?;

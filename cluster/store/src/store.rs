@@ -7,6 +7,7 @@ mod join;
 mod listing;
 mod metadata;
 mod open_file;
+mod owned;
 mod patch;
 mod regenerate;
 mod truncate;
@@ -44,6 +45,7 @@ use crate::{
     StoreError, StoreOptions,
     journal::{Intent, Journal},
     layout::{self, BasePath, StorePath},
+    owners::Owners,
     placement::Placement,
     reconcile, recover,
     run_state::{self, RunState},
@@ -60,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) paths: Vec<StorePath>,
     pub(crate) binlog: Binlog,
     pub(crate) journal: Journal,
+    owners: Owners,
     pub(crate) placement: Placement,
     pub(crate) stat: StorageStat,
     saved_stat: Mutex<String>,
@@ -130,12 +133,20 @@ impl Store {
         report.new_storage = new_storage;
         report.created_paths = paths.iter().filter(|path| path.created).map(|path| path.index).collect();
         journal.clear().map_err(OpenError::doing("clearing", &journal_path))?;
+        let owners_path = base.own.join("owners");
+        let is_there = |name: &RemoteFilename| {
+            let path = paths.get(usize::from(name.store_path()));
+            path.is_some_and(|path| statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW).is_ok())
+        };
+        let owners =
+            Owners::open(&owners_path, is_there).map_err(OpenError::doing("opening", &owners_path))?;
         let placement = Placement::new(options.distribution, options.subdir_count, options.policy, &stat);
         Ok(Self(Arc::new(Shared {
             base,
             paths,
             binlog,
             journal,
+            owners,
             placement,
             saved_stat: Mutex::new(stat.to_text()),
             stat,
@@ -308,6 +319,14 @@ impl Shared {
         self.binlog.append(lines, durable)?;
         self.stat.set(Counter::LastSourceUpdate, now().0.unsigned_abs());
         Ok(())
+    }
+
+    /// Forgets for whom a file was uploaded that is not there any more. A token that stays is dropped by the
+    /// next start.
+    fn forget_owner_of(&self, name: &RemoteFilename) {
+        if let Err(error) = self.owners.forget_file(name) {
+            tracing::warn!(file_id = %name, %error, "the owner token of a deleted file stays");
+        }
     }
 
     /// Whether a change of `bytes` must be on the disk before it is answered.

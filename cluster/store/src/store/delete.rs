@@ -33,6 +33,7 @@ impl Store {
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(shared.record(&lines, durable))?;
+        shared.forget_owner_of(name);
         synced
     }
 }

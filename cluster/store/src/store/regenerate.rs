@@ -58,6 +58,7 @@ impl Store {
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, &filename) } else { Ok(()) };
         intent.conclude(shared.record(&lines, durable))?;
+        shared.owners.rename(name, &filename).map_err(super::io_error("writing owner tokens"))?;
         synced?;
         Ok(StoredFile { filename, size, crc32, modified: Timestamp(stat.st_mtime) })
     }

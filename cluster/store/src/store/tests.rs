@@ -158,29 +158,58 @@ fn hashing_spreads_over_the_directories() {
 }
 
 #[test]
-fn the_directory_of_a_page_is_listed_without_sidecars_and_containers() {
+fn a_store_path_is_listed_in_pages_without_sidecars_and_containers() {
     let base = tempfile::tempdir().unwrap();
-    let store = Store::open(&options(base.path())).unwrap();
+    let mut options = options(base.path());
+    options.distribution = Distribution::RoundRobin { rotate_count: 7 };
+    let store = Store::open(&options).unwrap();
     let mut names: Vec<_> = (0..25u8).map(|n| upload(&store, "txt", &[n]).filename).collect();
     names.sort();
     let metadata = fdfs_types::Metadata::decode(b"a\x02b").unwrap();
     store.set_metadata(&names[3], crate::MetadataFlag::Overwrite, metadata).unwrap();
     fs::write(base.path().join("data/00/00/000001"), "trunk").unwrap();
-    let subdir = names[0].subdir();
-    let (mut after, mut listed, mut pages) = (None, Vec::new(), 0);
-    loop {
-        let page = store.list(0, subdir, after.as_deref(), 10).unwrap();
-        pages += 1;
-        assert!(page.files.iter().all(|file| file.size == 1));
-        listed.extend(page.files.into_iter().map(|file| file.filename));
-        after = page.next;
-        if after.is_none() {
-            break;
+    for limit in [1, 3, 7, 10, 25, 1000] {
+        let mut listed = Vec::new();
+        loop {
+            let page = store.list(0, listed.last(), limit).unwrap();
+            assert!(page.files.len() <= limit && page.files.iter().all(|file| file.size == 1));
+            listed.extend(page.files.into_iter().map(|file| file.filename));
+            if !page.has_more {
+                break;
+            }
         }
+        assert_eq!(listed, names, "{limit}");
     }
-    assert_eq!((pages, listed), (3, names));
-    assert_eq!(errno(store.list(7, subdir, None, 10)), 22);
-    assert_eq!(errno(store.list(0, fdfs_types::Subdir { high: 9, low: 9 }, None, 10)), 2);
+    assert_eq!(errno(store.list(7, None, 10)), 22);
+}
+
+#[test]
+fn a_file_keeps_its_owner_token_until_it_is_forgotten_or_deleted() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let session = std::num::NonZeroU64::new(7).unwrap();
+    let owned = |store: &Store| -> Vec<_> {
+        let (files, more) = store.owned_files(session, 0, 100);
+        assert!(!more);
+        files.into_iter().map(|file| (file.sequence, file.filename)).collect()
+    };
+    let put_for = |sequence| {
+        let mut upload = store.create(&NewFile { appender: true, ..new_file("txt") }).unwrap();
+        upload.set_owner(fdfs_proto::ours::OwnerToken { session, sequence });
+        upload.finish().unwrap().filename
+    };
+    let names: Vec<_> = (1..=4).map(put_for).collect();
+    store.delete(&names[0]).unwrap();
+    store.forget_owned_files(session, &[2]).unwrap();
+    let renamed = store.regenerate(&names[2]).unwrap().filename;
+    let expected = [(3, renamed.clone()), (4, names[3].clone())];
+    assert_eq!(owned(&store), expected);
+    let owner = Some(fdfs_proto::ours::OwnerToken { session, sequence: 9 });
+    let joined = store.join(&[renamed], &new_file("bin"), owner).unwrap().filename;
+    drop(store);
+    let store = Store::open(&options(base.path())).unwrap();
+    assert_eq!(owned(&store), [expected.to_vec(), vec![(9, joined)]].concat());
+    assert!(read(&store, &names[1]).is_ok(), "a file that is forgotten stays");
 }
 
 #[test]
@@ -196,7 +225,7 @@ fn parts_are_joined_with_their_checksums_combined() {
     parts.push(appender);
     let whole = [contents.concat(), b"its name tells no checksum after an append".to_vec()].concat();
 
-    let joined = store.join(&parts, &new_file("bin")).unwrap();
+    let joined = store.join(&parts, &new_file("bin"), None).unwrap();
     assert_eq!(joined.size, whole.len() as u64);
     assert_eq!(joined.crc32, crc32fast::hash(&whole));
     assert_eq!(read(&store, &joined.filename).unwrap(), whole);
@@ -204,7 +233,7 @@ fn parts_are_joined_with_their_checksums_combined() {
     assert_eq!(read(&store, &parts[1]).unwrap().len(), 1);
 
     store.delete(&parts[2]).unwrap();
-    assert_eq!(errno(store.join(&parts, &new_file("bin"))), 2);
+    assert_eq!(errno(store.join(&parts, &new_file("bin"), None)), 2);
     assert_eq!(temporary_files(base.path()), 0);
-    assert_eq!(store.join(&[], &new_file("")).unwrap().size, 0);
+    assert_eq!(store.join(&[], &new_file(""), None).unwrap().size, 0);
 }

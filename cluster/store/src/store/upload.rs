@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, os::fd::OwnedFd, sync::Arc};
 
+use fdfs_proto::ours::OwnerToken;
 use fdfs_types::{
     Extension, FileKind, NameFields, RemoteFilename, SizeField, SlavePrefix, Timestamp, slave_name,
 };
@@ -71,6 +72,7 @@ pub struct Upload {
     promised: u64,
     size: u64,
     hasher: crc32fast::Hasher,
+    pub(super) owner: Option<OwnerToken>,
 }
 
 /// What the file will be called.
@@ -152,6 +154,7 @@ impl Upload {
             promised,
             size: 0,
             hasher: crc32fast::Hasher::new(),
+            owner: None,
         })
     }
 
@@ -238,12 +241,24 @@ impl Upload {
             };
             prepare(&filename)?;
             let record = Record::source(modified.0, Change::Create { name: field(&filename) });
-            let (intent, line) = store.intend(&record)?;
-            match self.show(path, &filename) {
-                Ok(()) => break (intent, line, filename),
-                // Another file of this size and content got this name in this second.
-                Err(StoreError::Exists) if !matches!(self.target, Target::Slave(_)) && tries < TRIES => {}
-                Err(error) => return Err(error),
+            if let Some(owner) = self.owner {
+                store.owners.add(owner, &filename, durable).map_err(io_error("writing owner tokens"))?;
+            }
+            let shown =
+                store.intend(&record).and_then(|intended| self.show(path, &filename).map(|()| intended));
+            match shown {
+                Ok((intent, line)) => break (intent, line, filename),
+                Err(error) => {
+                    if self.owner.is_some() {
+                        store.forget_owner_of(&filename);
+                    }
+                    // Another file of this size and content may have got this name in this second.
+                    let again =
+                        matches!(error, StoreError::Exists) && !matches!(self.target, Target::Slave(_));
+                    if !again || tries >= TRIES {
+                        return Err(error);
+                    }
+                }
             }
         };
         self.temporary_name.clear();

@@ -2,20 +2,23 @@
 //! it had acknowledged is lost, and files and binlog say the same.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     io::{BufRead, BufReader, Write},
+    num::NonZeroU64,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use fdfs_proto::ours::OwnerToken;
 use fdfs_types::Metadata;
 
 use super::*;
 use crate::{Change, MetadataFlag};
 
 const ROUNDS: u32 = 12;
+const SESSION: NonZeroU64 = NonZeroU64::MIN;
 const BASE: &str = "FDFS_STORE_TEST_KILLED_BASE";
 
 #[test]
@@ -51,8 +54,12 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
         }
         check_disk(base.path(), &live);
         assert_eq!(temporary_files(base.path()), 0);
+        let (owned, _) = store.owned_files(SESSION, 0, usize::MAX);
+        let owned: BTreeSet<_> = owned.into_iter().map(|file| file.filename).collect();
+        assert!(owned.iter().all(|name| live.contains_key(name.as_str())));
         for name in acknowledged.keys() {
             let name: RemoteFilename = name.parse().unwrap();
+            assert!(!name.as_str().ends_with(".bin") || owned.contains(&name), "{name} has lost its owner");
             let content = read(&store, &name).unwrap();
             let crc32 = name.fields().unwrap().crc32;
             if name.kind() == Ok(fdfs_types::FileKind::Normal) {
@@ -166,7 +173,10 @@ fn work() {
 /// Uploads, changes and perhaps deletes a file.
 fn one_life(store: &Store) {
     let content = vec![fastrand::u8(..); fastrand::usize(..50_000)];
-    let file = upload(store, "bin", &content).filename;
+    let mut upload = store.create(&new_file("bin")).unwrap();
+    upload.set_owner(OwnerToken { session: SESSION, sequence: fastrand::u64(1..) });
+    upload.write(&content).unwrap();
+    let file = upload.finish().unwrap().filename;
     say("uploaded", &file);
     if fastrand::bool() {
         let metadata = Metadata::decode(b"key\x02value").unwrap();

@@ -118,6 +118,15 @@ fn half_an_append_is_cut_back() {
 }
 
 #[test]
+fn a_whole_append_is_recorded() {
+    let killed = Killed::with(&[b"0123456789"]);
+    let change = Change::Append { name: killed.name(), offset: 10, length: 2 };
+    let store = killed.during(change, |data| fs::write(data.join(killed.local()), "0123456789ab").unwrap());
+    assert_eq!((store.report().undone, store.report().recorded), (0, 1));
+    assert_eq!(log(&store)[1..], [format!("A {} 10 2", killed.name())]);
+}
+
+#[test]
 fn half_a_modification_is_recorded_as_far_as_it_reaches() {
     let killed = Killed::with(&[b"0123456789"]);
     let change = Change::Modify { name: killed.name(), offset: 6, length: 10 };
