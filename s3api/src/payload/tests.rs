@@ -6,9 +6,13 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body::Frame;
 use http_body_util::StreamBody;
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::proptest;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
+use crate::checksum::{ChecksumAlgorithm, ChecksumDigest};
 
 /// The head of the request that AWS publishes with its chunks.
 fn published_signer(seed: &str) -> ChunkSignerOf {
@@ -198,4 +202,39 @@ async fn chunks_need_the_length_of_their_data() {
         read(b"0\r\n\r\n", 4, UNSIGNED_TRAILER(), &HeaderMap::new()).await,
         Err(ErrorCode::MissingContentLength)
     );
+}
+
+/// Runs what never waits for anything outside.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+proptest! {
+    #[test]
+    fn any_data_survives_any_framing(chunks in vec(vec(any::<u8>(), 1..300), 0..6), cut in 1_usize..400) {
+        let data = chunks.concat();
+        let mut digest = ChecksumDigest::new(ChecksumAlgorithm::Crc32);
+        digest.update(&data);
+        let mut wire = Vec::new();
+        for chunk in &chunks {
+            wire.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            wire.extend_from_slice(chunk);
+            wire.extend_from_slice(b"\r\n");
+        }
+        wire.extend_from_slice(format!("0\r\nx-amz-checksum-crc32:{}\r\n\r\n", digest.finish().to_base64()).as_bytes());
+        let length = data.len().to_string();
+        let headers =
+            headers(&[("x-amz-decoded-content-length", &length), ("x-amz-trailer", "x-amz-checksum-crc32")]);
+
+        assert_eq!(block_on(read(&wire, cut, UNSIGNED_TRAILER(), &headers)), Ok(data));
+        for end in 0..wire.len() {
+            assert!(block_on(read(&wire[..end], cut, UNSIGNED_TRAILER(), &headers)).is_err(), "cut off at {end}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_break_the_framing(wire in vec(any::<u8>(), 0..500), cut in 1_usize..100) {
+        let headers = headers(&[("x-amz-decoded-content-length", "9")]);
+        let _ = block_on(read(&wire, cut, published_signer(SEED).mode(true), &headers));
+    }
 }
