@@ -332,5 +332,3 @@ impl Objects {
 }
 
 const RAW_READ_ONLY: ObjectsError = ObjectsError::NotPermitted("raw files are read-only");
-/// Entries of a page.
-const PAGE: usize = 1_000;

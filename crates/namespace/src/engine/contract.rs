@@ -301,3 +301,24 @@ fn a_lone_writer_commits_on_its_own_thread() {
     waiting.recv().unwrap().unwrap();
     assert_eq!(ran_on.recv().unwrap(), std::thread::current().id());
 }
+
+#[test]
+fn one_commit_answers_all_who_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = LmdbEngine::open(directory.path()).unwrap();
+    let before = engine.commits();
+    let (outcome, waiting) = mpsc::channel();
+    engine.while_busy(|| {
+        for number in 0..100_u8 {
+            let body = move |txn: &mut Txn<'_>| {
+                txn.put(vec![b'k', number], vec![number]);
+                true
+            };
+            engine.submit(Box::new(TestJob { body: Box::new(body), outcome: outcome.clone() }));
+        }
+    });
+    (0..100).for_each(|_| waiting.recv().unwrap().unwrap());
+    assert_eq!(rows(&engine, b"k", b"l", PAGE).len(), 100);
+    // The bound on a batch's time may cut it, the number of jobs alone would not.
+    assert!(engine.commits() - before <= 10, "{} commits", engine.commits() - before);
+}

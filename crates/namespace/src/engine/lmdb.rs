@@ -74,6 +74,20 @@ impl LmdbEngine {
     }
 }
 
+#[cfg(test)]
+impl LmdbEngine {
+    /// Keeps the committer from committing while `work` runs.
+    pub(crate) fn while_busy(&self, work: impl FnOnce()) {
+        let _writer = self.shared.writer.lock();
+        work();
+    }
+
+    /// How many transactions were committed ever.
+    pub(crate) fn commits(&self) -> usize {
+        self.shared.env.info().last_txn_id
+    }
+}
+
 impl Engine for LmdbEngine {
     fn read(&self, job: &mut dyn FnMut(&dyn Read) -> Result<(), EngineError>) -> Result<(), EngineError> {
         let txn = self.shared.env.read_txn().map_err(|error| store_error(&error))?;

@@ -202,12 +202,15 @@ pub(crate) fn put_row(
 
     let mut row = tree::new_row(tx, root, Kind::File);
     let replaces = old.is_some();
-    if let Some((old_number, mut old_row)) = old {
+    if let Some((_, old_row)) = &old {
         (row.mode, row.uid, row.gid) = (old_row.mode, old_row.uid, old_row.gid);
-        tree::drop_link(tx, old_number, &mut old_row, parent, last)?;
     }
     let number = tx.new_inode()?;
+    // The new content first: a file that the old one names as well is never without a name.
     fill(tx, number, &mut row, file)?;
+    if let Some((old_number, mut old_row)) = old {
+        tree::drop_link(tx, old_number, &mut old_row, parent, last)?;
+    }
     tree::add_link(tx, number, &mut row, parent, last)?;
     tree::touch(tx, parent, if replaces { 0 } else { 1 }, 0)?;
     Ok((number, row))

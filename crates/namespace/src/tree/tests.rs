@@ -333,14 +333,18 @@ fn a_file_is_freed_when_its_last_user_goes() {
         let record = namespace.get(root, b"two").await.unwrap();
         assert_eq!(record.extents, [Extent::whole(file_id(1), 5)]);
         namespace.delete(root, b"two", Preconditions::default()).await.unwrap();
+        assert_eq!(freed(&namespace).await, [file_id(1)]);
+        let own = put(&namespace, root, "own", 2).await;
+        namespace.copy(own.inode, root, b"own", NewFile::default(), Preconditions::default()).await.unwrap();
+        assert_eq!(freed(&namespace).await, [file_id(1)], "a copy onto itself frees nothing");
         let due = namespace.freed(u64::MAX, 10).await.unwrap();
         assert_eq!(due.len(), 1);
         assert_eq!(namespace.freed(due[0].freed_at, 10).await.unwrap(), []);
         namespace.freed_done(due[0].clone(), Some(std::time::Duration::from_secs(60))).await.unwrap();
         assert_eq!(freed(&namespace).await, []);
         namespace.freed_done(due[0].clone(), None).await.unwrap();
-        namespace.free_unnamed(vec![file_id(9)]).await.unwrap();
-        assert_eq!(freed(&namespace).await, [file_id(9)]);
+        namespace.free_unnamed(vec![file_id(9), file_id(2)]).await.unwrap();
+        assert_eq!(freed(&namespace).await, [file_id(9)], "a file that has a name is not freed");
     });
 }
 
