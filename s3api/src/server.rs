@@ -39,8 +39,8 @@ struct Connections {
 }
 
 impl S3Server {
-    /// Listens and begins to serve.
-    pub fn start(config: Config, objects: Arc<Objects>) -> io::Result<Self> {
+    /// Listens and begins to serve `objects`. When this returns the port is open.
+    pub async fn bind(config: Config, objects: Arc<Objects>) -> io::Result<Self> {
         let listener = Arc::new(TcpListener::bind(config.listen)?);
         let address = listener.local_addr()?;
         let (stop, _) = watch::channel(false);
@@ -69,6 +69,12 @@ impl S3Server {
     /// The address that is listened on, with the port the system chose where 0 was asked.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Runs until `stop` is ready, then ends in order.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        stop.await;
+        self.shutdown(GRACE).await;
     }
 
     /// Stops: no new connections, idle ones end, requests in progress may finish for `grace`, then the rest is cut.
@@ -120,7 +126,7 @@ impl Acceptor {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     debug!(%error, "cannot accept");
-                    // A client that left is no reason to wait, but "too many open files" does not go away at once.
+                    // A client that left is no reason to wait; "too many open files" is.
                     if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
                     {
                         std::thread::sleep(PAUSE);
@@ -201,4 +207,7 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
+/// How long requests in progress may take when [`S3Server::run`] ends.
+const GRACE: Duration = Duration::from_secs(10);
+/// Pause after an error of `accept` that does not go away at once.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -44,7 +44,7 @@ impl Gateway {
         let mut config = Config::new(listen, Arc::new(Credentials::new([pair])));
         config.threads = 2;
         change(&mut config);
-        let server = S3Server::start(config, objects).unwrap();
+        let server = S3Server::bind(config, objects).await.unwrap();
         Self { address: server.address(), files, server: Some(server) }
     }
 
