@@ -737,9 +737,9 @@ fn after(duration: Duration) -> u64 {
 /// The first inode number given out; FORMAT.md.
 const FIRST_INODE: u64 = 1_024;
 /// Inode numbers of a block.
-const LEASE: u64 = 1_024;
-/// Fewer than this, and a new block is taken: one key of 1,024 bytes can need 512 directories.
-const LEASE_LOW: u64 = 520;
+const LEASE: u64 = 4_096;
+/// Fewer than this, and a new block is taken: one key of 1,024 slashes needs 1,024 directories.
+const LEASE_LOW: u64 = 1_100;
 /// Blocks taken for one write before it is given up.
 const MAX_LEASES: usize = 8;
 /// Orphans removed in one transaction.

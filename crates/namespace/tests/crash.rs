@@ -1,5 +1,7 @@
 //! What `kill -9` leaves of a namespace in LMDB: everything that was answered, and nothing half-done.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop where something is not as it says")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

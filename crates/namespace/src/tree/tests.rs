@@ -111,6 +111,25 @@ fn keys_and_directories_of_one_name_stand_side_by_side() {
 }
 
 #[test]
+fn the_deepest_key_is_put_listed_and_pruned() {
+    for_every_engine(|namespace, root| async move {
+        let deepest = "/".repeat(1_024);
+        for _ in 0..5 {
+            put(&namespace, root, &deepest, 1).await;
+            assert_eq!(list(&namespace, root, "", "").await, [deepest.clone()]);
+            assert_eq!(list(&namespace, root, "//", "/").await, ["/// ..."]);
+            namespace.delete(root, deepest.as_bytes(), Preconditions::default()).await.unwrap();
+            assert_eq!(list(&namespace, root, "", "").await, Vec::<String>::new());
+        }
+        let longest = "x".repeat(1_024);
+        put(&namespace, root, &longest, 2).await;
+        assert_eq!(list(&namespace, root, "x", "").await, [longest]);
+        let too_long = namespace.put(root, &[b'x'; 1_025], content(3), Preconditions::default()).await;
+        assert!(is(too_long, NamespaceError::InvalidName));
+    });
+}
+
+#[test]
 fn a_directory_shadows_its_file_across_pages() {
     for_every_engine(|namespace, root| async move {
         for (number, key) in ["a", "a-", "a/b"].iter().enumerate() {
