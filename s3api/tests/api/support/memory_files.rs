@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use fdfs_objects::{
-    FilePart, FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken,
-    RawEntry, UploadTarget,
+    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
+    RawFiles, UploadTarget,
 };
 use fdfs_types::{
     Extension, FileId, GroupName, Metadata, NameFields, RemoteFilename, SizeField, Source, Subdir,
@@ -107,40 +107,34 @@ impl Files for MemoryFiles {
 
     async fn join(
         &self,
-        parts: &[FilePart],
+        parts: &[FileId],
         extension: &Extension,
         _: OwnerToken,
     ) -> Result<FileId, FilesError> {
         let mut joined = BytesMut::new();
         for part in parts {
-            let range =
-                usize::try_from(part.offset).unwrap()..usize::try_from(part.offset + part.length).unwrap();
-            joined.extend_from_slice(&self.get(&part.file)?[range]);
+            joined.extend_from_slice(&self.get(part)?);
         }
         Ok(self.store(joined.freeze(), extension))
     }
 
     async fn list(
         &self,
-        _: &GroupName,
-        directory: &str,
-        after: &str,
+        group: &GroupName,
+        store_path: u8,
+        after: Option<&RemoteFilename>,
         limit: usize,
-    ) -> Result<Vec<RawEntry>, FilesError> {
-        let prefix = format!("group1/{directory}/");
-        let files = self.shared.files.lock();
-        let mut entries: Vec<RawEntry> = Vec::new();
-        for (id, bytes) in files.iter() {
-            let Some(rest) = id.strip_prefix(&prefix) else { continue };
-            let (name, size) = match rest.split_once('/') {
-                Some((name, _)) => (name, None),
-                None => (rest, Some(bytes.len() as u64)),
-            };
-            if name > after && entries.last().is_none_or(|last| last.name != name) && entries.len() < limit {
-                entries.push(RawEntry { name: name.to_owned(), size });
-            }
-        }
-        Ok(entries)
+    ) -> Result<RawFiles, FilesError> {
+        let prefix = format!("{group}/M{store_path:02X}/");
+        let after = after.map(|after| format!("{group}/{}", after.as_str())).unwrap_or_default();
+        let stored = self.shared.files.lock();
+        let mut listed =
+            stored.iter().filter(|(id, _)| id.starts_with(&prefix) && **id > after).map(|(id, bytes)| {
+                let file: FileId = id.parse().unwrap();
+                RawFile { filename: file.filename, size: bytes.len() as u64 }
+            });
+        let files = listed.by_ref().take(limit).collect();
+        Ok(RawFiles { files, more: listed.next().is_some() })
     }
 
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError> {
