@@ -1,1 +1,85 @@
 //! Access to files: topology, choice of replica, retry, upload, download.
+//!
+//! [`Client`] speaks with the trackers and storages of one cluster, original ones and ours. Every wait has a
+//! limit and every retry a bound ([`ClientOptions`]); what fails in the end is a [`ClientError`], on which the
+//! caller decides. Content streams: memory does not grow with files.
+
+mod capabilities;
+mod change;
+mod download;
+mod error;
+mod file_info;
+mod metadata;
+mod monitor;
+mod options;
+mod ours;
+mod patience;
+mod search;
+mod servers;
+mod topology;
+mod trackers;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use crate::download::{ByteRange, Download};
+pub use crate::error::ClientError;
+pub use crate::file_info::FileInfo;
+pub use crate::options::ClientOptions;
+pub use crate::topology::{Group, Topology};
+pub use crate::upload::{Upload, UploadKind, UploadSpec, Uploaded};
+
+use crate::capabilities::CapabilityCache;
+use crate::servers::Servers;
+use crate::topology::TopologyCache;
+use crate::trackers::Trackers;
+
+/// A client of one cluster. Copies share connections and what is known about the cluster.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<ClientInner>);
+
+#[derive(Debug)]
+pub(crate) struct ClientInner {
+    options: Arc<ClientOptions>,
+    servers: Arc<Servers>,
+    trackers: Trackers,
+    topology: TopologyCache,
+    capabilities: CapabilityCache,
+}
+
+impl Client {
+    /// A client. Nothing is asked before it is used.
+    pub fn new(options: ClientOptions) -> Self {
+        let options = Arc::new(options);
+        let servers = Arc::new(Servers::new(&options));
+        let trackers = Trackers::new(Arc::clone(&servers), Arc::clone(&options));
+        let (topology, capabilities) = Default::default();
+        Self(Arc::new(ClientInner { options, servers, trackers, topology, capabilities }))
+    }
+
+    /// What the client was told.
+    pub fn options(&self) -> &ClientOptions {
+        &self.0.options
+    }
+
+    /// Groups and storages, as the trackers told not longer ago than the options allow.
+    pub async fn topology(&self) -> Result<Arc<Topology>, ClientError> {
+        self.0.topology().await
+    }
+
+    pub(crate) fn inner(&self) -> &ClientInner {
+        &self.0
+    }
+}
+
+impl ClientInner {
+    pub(crate) async fn topology(&self) -> Result<Arc<Topology>, ClientError> {
+        self.topology.get(&self.trackers, self.options.topology_max_age).await
+    }
+
+    /// The topology, asked for now.
+    pub(crate) async fn new_topology(&self) -> Result<Arc<Topology>, ClientError> {
+        self.topology.get(&self.trackers, Duration::ZERO).await
+    }
+}

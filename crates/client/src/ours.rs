@@ -1,0 +1,96 @@
+//! What only storages of ours can do.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+
+use fdfs_proto::Request;
+use fdfs_proto::ours::{
+    Capabilities, ForgetOwnedRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest,
+    ListRawResponse,
+};
+use fdfs_types::{FileId, GroupName, RemoteFilename};
+
+use crate::error::is_local_fault;
+use crate::topology::Group;
+use crate::{Client, ClientError};
+
+impl Client {
+    /// What a storage can do beyond the original protocol.
+    pub async fn capabilities(&self, storage: SocketAddr) -> Result<Capabilities, ClientError> {
+        let inner = self.inner();
+        let answer = inner.capabilities.get(&inner.servers, storage).await;
+        answer.map_err(|error| ClientError::from_call(storage, fdfs_proto::Command::HELLO, error))
+    }
+
+    /// Makes one file of several that one storage has, at that storage. The parts stay.
+    pub async fn join_files(
+        &self,
+        storage: SocketAddr,
+        request: &JoinFilesRequest,
+    ) -> Result<FileId, ClientError> {
+        self.ask_ours(storage, request, Capabilities::JOIN_FILES).await
+    }
+
+    /// Files of a store path by name, behind `after`, from any storage of the group that can list them.
+    pub async fn list_raw(
+        &self,
+        group: GroupName,
+        store_path: u8,
+        after: Option<RemoteFilename>,
+        limit: u32,
+    ) -> Result<ListRawResponse, ClientError> {
+        let request = ListRawRequest { group, store_path, limit, after };
+        let topology = self.topology().await?;
+        let record = topology.groups.get(&group).ok_or(ClientError::NotFound)?;
+        let mut last = ClientError::unavailable("no storage of the group is active", None);
+        for storage in record.active().filter_map(Group::address) {
+            match self.ask_ours(storage, &request, Capabilities::LIST_RAW_FILES).await {
+                Err(error @ (ClientError::Unavailable { .. } | ClientError::Unsupported { .. })) => {
+                    last = error;
+                }
+                other => return other,
+            }
+        }
+        Err(last)
+    }
+
+    /// Files at a storage that carry tokens of a session, behind a sequence.
+    pub async fn list_owned(
+        &self,
+        storage: SocketAddr,
+        group: GroupName,
+        session: NonZeroU64,
+        after: u64,
+        limit: u32,
+    ) -> Result<ListOwnedResponse, ClientError> {
+        let request = ListOwnedRequest { group, session, after, limit };
+        self.ask_ours(storage, &request, Capabilities::OWNERS).await
+    }
+
+    /// Tells a storage that the tokens of a session are not needed any more.
+    pub async fn forget_owned(
+        &self,
+        storage: SocketAddr,
+        request: &ForgetOwnedRequest,
+    ) -> Result<(), ClientError> {
+        self.ask_ours(storage, request, Capabilities::OWNERS).await.map(drop)
+    }
+
+    async fn ask_ours<R: Request>(
+        &self,
+        address: SocketAddr,
+        request: &R,
+        needed: Capabilities,
+    ) -> Result<R::Response, ClientError> {
+        if !self.capabilities(address).await?.contains(needed) {
+            return Err(ClientError::Unsupported { address, command: R::COMMAND });
+        }
+        let inner = self.inner();
+        inner.servers.ask_slow(address, request).await.map_err(|error| {
+            if is_local_fault(&error) {
+                inner.capabilities.forget(address);
+            }
+            ClientError::from_call(address, R::COMMAND, error)
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! Which storages to ask about a file, in which order, and what their answers mean together.
+//!
+//! First those that the trackers know to hold it, then the storage that took the upload, then every other member
+//! that serves. A file counts as missing only when the storage that took it says so, or every member.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use fdfs_net::CallError;
+use fdfs_proto::tracker::{QueryFetchAllRequest, QueryUpdateRequest};
+use fdfs_proto::{Command, Status};
+use fdfs_types::FileId;
+use tracing::debug;
+
+use crate::error::is_local_fault;
+use crate::topology::{Group, Topology};
+use crate::{ClientError, ClientInner};
+
+/// What the storage is wanted for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    /// Reading.
+    Read,
+    /// A change of the file, or of what belongs to it.
+    Change,
+}
+
+/// A walk over the storages that may have a file.
+pub(crate) struct Search<'a> {
+    client: &'a ClientInner,
+    file_id: &'a FileId,
+    command: Command,
+    stage: Stage,
+    purpose: Purpose,
+    queue: VecDeque<SocketAddr>,
+    asked: Vec<SocketAddr>,
+    missing: Vec<SocketAddr>,
+    topology: Option<Arc<Topology>>,
+    last: Option<(SocketAddr, CallError)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Trackers,
+    Members,
+    End,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(
+        client: &'a ClientInner,
+        file_id: &'a FileId,
+        purpose: Purpose,
+        command: Command,
+    ) -> Self {
+        Self {
+            client,
+            file_id,
+            command,
+            stage: Stage::Trackers,
+            purpose,
+            queue: VecDeque::new(),
+            asked: Vec::new(),
+            missing: Vec::new(),
+            topology: None,
+            last: None,
+        }
+    }
+
+    /// The next storage to ask; `None` when all were asked.
+    pub(crate) async fn next(&mut self) -> Result<Option<SocketAddr>, ClientError> {
+        loop {
+            while let Some(address) = self.queue.pop_front() {
+                if !self.asked.contains(&address) {
+                    self.asked.push(address);
+                    return Ok(Some(address));
+                }
+            }
+            match self.stage {
+                Stage::Trackers => {
+                    self.stage = Stage::Members;
+                    self.queue.extend(self.ask_trackers().await?);
+                }
+                Stage::Members => {
+                    self.stage = Stage::End;
+                    let members = self.members().await?;
+                    self.queue.extend(members);
+                }
+                Stage::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes a storage's failure into account; an error ends the search.
+    pub(crate) async fn failed(&mut self, address: SocketAddr, error: CallError) -> Result<(), ClientError> {
+        debug!(%address, file_id = %self.file_id, cmd = %self.command, %error, "storage cannot serve a file");
+        match error {
+            CallError::Status(Status::ENOENT) => {
+                self.missing.push(address);
+                if self.is_source(address).await? { Err(ClientError::NotFound) } else { Ok(()) }
+            }
+            error if is_local_fault(&error) => {
+                let kind = self.command.name().unwrap_or("unknown");
+                metrics::counter!("fdfs_client_replica_failures_total", "command" => kind).increment(1);
+                self.last = Some((address, error));
+                Ok(())
+            }
+            error => Err(ClientError::from_call(address, self.command, error)),
+        }
+    }
+
+    /// What it means that nobody had the file.
+    pub(crate) async fn verdict(self) -> ClientError {
+        // Only who is a member now can say so.
+        let topology = match self.client.new_topology().await {
+            Ok(topology) => topology,
+            Err(error) => return error,
+        };
+        let Some(group) = topology.groups.get(&self.file_id.group) else { return ClientError::NotFound };
+        let everybody = group
+            .members()
+            .all(|member| Group::address(member).is_some_and(|address| self.missing.contains(&address)));
+        if everybody && self.last.is_none() {
+            return ClientError::NotFound;
+        }
+        let reason = format!(
+            "{} at no storage: {} asked, {} of them without the file",
+            self.command,
+            self.asked.len(),
+            self.missing.len()
+        );
+        match self.last {
+            Some((address, error)) => {
+                ClientError::unavailable(format!("{reason}; {address}: {error}"), Some(error))
+            }
+            None => ClientError::unavailable(reason, None),
+        }
+    }
+
+    async fn ask_trackers(&self) -> Result<Vec<SocketAddr>, ClientError> {
+        let file_id = self.file_id.clone();
+        let answer = match self.purpose {
+            Purpose::Read => {
+                let answer = self.client.trackers.ask(&QueryFetchAllRequest { file_id }).await;
+                answer.map(|mut answer| {
+                    let count = answer.storages.len();
+                    answer.storages.rotate_left(fastrand::usize(..count.max(1)));
+                    answer.storages
+                })
+            }
+            Purpose::Change => {
+                let answer = self.client.trackers.ask(&QueryUpdateRequest { file_id }).await;
+                answer.map(|answer| vec![answer.storage])
+            }
+        };
+        match answer {
+            Ok(storages) => Ok(storages),
+            // No group, or nobody in it who serves: the list of members tells which.
+            Err(ClientError::NotFound) => Ok(Vec::new()),
+            // A name that says nothing, or that trackers take for too short: members may know it.
+            Err(ClientError::Refused { status: Status::EINVAL, .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The storage that took the upload, then every other member that serves.
+    async fn members(&mut self) -> Result<Vec<SocketAddr>, ClientError> {
+        let file_id = self.file_id;
+        let group = self.group().await?;
+        let source = group.source(file_id).and_then(Group::address);
+        let active = group.active().filter_map(Group::address);
+        Ok(source.into_iter().chain(active).collect())
+    }
+
+    async fn is_source(&mut self, address: SocketAddr) -> Result<bool, ClientError> {
+        let file_id = self.file_id;
+        let group = self.group().await?;
+        Ok(group.source(file_id).and_then(Group::address) == Some(address))
+    }
+
+    async fn group(&mut self) -> Result<&Group, ClientError> {
+        if self.topology.is_none() {
+            let mut topology = self.client.topology().await?;
+            if !topology.groups.contains_key(&self.file_id.group) {
+                topology = self.client.new_topology().await?;
+            }
+            self.topology = Some(topology);
+        }
+        let topology = self.topology.as_ref().ok_or(ClientError::NotFound)?;
+        topology.groups.get(&self.file_id.group).ok_or(ClientError::NotFound)
+    }
+}

@@ -1,0 +1,94 @@
+//! Asking trackers: any of them, until one answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use fdfs_net::CallError;
+use fdfs_proto::{Request, ServerAddress, Status};
+use tokio::time::timeout_at;
+use tracing::debug;
+
+use crate::patience::Patience;
+use crate::servers::Servers;
+use crate::{ClientError, ClientOptions};
+
+/// The trackers of a cluster.
+#[derive(Debug)]
+pub(crate) struct Trackers {
+    trackers: Vec<ServerAddress>,
+    servers: Arc<Servers>,
+    options: Arc<ClientOptions>,
+    /// The one that answered last.
+    current: AtomicUsize,
+}
+
+impl Trackers {
+    pub(crate) fn new(servers: Arc<Servers>, options: Arc<ClientOptions>) -> Self {
+        let trackers = options.trackers.clone();
+        let current = AtomicUsize::new(fastrand::usize(..trackers.len().max(1)));
+        Self { trackers, servers, options, current }
+    }
+
+    /// Asks one tracker after another, from the one that answered last on, until one has an answer.
+    ///
+    /// A tracker that has just started knows no group yet, and one that does not lead cannot tell all: "not
+    /// found" and "not supported" are the answer only when nobody says better.
+    pub(crate) async fn ask<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
+        let mut patience = Patience::new(&self.options);
+        loop {
+            let failure = match timeout_at(patience.deadline(), self.ask_all(request)).await {
+                Err(_elapsed) => return Err(ClientError::Timeout),
+                Ok(Err(error @ ClientError::Unavailable { .. })) => error,
+                Ok(answer) => return answer,
+            };
+            if !patience.next_round("tracker").await {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Every tracker.
+    pub(crate) fn all(&self) -> &[ServerAddress] {
+        &self.trackers
+    }
+
+    async fn ask_all<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut no: Option<ClientError> = None;
+        let mut last: Option<(SocketAddr, CallError)> = None;
+        for step in 0..self.trackers.len() {
+            let index = (first + step) % self.trackers.len();
+            for address in self.trackers.get(index).into_iter().flat_map(ServerAddress::sockets) {
+                match self.servers.ask(address, request).await {
+                    Ok(answer) => {
+                        if step > 0 {
+                            self.current.store(index, Ordering::Relaxed);
+                        }
+                        return Ok(answer);
+                    }
+                    Err(CallError::Status(status @ (Status::ENOENT | Status::EOPNOTSUPP))) => {
+                        no = Some(ClientError::refused(address, R::COMMAND, status));
+                        break;
+                    }
+                    Err(CallError::Status(status)) => {
+                        return Err(ClientError::refused(address, R::COMMAND, status));
+                    }
+                    Err(error) => {
+                        debug!(tracker = %address, cmd = %R::COMMAND, %error, "tracker does not answer");
+                        metrics::counter!("fdfs_client_tracker_failures_total").increment(1);
+                        last = Some((address, error));
+                    }
+                }
+            }
+        }
+        Err(match (no, last) {
+            (Some(no), _) => no,
+            (None, Some((address, error))) => ClientError::unavailable(
+                format!("no tracker answers, the last one asked was {address}: {error}"),
+                Some(error),
+            ),
+            (None, None) => ClientError::unavailable("no tracker is configured", None),
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! An upload without a length: frames, and at the end what they should add up to.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use fdfs_net::{CallError, Lease, NetError};
+use fdfs_proto::ours::{Frame, Trailer, UploadFramedRequest};
+use fdfs_proto::{Encode, Writer};
+
+use super::target::Target;
+use super::{PIECE, Uploaded, read_answer};
+
+/// A framed upload that is being sent.
+#[derive(Debug)]
+pub(super) struct FramedSender {
+    lease: Lease,
+    checksum: crc32fast::Hasher,
+    length: u64,
+    has_owner: bool,
+    /// One frame that is being filled, its length in front.
+    frame: Vec<u8>,
+}
+
+impl FramedSender {
+    pub(super) async fn begin(mut lease: Lease, head: &UploadFramedRequest) -> Result<Self, CallError> {
+        lease.send_request(head).await?;
+        let frame = Vec::with_capacity(Frame::LEN + PIECE);
+        let has_owner = head.owner.is_some();
+        Ok(Self { lease, checksum: crc32fast::Hasher::new(), length: 0, has_owner, frame })
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        self.checksum.update(bytes);
+        self.length += bytes.len() as u64;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if self.frame.is_empty() {
+                self.frame.extend_from_slice(&Frame::End.encode());
+            }
+            let room = Frame::LEN + PIECE - self.frame.len();
+            let (now, later) = rest.split_at(rest.len().min(room));
+            self.frame.extend_from_slice(now);
+            rest = later;
+            if self.frame.len() == Frame::LEN + PIECE {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the first `size` bytes of a file.
+    pub(super) async fn write_file(&mut self, file: &Arc<File>, size: u64) -> Result<(), CallError> {
+        let mut offset = 0;
+        while offset < size {
+            let length = (size - offset).min(PIECE as u64) as usize;
+            let file = Arc::clone(file);
+            let read = tokio::task::spawn_blocking(move || {
+                let mut piece = vec![0; length];
+                file.read_exact_at(&mut piece, offset).map(|()| piece)
+            });
+            let piece = read.await.unwrap_or_else(|ended| Err(std::io::Error::other(ended)));
+            let piece = piece.map_err(NetError::File)?;
+            self.write(&piece).await?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Says that this was all, and waits for the answer.
+    pub(super) async fn finish(mut self, target: Target) -> Result<Uploaded, CallError> {
+        self.flush().await?;
+        let mut end = Frame::End.encode().to_vec();
+        let trailer = Trailer { length: self.length, crc32: self.checksum.clone().finalize() };
+        trailer.write(&mut Writer::new(&mut end));
+        self.lease.send_uncounted(&end).await?;
+        let file_id = read_answer(&mut self.lease).await?;
+        let (size, has_owner) = (self.length, self.has_owner);
+        Ok(Uploaded { file_id, size, storage: target.address, has_owner })
+    }
+
+    async fn flush(&mut self) -> Result<(), CallError> {
+        let length = self.frame.len().saturating_sub(Frame::LEN);
+        if length > 0 {
+            if let Some(place) = self.frame.first_chunk_mut() {
+                *place = Frame::Data(length as u32).encode();
+            }
+            self.lease.send_uncounted(&self.frame).await?;
+        }
+        self.frame.clear();
+        Ok(())
+    }
+}
