@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use fdfs_net::CallError;
 use fdfs_proto::storage::{AppendRequest, DeleteRequest, ModifyRequest, RegenerateRequest, TruncateRequest};
-use fdfs_proto::{Header, Request, Status, Streamed};
+use fdfs_proto::{Command, Header, Request, Status, Streamed};
 use fdfs_types::FileId;
 use tokio::time::timeout_at;
 
 use crate::error::is_untouched;
 use crate::patience::Patience;
 use crate::search::{Purpose, Search};
+use crate::servers::Servers;
 use crate::{Client, ClientError};
 
 /// Content of a change.
@@ -34,8 +35,9 @@ pub(crate) enum Repeat {
 impl Client {
     /// Removes a file. One that is gone already is [`ClientError::NotFound`].
     pub async fn delete(&self, file_id: &FileId) -> Result<(), ClientError> {
-        let request = DeleteRequest { file_id: file_id.clone() };
-        self.change(file_id, &request, Repeat::UntilGone).await.map(drop)
+        let request = &DeleteRequest { file_id: file_id.clone() };
+        let repeat = Repeat::UntilGone;
+        self.try_change(file_id, repeat, &Plain { request, repeat }).await.map(drop)
     }
 
     /// Writes at the end of an appender file. After [`ClientError::Unavailable`] or [`ClientError::Timeout`] it
@@ -43,20 +45,20 @@ impl Client {
     pub async fn append(&self, file_id: &FileId, content: &[u8]) -> Result<(), ClientError> {
         let (filename, size) = (file_id.filename.clone(), content.len() as u64);
         let request = AppendRequest { filename, size };
-        self.send(file_id, &request, &Content::Bytes(content), Repeat::Never).await
+        self.send(file_id, &request, Content::Bytes(content), Repeat::Never).await
     }
 
     /// Writes the first `size` bytes of a local file at the end of an appender file.
     pub async fn append_file(&self, file_id: &FileId, file: &File, size: u64) -> Result<(), ClientError> {
         let request = AppendRequest { filename: file_id.filename.clone(), size };
-        self.send(file_id, &request, &Content::File(file, size), Repeat::Never).await
+        self.send(file_id, &request, Content::File(file, size), Repeat::Never).await
     }
 
     /// Overwrites bytes of an appender file from `offset` on.
     pub async fn modify(&self, file_id: &FileId, offset: u64, content: &[u8]) -> Result<(), ClientError> {
         let (filename, size) = (file_id.filename.clone(), content.len() as u64);
         let request = ModifyRequest { filename, offset, size };
-        self.send(file_id, &request, &Content::Bytes(content), Repeat::Freely).await
+        self.send(file_id, &request, Content::Bytes(content), Repeat::Freely).await
     }
 
     /// Overwrites bytes of an appender file from `offset` on with the first `size` bytes of a local file.
@@ -68,7 +70,7 @@ impl Client {
         size: u64,
     ) -> Result<(), ClientError> {
         let request = ModifyRequest { filename: file_id.filename.clone(), offset, size };
-        self.send(file_id, &request, &Content::File(file, size), Repeat::Freely).await
+        self.send(file_id, &request, Content::File(file, size), Repeat::Freely).await
     }
 
     /// Sets the size of an appender file.
@@ -84,74 +86,48 @@ impl Client {
     }
 
     /// Asks for a change without content.
-    pub(crate) async fn change<R: Request>(
+    pub(crate) async fn change<R>(
         &self,
         file_id: &FileId,
         request: &R,
         repeat: Repeat,
-    ) -> Result<R::Response, ClientError> {
-        let servers = &self.inner().servers;
-        self.try_change::<R, _>(file_id, repeat, async |address| match repeat {
-            Repeat::Freely => servers.ask(address, request).await,
-            Repeat::Never | Repeat::UntilGone => servers.ask_once(address, request).await,
-        })
-        .await?
-        .ok_or(ClientError::NotFound)
+    ) -> Result<R::Response, ClientError>
+    where
+        R: Request + Sync,
+        R::Response: Send,
+    {
+        let change = Plain { request, repeat };
+        self.try_change(file_id, repeat, &change).await?.ok_or(ClientError::NotFound)
     }
 
-    async fn send<R: Streamed>(
+    async fn send<R: Streamed + Sync>(
         &self,
         file_id: &FileId,
         request: &R,
-        content: &Content<'_>,
+        content: Content<'_>,
         repeat: Repeat,
     ) -> Result<(), ClientError> {
-        let servers = &self.inner().servers;
-        self.try_change::<R, ()>(file_id, repeat, async |address| {
-            let mut lease = servers.lease(address).await?;
-            let mut packet = request.encode();
-            let header = Header::request(R::COMMAND, packet.len() as u64 + request.content_length());
-            match content {
-                Content::Bytes(bytes) if bytes.len() <= ONE_PACKET => {
-                    packet.extend_from_slice(bytes);
-                    lease.send(header, &packet).await?;
-                }
-                Content::Bytes(bytes) => {
-                    lease.send(header, &packet).await?;
-                    for piece in bytes.chunks(ONE_PACKET) {
-                        lease.send_body(piece).await?;
-                    }
-                }
-                Content::File(file, size) => {
-                    lease.send(header, &packet).await?;
-                    lease.send_file(file, 0, *size).await?;
-                }
-            }
-            lease.receive().await?;
-            lease.read_body(MAX_ECHO).await.map(drop)
-        })
-        .await
-        .map(drop)
+        self.try_change(file_id, repeat, &WithContent { request, content }).await.map(drop)
     }
 
     /// Makes a change at the storage that should make it, or at another one. `None` when an earlier try did it.
-    async fn try_change<R: Request, T>(
+    async fn try_change<C: Change>(
         &self,
         file_id: &FileId,
         repeat: Repeat,
-        make: impl AsyncFn(SocketAddr) -> Result<T, CallError>,
-    ) -> Result<Option<T>, ClientError> {
+        change: &C,
+    ) -> Result<Option<C::Answer>, ClientError> {
         let mut patience = Patience::new(self.options());
         let mut is_unclear = false;
         loop {
             let round = async {
-                let mut search = Search::new(self.inner(), file_id, Purpose::Change, R::COMMAND);
+                let mut search = Search::new(self.inner(), file_id, Purpose::Change, C::COMMAND);
                 while let Some(address) = search.next().await? {
-                    match make(address).await {
+                    match change.make(&self.inner().servers, address).await {
                         Ok(answer) => return Ok(Some(answer)),
                         Err(CallError::Status(Status::ENOENT)) if is_unclear => return Ok(None),
                         Err(error) if repeat == Repeat::Never && !is_untouched(&error) => {
-                            return Err(ClientError::from_call(address, R::COMMAND, error));
+                            return Err(ClientError::from_call(address, C::COMMAND, error));
                         }
                         Err(error) => {
                             is_unclear |= repeat == Repeat::UntilGone && !is_untouched(&error);
@@ -170,6 +146,73 @@ impl Client {
                 other => return other,
             }
         }
+    }
+}
+
+/// A change that can be asked of one storage.
+trait Change: Sync {
+    const COMMAND: Command;
+    type Answer: Send;
+
+    fn make(
+        &self,
+        servers: &Servers,
+        address: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Answer, CallError>> + Send;
+}
+
+struct Plain<'a, R> {
+    request: &'a R,
+    repeat: Repeat,
+}
+
+impl<R> Change for Plain<'_, R>
+where
+    R: Request + Sync,
+    R::Response: Send,
+{
+    const COMMAND: Command = R::COMMAND;
+    type Answer = R::Response;
+
+    async fn make(&self, servers: &Servers, address: SocketAddr) -> Result<R::Response, CallError> {
+        match self.repeat {
+            Repeat::Freely => servers.ask(address, self.request).await,
+            Repeat::Never | Repeat::UntilGone => servers.ask_once(address, self.request).await,
+        }
+    }
+}
+
+struct WithContent<'a, R> {
+    request: &'a R,
+    content: Content<'a>,
+}
+
+impl<R: Streamed + Sync> Change for WithContent<'_, R> {
+    const COMMAND: Command = R::COMMAND;
+    type Answer = ();
+
+    async fn make(&self, servers: &Servers, address: SocketAddr) -> Result<(), CallError> {
+        let mut lease = servers.lease(address).await?;
+        let mut packet = self.request.encode();
+        let header = Header::request(R::COMMAND, packet.len() as u64 + self.request.content_length());
+        match self.content {
+            Content::Bytes(bytes) if bytes.len() <= ONE_PACKET => {
+                packet.extend_from_slice(bytes);
+                lease.send(header, &packet).await?;
+            }
+            Content::Bytes(bytes) => {
+                lease.send(header, &packet).await?;
+                for piece in bytes.chunks(ONE_PACKET) {
+                    lease.send_body(piece).await?;
+                }
+            }
+            Content::File(file, size) => {
+                lease.send(header, &packet).await?;
+                lease.send_file(file, 0, size).await?;
+            }
+        }
+        lease.receive().await?;
+        lease.read_body(MAX_ECHO).await.map(drop)
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Download {
     client: Client,
     file_id: FileId,
     source: Option<(SocketAddr, Lease)>,
+    /// Those that broke off.
+    broken: Vec<SocketAddr>,
     offset: u64,
     left: u64,
     length: u64,
@@ -61,6 +63,7 @@ impl Client {
             client: self.clone(),
             file_id: file_id.clone(),
             source: None,
+            broken: Vec::new(),
             offset: range.offset,
             left: 0,
             length: 0,
@@ -112,6 +115,7 @@ impl Download {
                 Err(error) => {
                     info!(%address, file_id = %self.file_id, %error, "download goes on at another storage");
                     metrics::counter!("fdfs_client_download_resumes_total").increment(1);
+                    self.broken.push(*address);
                     self.source = None;
                 }
             }
@@ -176,7 +180,8 @@ impl Download {
         let client = self.client.clone();
         let file_id = self.file_id.clone();
         let request = DownloadRequest { offset: self.offset, length, file_id: self.file_id.clone() };
-        let mut search = Search::new(client.inner(), &file_id, Purpose::Read, Command::DOWNLOAD_FILE);
+        let search = Search::new(client.inner(), &file_id, Purpose::Read, Command::DOWNLOAD_FILE);
+        let mut search = search.doubting(&self.broken);
         while let Some(address) = search.next().await? {
             match client.inner().servers.open(address, &request).await {
                 Ok((lease, header)) if self.left == 0 || header.length == self.left => {

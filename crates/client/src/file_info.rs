@@ -3,8 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use fdfs_net::CallError;
-use fdfs_proto::Command;
-use fdfs_proto::storage::FileInfoRequest;
+use fdfs_proto::storage::{FileInfoRequest, FileInfoResponse};
 use fdfs_types::{FileId, FileKind, NameFields, Source, Timestamp};
 
 use crate::search::{Purpose, Search};
@@ -26,6 +25,18 @@ pub struct FileInfo {
     pub is_from_name: bool,
 }
 
+impl From<FileInfoResponse> for FileInfo {
+    fn from(info: FileInfoResponse) -> Self {
+        Self {
+            size: info.size,
+            created: info.modified,
+            crc32: info.crc32,
+            source: info.source,
+            is_from_name: false,
+        }
+    }
+}
+
 impl Client {
     /// What is known about a file. The name of a normal file tells all, and nobody is asked whether it exists;
     /// the storages tell about appender and slave files.
@@ -43,14 +54,8 @@ impl Client {
 
     /// What a storage that has the file tells about it.
     pub async fn stat(&self, file_id: &FileId) -> Result<FileInfo, ClientError> {
-        let mut search = Search::new(self.inner(), file_id, Purpose::Read, Command::QUERY_FILE_INFO);
-        while let Some(address) = search.next().await? {
-            match self.file_info_at(address, file_id).await {
-                Ok(info) => return Ok(info),
-                Err(error) => search.failed(address, error).await?,
-            }
-        }
-        Err(search.verdict().await)
+        let request = request(file_id);
+        Search::ask(self.inner(), file_id, Purpose::Read, &request).await.map(FileInfo::from)
     }
 
     pub(crate) async fn file_info_at(
@@ -58,15 +63,7 @@ impl Client {
         address: SocketAddr,
         file_id: &FileId,
     ) -> Result<FileInfo, CallError> {
-        let request = FileInfoRequest { file_id: file_id.clone(), skip_crc32: false, is_silent: true };
-        let info = self.inner().servers.ask(address, &request).await?;
-        Ok(FileInfo {
-            size: info.size,
-            created: info.modified,
-            crc32: info.crc32,
-            source: info.source,
-            is_from_name: false,
-        })
+        self.inner().servers.ask(address, &request(file_id)).await.map(FileInfo::from)
     }
 
     /// The address of the storage that the name tells; a missing one is no reason to fail.
@@ -80,4 +77,8 @@ impl Client {
             }
         }
     }
+}
+
+fn request(file_id: &FileId) -> FileInfoRequest {
+    FileInfoRequest { file_id: file_id.clone(), skip_crc32: false, is_silent: true }
 }

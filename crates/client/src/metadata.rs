@@ -1,6 +1,5 @@
 //! Metadata of files.
 
-use fdfs_proto::Command;
 use fdfs_proto::storage::{GetMetadataRequest, MetadataMode, SetMetadataRequest};
 use fdfs_types::{FileId, Metadata};
 
@@ -12,14 +11,8 @@ impl Client {
     /// The metadata of a file. One that has none is [`ClientError::NotFound`], as one that does not exist.
     pub async fn metadata(&self, file_id: &FileId) -> Result<Metadata, ClientError> {
         let request = GetMetadataRequest { file_id: file_id.clone() };
-        let mut search = Search::new(self.inner(), file_id, Purpose::Change, Command::GET_METADATA);
-        while let Some(address) = search.next().await? {
-            match self.inner().servers.ask(address, &request).await {
-                Ok(response) => return Ok(response.metadata),
-                Err(error) => search.failed(address, error).await?,
-            }
-        }
-        Err(search.verdict().await)
+        let response = Search::ask(self.inner(), file_id, Purpose::Change, &request).await?;
+        Ok(response.metadata)
     }
 
     /// Replaces the metadata of a file, or merges new pairs into it.

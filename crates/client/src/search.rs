@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use fdfs_net::CallError;
 use fdfs_proto::tracker::{QueryFetchAllRequest, QueryUpdateRequest};
-use fdfs_proto::{Command, Status};
+use fdfs_proto::{Command, Request, Status};
 use fdfs_types::FileId;
+use tokio::time::timeout_at;
 use tracing::debug;
 
 use crate::error::is_local_fault;
+use crate::patience::Patience;
 use crate::topology::{Group, Topology};
 use crate::{ClientError, ClientInner};
 
@@ -34,6 +36,8 @@ pub(crate) struct Search<'a> {
     stage: Stage,
     purpose: Purpose,
     queue: VecDeque<SocketAddr>,
+    /// Those to ask when nobody else is left.
+    doubtful: Vec<SocketAddr>,
     asked: Vec<SocketAddr>,
     missing: Vec<SocketAddr>,
     topology: Option<Arc<Topology>>,
@@ -44,6 +48,7 @@ pub(crate) struct Search<'a> {
 enum Stage {
     Trackers,
     Members,
+    Doubtful,
     End,
 }
 
@@ -61,6 +66,7 @@ impl<'a> Search<'a> {
             stage: Stage::Trackers,
             purpose,
             queue: VecDeque::new(),
+            doubtful: Vec::new(),
             asked: Vec::new(),
             missing: Vec::new(),
             topology: None,
@@ -68,11 +74,52 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Asks one storage after another for something small, until one has an answer; in rounds, up to the deadline.
+    pub(crate) async fn ask<R>(
+        client: &ClientInner,
+        file_id: &FileId,
+        purpose: Purpose,
+        request: &R,
+    ) -> Result<R::Response, ClientError>
+    where
+        R: Request + Sync,
+        R::Response: Send,
+    {
+        let mut patience = Patience::new(&client.options);
+        loop {
+            let round = async {
+                let mut search = Search::new(client, file_id, purpose, R::COMMAND);
+                while let Some(address) = search.next().await? {
+                    match client.servers.ask(address, request).await {
+                        Ok(answer) => return Ok(answer),
+                        Err(error) => search.failed(address, error).await?,
+                    }
+                }
+                Err(search.verdict().await)
+            };
+            match timeout_at(patience.deadline(), round).await.unwrap_or(Err(ClientError::Timeout)) {
+                Err(error @ ClientError::Unavailable { .. }) => {
+                    if !patience.next_round("ask").await {
+                        return Err(error);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Asks these storages last.
+    pub(crate) fn doubting(mut self, storages: &[SocketAddr]) -> Self {
+        self.doubtful = storages.to_vec();
+        self
+    }
+
     /// The next storage to ask; `None` when all were asked.
     pub(crate) async fn next(&mut self) -> Result<Option<SocketAddr>, ClientError> {
         loop {
             while let Some(address) = self.queue.pop_front() {
-                if !self.asked.contains(&address) {
+                let is_later = self.stage != Stage::End && self.doubtful.contains(&address);
+                if !is_later && !self.asked.contains(&address) {
                     self.asked.push(address);
                     return Ok(Some(address));
                 }
@@ -83,9 +130,13 @@ impl<'a> Search<'a> {
                     self.queue.extend(self.ask_trackers().await?);
                 }
                 Stage::Members => {
-                    self.stage = Stage::End;
+                    self.stage = Stage::Doubtful;
                     let members = self.members().await?;
                     self.queue.extend(members);
+                }
+                Stage::Doubtful => {
+                    self.stage = Stage::End;
+                    self.queue.extend(&self.doubtful);
                 }
                 Stage::End => return Ok(None),
             }

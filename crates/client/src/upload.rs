@@ -212,6 +212,9 @@ impl Client {
     }
 
     /// Stores content that is in memory.
+    ///
+    /// When a storage fails before it has answered, another one gets the content. Should the first have stored
+    /// it nevertheless, that file has no name anywhere; only its owner's token tells.
     pub async fn upload(&self, spec: UploadSpec, content: &[u8]) -> Result<Uploaded, ClientError> {
         check_size(&spec, content.len() as u64)?;
         self.upload_content(&spec, &Content::Bytes(content)).await
