@@ -16,7 +16,7 @@ use rustix::{
 };
 use tracing::{info, warn};
 
-use crate::{InitFlag, OpenError, StoreOptions, space::Space, state_file};
+use crate::{InitFlag, OpenError, StoreOptions, draft::Staging, space::Space, state_file};
 
 /// Paths below a base path.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub(crate) struct StorePath {
     pub(crate) data_path: PathBuf,
     pub(crate) data: OwnedFd,
     pub(crate) temporary: OwnedFd,
+    pub(crate) staging: Staging,
     pub(crate) space: Space,
     /// Its directories were made just now.
     pub(crate) created: bool,
@@ -87,8 +88,18 @@ impl StorePath {
         }
         make_directory(&data, TEMPORARY).map_err(OpenError::doing("filling", &data_path))?;
         let temporary = open_directory(&data_path.join(TEMPORARY))?;
+        let staging = Staging::probe(&temporary);
         let space = Space::measure(rustix::fd::AsFd::as_fd(&data));
-        Ok(Self { index, read_only: configured.read_only, data_path, data, temporary, space, created })
+        Ok(Self {
+            index,
+            read_only: configured.read_only,
+            data_path,
+            data,
+            temporary,
+            staging,
+            space,
+            created,
+        })
     }
 
     /// Compares the mark of this path with what the init flag says, and makes it where there is none.

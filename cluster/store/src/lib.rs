@@ -7,6 +7,7 @@
 //! The process's umask is the caller's business; the original runs with umask 0.
 
 mod binlog;
+mod draft;
 mod error;
 mod init_flag;
 mod journal;

@@ -8,12 +8,12 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use fdfs_types::{RemoteFilename, Timestamp};
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, fdatasync, fstat, ftruncate, openat, unlinkat},
+    fs::{Mode, OFlags, fdatasync, fstat, ftruncate, openat},
     io::Errno,
 };
 
 use super::{Shared, Store, copy::copy, field, upload::write_all};
-use crate::{Change, Counter, Record, StoreError, journal::Intent, layout::StorePath};
+use crate::{Change, Counter, Record, StoreError, draft::Draft, journal::Intent, layout::StorePath};
 
 /// A change of an appender file under way. Dropped before [`Patch::finish`], it changes nothing.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ enum Target {
 #[derive(Debug)]
 enum Content {
     Memory(Vec<u8>),
-    File { file: OwnedFd, name: String },
+    File(Draft),
 }
 
 impl Store {
@@ -108,12 +108,10 @@ impl Patch {
                 return Ok(());
             }
             let path = &self.store.paths[usize::from(self.path)];
-            let name = self.store.temporary_name();
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-            let file = openat(&path.temporary, &name, flags, Mode::from_raw_mode(0o644))
+            let draft = Draft::create(path, || self.store.temporary_name())
                 .map_err(StoreError::doing("creating a file"))?;
             let memory = std::mem::take(memory);
-            self.content = Content::File { file, name };
+            self.content = Content::File(draft);
             self.spool(&memory, 0)?;
         }
         self.spool(bytes, self.size)?;
@@ -171,7 +169,7 @@ impl Patch {
 
     fn spool(&self, bytes: &[u8], offset: u64) -> Result<(), StoreError> {
         match &self.content {
-            Content::File { file, .. } => write_all(file, bytes, offset),
+            Content::File(draft) => write_all(&draft.file, bytes, offset),
             Content::Memory(_) => Ok(()),
         }
     }
@@ -193,8 +191,8 @@ impl Patch {
                 // Some of it may have got there.
                 Err(error) => (self.size, Err(error)),
             },
-            Content::File { file: spool, .. } => {
-                let (written, result) = copy(spool, file, offset, self.size);
+            Content::File(draft) => {
+                let (written, result) = copy(&draft.file, file, offset, self.size);
                 (written, result.map_err(StoreError::doing("writing a file")))
             }
         }
@@ -225,11 +223,8 @@ impl Patch {
 
 impl Drop for Patch {
     fn drop(&mut self) {
-        if let Content::File { name, .. } = &self.content {
-            let path = &self.store.paths[usize::from(self.path)];
-            if let Err(error) = unlinkat(&path.temporary, name, AtFlags::empty()) {
-                tracing::warn!(name, %error, "a temporary file stays until the next start");
-            }
+        if let Content::File(draft) = &mut self.content {
+            draft.discard(&self.store.paths[usize::from(self.path)]);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! New files: written under a temporary name, shown under the final one when they are whole.
+//! New files: written where no name leads to them, shown under the final name when they are whole.
 
 use std::{fmt::Write as _, os::fd::OwnedFd, sync::Arc};
 
@@ -7,13 +7,14 @@ use fdfs_types::{
     Extension, FileKind, NameFields, RemoteFilename, SizeField, SlavePrefix, Timestamp, slave_name,
 };
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, RenameFlags, fstat, fsync, linkat, openat, renameat_with, statat, unlinkat},
+    fs::{AtFlags, fstat, fsync, statat},
     io::{Errno, pwrite},
 };
 
 use super::{Shared, Store, field, io_error, sync_directory_of};
 use crate::{
     Change, Counter, Record, StoreError,
+    draft::Draft,
     layout::{StorePath, make_directory},
 };
 
@@ -64,9 +65,7 @@ pub struct StoredFile {
 pub struct Upload {
     store: Arc<Shared>,
     path: u8,
-    file: OwnedFd,
-    /// Empty once the file has its final name.
-    temporary_name: String,
+    draft: Draft,
     target: Target,
     announced: Option<u64>,
     promised: u64,
@@ -136,19 +135,16 @@ impl Upload {
         target: Target,
         announced: Option<u64>,
     ) -> Result<Self, StoreError> {
-        let temporary_name = shared.temporary_name();
         shared.stat.add(Counter::TotalFileOpenCount, 1);
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-        let file = openat(&path.temporary, &temporary_name, flags, Mode::from_raw_mode(0o644))
-            .map_err(StoreError::doing("creating a file"))?;
+        let draft =
+            Draft::create(path, || shared.temporary_name()).map_err(StoreError::doing("creating a file"))?;
         shared.stat.add(Counter::SuccessFileOpenCount, 1);
         let promised = announced.unwrap_or(0);
         path.space.promise(promised);
         Ok(Self {
             store: Arc::clone(shared),
             path: path.index,
-            file,
-            temporary_name,
+            draft,
             target,
             announced,
             promised,
@@ -167,7 +163,7 @@ impl Upload {
             return Err(StoreError::WrongLength { announced, received: end });
         }
         self.store.stat.add(Counter::TotalFileWriteCount, 1);
-        write_all(&self.file, bytes, self.size)?;
+        write_all(&self.draft.file, bytes, self.size)?;
         self.store.stat.add(Counter::SuccessFileWriteCount, 1);
         self.hasher.update(bytes);
         self.size = end;
@@ -182,7 +178,7 @@ impl Upload {
 
     /// The file, to copy into.
     pub(super) fn file(&self) -> &OwnedFd {
-        &self.file
+        &self.draft.file
     }
 
     /// Bytes written so far.
@@ -214,11 +210,11 @@ impl Upload {
         let path = &store.paths[usize::from(self.path)];
         let durable = store.is_durable(self.size);
         if durable {
-            fsync(&self.file).map_err(StoreError::doing("syncing the file"))?;
+            fsync(&self.draft.file).map_err(StoreError::doing("syncing the file"))?;
         }
         let crc32 = self.hasher.clone().finalize();
         let modified =
-            Timestamp(fstat(&self.file).map_err(StoreError::doing("looking up the file"))?.st_mtime);
+            Timestamp(fstat(&self.draft.file).map_err(StoreError::doing("looking up the file"))?.st_mtime);
         // A slave counts too: it takes a directory for its temporary name in the original.
         let subdir = store.placement.next_subdir();
         let mut tries = 0;
@@ -261,7 +257,6 @@ impl Upload {
                 }
             }
         };
-        self.temporary_name.clear();
         path.space.settle(std::mem::take(&mut self.promised), self.size);
         // Once shown, the file stays: a record that cannot be written now is kept by the binlog, and
         // found missing by a start that comes first.
@@ -272,9 +267,9 @@ impl Upload {
     }
 
     /// Gives the file its final name, never replacing another.
-    fn show(&self, path: &StorePath, name: &RemoteFilename) -> Result<(), StoreError> {
+    fn show(&mut self, path: &StorePath, name: &RemoteFilename) -> Result<(), StoreError> {
         let local = name.local_path();
-        match rename_no_replace(path, &self.temporary_name, local) {
+        match self.draft.show(path, local) {
             Err(Errno::NOENT) => {
                 // Somebody has removed the directory.
                 let subdir = name.subdir();
@@ -284,11 +279,11 @@ impl Upload {
                 make_directory(&path.data, &directory).map_err(io_error("creating a directory"))?;
                 let _ = write!(directory, "/{:02X}", subdir.low);
                 make_directory(&path.data, &directory).map_err(io_error("creating a directory"))?;
-                rename_no_replace(path, &self.temporary_name, local)
+                self.draft.show(path, local)
             }
             result => result,
         }
-        .map_err(StoreError::doing("renaming a file"))
+        .map_err(StoreError::doing("naming a file"))
     }
 }
 
@@ -296,11 +291,7 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let path = &self.store.paths[usize::from(self.path)];
         path.space.settle(self.promised, 0);
-        if !self.temporary_name.is_empty()
-            && let Err(error) = unlinkat(&path.temporary, &self.temporary_name, AtFlags::empty())
-        {
-            tracing::warn!(name = self.temporary_name, %error, "a temporary file stays until the next start");
-        }
+        self.draft.discard(path);
     }
 }
 
@@ -325,19 +316,6 @@ fn slave_of(
         // A slave of an appender file is recognised by its length alone.
         Ok(FileKind::Appender) if name.as_str().len() > RemoteFilename::NORMAL_LEN => Ok(name),
         _ => Err(invalid("the slave's name would pass for another kind of file")),
-    }
-}
-
-/// `renameat2` with `RENAME_NOREPLACE`; link and unlink where the file system does not know it.
-fn rename_no_replace(path: &StorePath, from: &str, to: &str) -> Result<(), Errno> {
-    match renameat_with(&path.temporary, from, &path.data, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            linkat(&path.temporary, from, &path.data, to, AtFlags::empty())?;
-            // The second name is swept by the next start, should it stay.
-            let _ = unlinkat(&path.temporary, from, AtFlags::empty());
-            Ok(())
-        }
-        result => result,
     }
 }
 
