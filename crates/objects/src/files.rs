@@ -16,6 +16,9 @@ pub type FileStream = Pin<Box<dyn Stream<Item = Result<Bytes, FilesError>> + Sen
 /// The files of a cluster. Every call has a deadline of its own and retries where that is safe.
 #[async_trait]
 pub trait Files: Send + Sync + 'static {
+    /// A storage and store path for content whose files must lie beside each other.
+    async fn place(&self, groups: &[GroupName]) -> Result<UploadTarget, FilesError>;
+
     /// Begins to upload a file.
     async fn upload(&self, new: NewUpload) -> Result<Box<dyn FileUpload>, FilesError>;
 
@@ -59,9 +62,6 @@ pub trait Files: Send + Sync + 'static {
 /// An upload under way. Dropped before [`FileUpload::finish`], it leaves nothing.
 #[async_trait]
 pub trait FileUpload: Send {
-    /// Where it goes.
-    fn target(&self) -> UploadTarget;
-
     /// Sends bytes; waits while the storage is slower than the caller.
     async fn write(&mut self, bytes: Bytes) -> Result<(), FilesError>;
 

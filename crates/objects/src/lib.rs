@@ -5,6 +5,7 @@
 //! leaves the old or the new, never a mix. `PROMISES.md` beside this crate says what holds and which test shows it.
 
 mod buckets;
+mod cluster_files;
 mod error;
 mod files;
 mod info;

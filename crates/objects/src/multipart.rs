@@ -6,6 +6,7 @@ use fdfs_namespace::{CompletePart, ETag, Part, PartPlacement, Preconditions, Upl
 use fdfs_types::StorageId;
 use md5::{Digest, Md5};
 
+use crate::buckets::BucketInfo;
 use crate::error::ObjectsError;
 use crate::files::{NewUpload, UploadTarget};
 use crate::info::{ObjectInfo, split_record};
@@ -65,28 +66,36 @@ impl Objects {
         }
         let bucket = self.bucket(bucket).await?;
         let upload = self.names.upload(bucket.root, key, upload_id).await?;
+        let target = match upload.placement.as_ref().and_then(target_of) {
+            Some(target) => target,
+            None => self.place_upload(&bucket, key, upload_id).await?,
+        };
         let new = NewUpload {
             groups: Self::placement(&bucket),
             length,
             extension: extension_of(key),
-            target: upload.placement.as_ref().and_then(target_of),
+            target: Some(target),
             ..NewUpload::default()
         };
-        let mut incoming = Incoming::digested(self, new.clone());
-        if new.target.is_none() {
-            // The first part decides; of several that come first at once, one does, and the others follow it.
-            let target = incoming.target().await?;
-            let wanted = PartPlacement {
-                group: target.group.to_string(),
-                storage: target.storage.to_string(),
-                path: target.path,
-            };
-            let placed = self.names.place_upload(bucket.root, key, upload_id, wanted.clone()).await?;
-            if placed != wanted {
-                incoming = Incoming::digested(self, NewUpload { target: target_of(&placed), ..new });
-            }
-        }
+        let incoming = Incoming::digested(self, new);
         Ok(PartWriter::new(incoming, bucket, key.to_vec(), upload_id, number))
+    }
+
+    /// Decides where the parts of an upload go. Of several parts that come first at once one does, and the others follow it.
+    async fn place_upload(
+        &self,
+        bucket: &BucketInfo,
+        key: &[u8],
+        upload_id: UploadId,
+    ) -> Result<UploadTarget, ObjectsError> {
+        let wanted = self.files.place(&Self::placement(bucket)).await?;
+        let placement = PartPlacement {
+            group: wanted.group.to_string(),
+            storage: wanted.storage.to_string(),
+            path: wanted.path,
+        };
+        let placed = self.names.place_upload(bucket.root, key, upload_id, placement).await?;
+        Ok(target_of(&placed).unwrap_or(wanted))
     }
 
     /// Parts of an upload after the number `after`.

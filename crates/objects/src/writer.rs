@@ -9,7 +9,7 @@ use md5::{Digest, Md5};
 use tracing::warn;
 
 use crate::error::ObjectsError;
-use crate::files::{FileUpload, FilesError, NewUpload, UploadTarget};
+use crate::files::{FileUpload, FilesError, NewUpload};
 use crate::info::ObjectInfo;
 use crate::keyed::PutOptions;
 use crate::objects::Objects;
@@ -218,15 +218,6 @@ impl Incoming {
         let upload = self.upload.take().ok_or(FilesError::Unsupported)?;
         let file = upload.finish().await?;
         Ok(Finished { objects: self.objects, file: Some(file), size, etag })
-    }
-
-    /// Where the bytes go; begins the upload if it has not begun.
-    pub(crate) async fn target(&mut self) -> Result<UploadTarget, ObjectsError> {
-        if self.upload.is_none() {
-            self.begin().await?;
-        }
-        let upload = self.upload.as_ref().ok_or(FilesError::Unsupported)?;
-        Ok(upload.target())
     }
 }
 

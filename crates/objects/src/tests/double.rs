@@ -102,6 +102,11 @@ impl MemoryFiles {
 
 #[async_trait]
 impl Files for MemoryFiles {
+    async fn place(&self, groups: &[GroupName]) -> Result<UploadTarget, FilesError> {
+        let group = groups.first().copied().unwrap_or_else(|| self.state.lock().groups[0]);
+        Ok(UploadTarget { group, storage: "100001".parse().unwrap(), path: 0 })
+    }
+
     async fn upload(&self, new: NewUpload) -> Result<Box<dyn FileUpload>, FilesError> {
         self.reach()?;
         let mut state = self.state.lock();
@@ -218,11 +223,6 @@ struct MemoryUpload {
 
 #[async_trait]
 impl FileUpload for MemoryUpload {
-    fn target(&self) -> UploadTarget {
-        let target = UploadTarget { group: self.group, storage: "100001".parse().unwrap(), path: 0 };
-        self.new.target.clone().unwrap_or(target)
-    }
-
     async fn write(&mut self, bytes: Bytes) -> Result<(), FilesError> {
         self.content.extend_from_slice(&bytes);
         Ok(())

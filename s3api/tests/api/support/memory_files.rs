@@ -73,6 +73,11 @@ impl MemoryFiles {
 
 #[async_trait]
 impl Files for MemoryFiles {
+    async fn place(&self, _: &[GroupName]) -> Result<UploadTarget, FilesError> {
+        self.check()?;
+        Ok(UploadTarget { group: "group1".parse().unwrap(), storage: "127.0.0.1".parse().unwrap(), path: 0 })
+    }
+
     async fn upload(&self, new: NewUpload) -> Result<Box<dyn FileUpload>, FilesError> {
         self.check()?;
         Ok(Box::new(MemoryUpload { files: self.clone(), new, bytes: BytesMut::new() }))
@@ -152,10 +157,6 @@ struct MemoryUpload {
 
 #[async_trait]
 impl FileUpload for MemoryUpload {
-    fn target(&self) -> UploadTarget {
-        UploadTarget { group: "group1".parse().unwrap(), storage: "127.0.0.1".parse().unwrap(), path: 0 }
-    }
-
     async fn write(&mut self, bytes: Bytes) -> Result<(), FilesError> {
         self.files.check()?;
         self.bytes.extend_from_slice(&bytes);

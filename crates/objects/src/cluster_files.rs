@@ -1,0 +1,188 @@
+//! The files of a real cluster: [`Files`] over [`Client`].
+
+use std::num::NonZeroU64;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fdfs_client::{ByteRange, Client, ClientError, Group, Topology, Upload, UploadSpec};
+use fdfs_proto::ours::{JoinFilesRequest, OwnerToken as WireToken, WriteConcern};
+use fdfs_proto::storage::MetadataMode;
+use fdfs_proto::tracker::{GroupRecord, StorageRecord};
+use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename};
+use futures_util::StreamExt as _;
+
+use crate::files::{
+    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
+    RawFiles, UploadTarget,
+};
+
+#[async_trait]
+impl Files for Client {
+    async fn place(&self, groups: &[GroupName]) -> Result<UploadTarget, FilesError> {
+        let topology = self.topology().await?;
+        let known = || topology.groups.values();
+        let candidates: Vec<&Group> = match groups {
+            [] => known().collect(),
+            wanted => wanted.iter().filter_map(|name| topology.groups.get(name)).collect(),
+        };
+        let takes =
+            |storage: &&StorageRecord| storage.rw_mode.is_writable() && storage.free_mb > storage.reserved_mb;
+        for group in &candidates {
+            let storages: Vec<&StorageRecord> = group.active().filter(takes).collect();
+            let Some(storage) = storages.get(fastrand::usize(..storages.len().max(1))) else { continue };
+            let path = u8::try_from(storage.write_path).unwrap_or(0);
+            return Ok(UploadTarget { group: group.record.group, storage: storage.id, path });
+        }
+        match candidates.iter().any(|group| group.active().next().is_some()) {
+            true => Err(FilesError::NoSpace),
+            false => Err(FilesError::Unavailable("no storage of the wanted groups is active".to_owned())),
+        }
+    }
+
+    async fn upload(&self, new: NewUpload) -> Result<Box<dyn FileUpload>, FilesError> {
+        let mut spec = UploadSpec::new(new.extension);
+        spec.size = new.length;
+        spec.owner = new.owner.and_then(wire_token);
+        match &new.target {
+            Some(target) => {
+                let topology = self.topology().await?;
+                spec.group = Some(target.group);
+                spec.storage = Some(address_of(&topology, target)?);
+                spec.store_path = Some(target.path);
+            }
+            None => spec.group = self.first_known(&new.groups).await?,
+        }
+        Ok(Box::new(self.begin_upload(spec)))
+    }
+
+    async fn read(&self, file: &FileId, offset: u64, length: u64) -> Result<FileStream, FilesError> {
+        let download = self.download(file, ByteRange::of(offset, length)).await?;
+        if download.length() != length {
+            return Err(FilesError::Refused(format!("{file} is shorter than its name's content")));
+        }
+        Ok(Box::pin(download.into_stream().map(|chunk| chunk.map_err(FilesError::from))))
+    }
+
+    async fn delete(&self, file: &FileId) -> Result<(), FilesError> {
+        Ok(Client::delete(self, file).await?)
+    }
+
+    async fn stat(&self, file: &FileId) -> Result<FileStat, FilesError> {
+        let info = Client::stat(self, file).await?;
+        Ok(FileStat { size: info.size, created: info.created.0, crc32: info.crc32, source: info.source })
+    }
+
+    async fn metadata(&self, file: &FileId) -> Result<Metadata, FilesError> {
+        match Client::metadata(self, file).await {
+            // A file without metadata and no file are answered alike; stat tells them apart.
+            Err(ClientError::NotFound) => {
+                Client::stat(self, file).await.map(|_| Metadata::new()).map_err(Into::into)
+            }
+            found => Ok(found?),
+        }
+    }
+
+    async fn set_metadata(&self, file: &FileId, metadata: &Metadata) -> Result<(), FilesError> {
+        Ok(Client::set_metadata(self, file, MetadataMode::Overwrite, metadata.clone()).await?)
+    }
+
+    async fn join(
+        &self,
+        parts: &[FileId],
+        extension: &Extension,
+        owner: OwnerToken,
+    ) -> Result<FileId, FilesError> {
+        let first = parts.first().ok_or_else(|| FilesError::Refused("nothing to join".to_owned()))?;
+        let topology = self.topology().await?;
+        let group = topology.groups.get(&first.group).ok_or(FilesError::Unsupported)?;
+        let source = group.source(first).and_then(Group::address);
+        let storage =
+            source.ok_or_else(|| FilesError::Unavailable(format!("the storage that has {first} is gone")))?;
+        let request = JoinFilesRequest {
+            group: first.group,
+            extension: *extension,
+            owner: wire_token(owner),
+            write_concern: WriteConcern::Storage,
+            parts: parts.iter().map(|part| part.filename.clone()).collect(),
+        };
+        Ok(self.join_files(storage, &request).await?)
+    }
+
+    async fn list(
+        &self,
+        group: &GroupName,
+        store_path: u8,
+        after: Option<&RemoteFilename>,
+        limit: usize,
+    ) -> Result<RawFiles, FilesError> {
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let listed = self.list_raw(*group, store_path, after.cloned(), limit).await?;
+        let file = |file: fdfs_proto::ours::RawFile| RawFile { filename: file.filename, size: file.size };
+        Ok(RawFiles { more: listed.has_more, files: listed.files.into_iter().map(file).collect() })
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError> {
+        let topology = self.topology().await?;
+        Ok(topology.groups.values().map(|group| space_of(&group.record)).collect())
+    }
+}
+
+#[async_trait]
+impl FileUpload for Upload {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), FilesError> {
+        Ok(Upload::write(self, &bytes).await?)
+    }
+
+    async fn finish(self: Box<Self>) -> Result<FileId, FilesError> {
+        Ok(Upload::finish(*self).await?.file_id)
+    }
+}
+
+/// The first of the wanted groups that takes uploads; none is the trackers' choice.
+trait FirstKnown {
+    async fn first_known(&self, wanted: &[GroupName]) -> Result<Option<GroupName>, FilesError>;
+}
+
+impl FirstKnown for Client {
+    async fn first_known(&self, wanted: &[GroupName]) -> Result<Option<GroupName>, FilesError> {
+        match wanted {
+            [] => Ok(None),
+            [only] => Ok(Some(*only)),
+            several => Ok(Some(self.place(several).await?.group)),
+        }
+    }
+}
+
+fn address_of(topology: &Topology, target: &UploadTarget) -> Result<std::net::SocketAddr, FilesError> {
+    let group = topology.groups.get(&target.group);
+    let storage = group.and_then(|group| group.active().find(|storage| storage.id == target.storage));
+    let gone =
+        || FilesError::Unavailable(format!("storage {} of {} is not active", target.storage, target.group));
+    storage.and_then(Group::address).ok_or_else(gone)
+}
+
+fn wire_token(token: OwnerToken) -> Option<WireToken> {
+    Some(WireToken { session: NonZeroU64::new(token.session)?, sequence: token.sequence })
+}
+
+fn space_of(record: &GroupRecord) -> GroupSpace {
+    GroupSpace {
+        name: record.group,
+        total: record.total_mb << 20,
+        free: record.free_mb << 20,
+        store_paths: u32::try_from(record.store_path_count).unwrap_or(u32::MAX),
+        subdirs: u32::try_from(record.subdir_count).unwrap_or(u32::MAX),
+    }
+}
+
+impl From<ClientError> for FilesError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::NotFound => Self::NotFound,
+            ClientError::NoSpace => Self::NoSpace,
+            ClientError::Unsupported { .. } | ClientError::SpoolFull { .. } => Self::Unsupported,
+            ClientError::Unavailable { .. } | ClientError::Timeout => Self::Unavailable(error.to_string()),
+            error => Self::Refused(error.to_string()),
+        }
+    }
+}
