@@ -1,0 +1,10 @@
+//! A tracker on real sockets, with storages, trackers and clients that follow a script.
+
+mod clients;
+mod malformed;
+mod restarts;
+mod storages;
+mod strangers;
+mod support;
+mod trackers;
+mod trunk;
