@@ -3,32 +3,44 @@
 //! The original answers before its records are in the file, and a power failure takes what was not on
 //! the disk. After such an end the directories that have changed since shortly before the last record
 //! was written are read, and what no record tells of is recorded. A name of ours is recorded as made
-//! here, another as replicated.
+//! here, another as replicated. A file whose content is not what its name says is left alone: the
+//! original gives an upload a name before it is whole, and blocks may be lost.
 //!
 //! The reverse is not done: a file that has a record and is gone may be gone through the same failure, and
 //! recording a delete would take it from the peers that still have it.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, fs::File, io};
 
 use fdfs_types::{FileKind, RemoteFilename, Source, Timestamp};
 use rustix::{
     fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat},
     io::Errno,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{
-    Binlog, Change, OpenError, Origin, Position, Record, StoreError, layout::StorePath, store::SIDECAR,
+    Binlog, Change, OpenError, Origin, Position, Record, StoreError,
+    layout::StorePath,
+    store::{SIDECAR, crc32_of},
 };
+
+/// What was done about files that no record told of.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Reconciled {
+    /// Files recorded.
+    pub(crate) recorded: u64,
+    /// Files left alone, as they are not what their names say.
+    pub(crate) broken: u64,
+}
 
 /// Finds files that no record tells of, and records them.
 #[derive(Debug)]
-pub(crate) struct Reconciliation<'a> {
+struct Reconciliation<'a> {
     binlog: &'a Binlog,
     source: Source,
     since: i64,
     found: HashMap<String, Found>,
-    recorded: u64,
+    done: Reconciled,
 }
 
 /// A file that may have no record.
@@ -50,23 +62,24 @@ enum ReconcileError {
     Record(#[from] StoreError),
 }
 
-/// Records what has no record; how many files that were.
+/// Records what has no record.
 pub(crate) fn run(
     paths: &[StorePath],
     binlog: &Binlog,
     source: Source,
     subdir_count: u32,
-) -> Result<u64, OpenError> {
+) -> Result<Reconciled, OpenError> {
     let since = binlog.last_written().0 - MARGIN;
-    let mut work = Reconciliation { binlog, source, since, found: HashMap::new(), recorded: 0 };
+    let mut work =
+        Reconciliation { binlog, source, since, found: HashMap::new(), done: Reconciled::default() };
     for path in paths {
-        let walk = work.read_directories(path, subdir_count).and_then(|()| work.record());
+        let walk = work.read_directories(path, subdir_count).and_then(|()| work.record(path));
         walk.map_err(|error| OpenError::doing("reconciling", &path.data_path)(io::Error::other(error)))?;
     }
-    if work.recorded > 0 {
-        info!(files = work.recorded, "files without a record are recorded");
+    if work.done != Reconciled::default() {
+        info!(work.done.recorded, work.done.broken, "files without a record were found");
     }
-    Ok(work.recorded)
+    Ok(work.done)
 }
 
 impl Reconciliation<'_> {
@@ -106,14 +119,14 @@ impl Reconciliation<'_> {
                 self.found.insert(name, Found { modified, origin, recorded: false });
             }
             if self.found.len() >= AT_ONCE {
-                self.record()?;
+                self.record(path)?;
             }
         }
         Ok(())
     }
 
-    /// Looks for the records of what was found, and writes those that are missing.
-    fn record(&mut self) -> Result<(), ReconcileError> {
+    /// Looks for the records of what was found on `path`, and writes those that are missing.
+    fn record(&mut self, path: &StorePath) -> Result<(), ReconcileError> {
         if self.found.is_empty() {
             return Ok(());
         }
@@ -127,16 +140,30 @@ impl Reconciliation<'_> {
         }
         let mut lines = String::new();
         for (name, found) in self.found.drain().filter(|(_, found)| !found.recorded) {
+            if found.origin == Origin::Source && !is_what_it_says(path, &name)? {
+                warn!(file_id = name, "a file without a record is not what its name says, and left alone");
+                self.done.broken += 1;
+                continue;
+            }
             let change = Change::Create { name: name.into() };
             let record = Record { timestamp: found.modified.0, origin: found.origin, change };
             lines.push_str(&format!("{record}\n"));
-            self.recorded += 1;
+            self.done.recorded += 1;
         }
         if !lines.is_empty() {
             self.binlog.append(&lines, true)?;
         }
         Ok(())
     }
+}
+
+/// Whether the content of a file fits its name, where the name tells size and CRC32.
+fn is_what_it_says(path: &StorePath, name: &str) -> Result<bool, ReconcileError> {
+    let Ok(name) = name.parse::<RemoteFilename>() else { return Ok(true) };
+    let (Ok(FileKind::Normal), Ok(fields)) = (name.kind(), name.fields()) else { return Ok(true) };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(openat(&path.data, name.local_path(), flags, Mode::empty())?);
+    Ok(fields.size.size() == Some(file.metadata()?.len()) && crc32_of(&mut file)? == fields.crc32)
 }
 
 /// How long before the last write of the binlog a file without a record may have been made, in seconds.

@@ -42,6 +42,8 @@ pub struct OpenReport {
     pub undone: u64,
     /// Files recorded that another program or a power failure had left without a record.
     pub reconciled: u64,
+    /// Files without a record left alone, as they are not what their names say.
+    pub broken: u64,
 }
 
 /// Brings files and binlog together again.

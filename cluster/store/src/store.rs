@@ -31,6 +31,7 @@ use rustix::{
 };
 use tracing::info;
 
+pub(crate) use self::info::crc32_of;
 pub(crate) use self::regenerate::{move_sidecar, sidecar_records};
 pub use self::{
     info::FileInfo,
@@ -126,7 +127,8 @@ impl Store {
         let boot_id = run_state::boot_id();
         if let Some(doubt) = RunState::doubt(previous.as_ref(), binlog.end(), &boot_id) {
             info!(?doubt, "looking for files without a record");
-            report.reconciled = reconcile::run(&paths, &binlog, options.policy.source, options.subdir_count)?;
+            let done = reconcile::run(&paths, &binlog, options.policy.source, options.subdir_count)?;
+            (report.reconciled, report.broken) = (done.recorded, done.broken);
         }
         let run_state = RunState { boot_id, clean: false, end: binlog.end() };
         run_state.save(&run_path).map_err(OpenError::doing("writing", &run_path))?;

@@ -62,7 +62,7 @@ impl Store {
 }
 
 /// The CRC32 of what is left to read.
-pub(super) fn crc32_of(file: &mut File) -> Result<u32, StoreError> {
+pub(crate) fn crc32_of(file: &mut File) -> Result<u32, StoreError> {
     let mut hasher = crc32fast::Hasher::new();
     let mut block = vec![0; BLOCK];
     loop {
@@ -75,4 +75,4 @@ pub(super) fn crc32_of(file: &mut File) -> Result<u32, StoreError> {
     }
 }
 
-pub(super) const BLOCK: usize = 256 * 1024;
+const BLOCK: usize = 256 * 1024;
