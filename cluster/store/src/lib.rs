@@ -15,6 +15,7 @@ mod layout;
 mod mark;
 mod options;
 mod owners;
+mod path_mark;
 mod placement;
 mod reconcile;
 mod recover;
