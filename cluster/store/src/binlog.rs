@@ -164,6 +164,13 @@ impl Binlog {
         BinlogReader::new(&self.directory, position)
     }
 
+    /// Where the last two files begin that are there, to look up what was recorded of late.
+    pub(crate) fn recent(&self) -> Position {
+        let end = self.end();
+        let before = end.index.checked_sub(1).filter(|index| reader::is_there(&self.directory, *index));
+        Position { index: before.unwrap_or(end.index), offset: 0 }
+    }
+
     /// When a record was written last before the binlog was opened.
     pub(crate) fn last_written(&self) -> Timestamp {
         self.last_written

@@ -19,7 +19,7 @@ use rustix::{
 use tracing::{info, warn};
 
 use crate::{
-    Binlog, Change, OpenError, Origin, Position, Record, StoreError,
+    Binlog, Change, OpenError, Origin, Record, StoreError,
     layout::StorePath,
     store::{SIDECAR, crc32_of},
 };
@@ -130,8 +130,7 @@ impl Reconciliation<'_> {
         if self.found.is_empty() {
             return Ok(());
         }
-        let end = self.binlog.end();
-        let mut reader = self.binlog.reader(Position { index: end.index.saturating_sub(1), offset: 0 });
+        let mut reader = self.binlog.reader(self.binlog.recent());
         while let Some(entry) = reader.next_entry()? {
             let Ok(Record { change, .. }) = entry.record else { continue };
             if let Some(found) = self.found.get_mut(change.name()) {

@@ -2,29 +2,38 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, BufReader, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
+use flate2::bufread::MultiGzDecoder;
 use tracing::warn;
 
 use super::{Position, Record, RecordError, file_path};
 
-/// Reads the binlog of a storage, also while it is being written.
+/// Reads the binlog of a storage, also while it is being written, and files that were compressed.
 ///
 /// Link records without a name, which the original writes, are skipped and counted; any other line
 /// that is not a record is handed out as an error with its place, so that the caller decides.
 #[derive(Debug)]
 pub struct BinlogReader {
     directory: PathBuf,
-    file: Option<File>,
+    file: Option<Source>,
     /// Place of the first byte of `buffer` that was not handed out.
     position: Position,
     buffer: Vec<u8>,
     /// Bytes of `buffer` that were handed out.
     consumed: usize,
     skipped: u64,
+}
+
+/// Where the bytes of a file come from.
+#[derive(Debug)]
+enum Source {
+    Plain(File),
+    /// Read from the front; stands behind what is in the buffer.
+    Compressed(Box<MultiGzDecoder<BufReader<File>>>),
 }
 
 /// One line of the binlog.
@@ -100,8 +109,7 @@ impl BinlogReader {
                 continue;
             }
             // The next file is made after the last write to this one, so one more look is the last.
-            let next = file_path(&self.directory, self.position.index + 1);
-            if !next.exists() {
+            if !is_there(&self.directory, self.position.index + 1) {
                 return Ok(None);
             }
             if self.fill()? > 0 {
@@ -125,18 +133,21 @@ impl BinlogReader {
 
     /// Reads more of the present file; how many bytes came.
     fn fill(&mut self) -> io::Result<usize> {
-        let file = match &self.file {
-            Some(file) => file,
-            None => match File::open(file_path(&self.directory, self.position.index)) {
-                Ok(file) => self.file.insert(file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-                Err(error) => return Err(error),
-            },
-        };
         self.buffer.drain(..std::mem::take(&mut self.consumed));
         let filled = self.buffer.len();
+        let offset = self.position.offset + filled as u64;
+        let source = match &mut self.file {
+            Some(source) => source,
+            None => match Source::open(&self.directory, self.position.index, offset)? {
+                Some(source) => self.file.insert(source),
+                None => return Ok(0),
+            },
+        };
         self.buffer.resize(filled + BLOCK, 0);
-        let read = file.read_at(&mut self.buffer[filled..], self.position.offset + filled as u64);
+        let read = match source {
+            Source::Plain(file) => file.read_at(&mut self.buffer[filled..], offset),
+            Source::Compressed(decoder) => decoder.read(&mut self.buffer[filled..]),
+        };
         self.buffer.truncate(filled + read.as_ref().copied().unwrap_or(0));
         read
     }
@@ -145,6 +156,37 @@ impl BinlogReader {
         self.consumed += length;
         self.position.offset += length as u64;
     }
+}
+
+impl Source {
+    /// Opens file number `index`, to be read from `offset` on; `None` where it is not there yet.
+    fn open(directory: &Path, index: u32, offset: u64) -> io::Result<Option<Self>> {
+        let path = file_path(directory, index);
+        match File::open(&path) {
+            Ok(file) => return Ok(Some(Self::Plain(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        match File::open(path.with_added_extension("gz")) {
+            Ok(file) => {
+                let mut decoder = Box::new(MultiGzDecoder::new(BufReader::new(file)));
+                io::copy(&mut decoder.as_mut().take(offset), &mut io::sink())?;
+                Ok(Some(Self::Compressed(decoder)))
+            }
+            // Records must not be passed over because a file has gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_there(directory, index + 1) => {
+                Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", path.display())))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether there is a file of this number, compressed or not.
+pub(crate) fn is_there(directory: &Path, index: u32) -> bool {
+    let path = file_path(directory, index);
+    path.exists() || path.with_added_extension("gz").exists()
 }
 
 const BLOCK: usize = 64 * 1024;

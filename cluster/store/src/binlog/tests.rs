@@ -128,3 +128,30 @@ fn a_finished_file_that_ends_inside_a_line_does_not_stop_the_reader() {
     let binlog = Binlog::open(directory.path(), Binlog::ROTATE_AT).unwrap();
     assert_eq!(names(&binlog), ["M00/00/00/abc", "M00/00/00/def"]);
 }
+
+#[test]
+fn compressed_files_are_read_like_others_and_a_missing_one_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let binlog = Binlog::open(directory.path(), 40).unwrap();
+    for number in 0..8 {
+        binlog.append(&format!("{}\n", create(number, "M00/00/00/abc")), false).unwrap();
+    }
+    for index in [0, 1] {
+        let path = file_path(directory.path(), index);
+        let file = File::create(path.with_added_extension("gz")).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        encoder.write_all(&fs::read(&path).unwrap()).unwrap();
+        encoder.finish().unwrap();
+        fs::remove_file(path).unwrap();
+    }
+    let times = |position| {
+        let mut reader = binlog.reader(position);
+        let next = move || reader.next_entry().unwrap().map(|entry| entry.record.unwrap().timestamp);
+        std::iter::from_fn(next).collect::<Vec<_>>()
+    };
+    assert_eq!(times(Position::default()), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(times(Position { index: 0, offset: 36 }), [2, 3, 4, 5, 6, 7]);
+    fs::remove_file(directory.path().join("binlog.001.gz")).unwrap();
+    let mut reader = binlog.reader(Position { index: 1, offset: 0 });
+    assert_eq!(reader.next_entry().unwrap_err().kind(), io::ErrorKind::NotFound);
+}
