@@ -116,7 +116,7 @@ fn the_deepest_key_is_put_listed_and_pruned() {
         let deepest = "/".repeat(1_024);
         for _ in 0..5 {
             put(&namespace, root, &deepest, 1).await;
-            assert_eq!(list(&namespace, root, "", "").await, [deepest.clone()]);
+            assert_eq!(list(&namespace, root, "", "").await, [deepest.as_str()]);
             assert_eq!(list(&namespace, root, "//", "/").await, ["/// ..."]);
             namespace.delete(root, deepest.as_bytes(), Preconditions::default()).await.unwrap();
             assert_eq!(list(&namespace, root, "", "").await, Vec::<String>::new());
