@@ -14,6 +14,7 @@ mod monitor;
 mod options;
 mod ours;
 mod patience;
+mod placement;
 mod search;
 mod servers;
 mod topology;
@@ -27,6 +28,7 @@ pub use crate::download::{ByteRange, Download};
 pub use crate::error::ClientError;
 pub use crate::file_info::FileInfo;
 pub use crate::options::ClientOptions;
+pub use crate::placement::Placement;
 pub use crate::topology::{Group, Topology};
 pub use crate::upload::{Upload, UploadKind, UploadSpec, Uploaded};
 
