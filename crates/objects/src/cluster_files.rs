@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fdfs_client::{ByteRange, Client, ClientError, Group, Topology, Upload, UploadSpec};
 use fdfs_proto::ours::{JoinFilesRequest, OwnerToken as WireToken, WriteConcern};
 use fdfs_proto::storage::MetadataMode;
-use fdfs_proto::tracker::{GroupRecord, StorageRecord};
+use fdfs_proto::tracker::GroupRecord;
 use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename};
 use futures_util::StreamExt as _;
 
@@ -19,24 +19,15 @@ use crate::files::{
 #[async_trait]
 impl Files for Client {
     async fn place(&self, groups: &[GroupName]) -> Result<UploadTarget, FilesError> {
+        let group = self.first_known(groups).await?;
+        let placement = Client::place(self, group).await?;
         let topology = self.topology().await?;
-        let known = || topology.groups.values();
-        let candidates: Vec<&Group> = match groups {
-            [] => known().collect(),
-            wanted => wanted.iter().filter_map(|name| topology.groups.get(name)).collect(),
-        };
-        let takes =
-            |storage: &&StorageRecord| storage.rw_mode.is_writable() && storage.free_mb > storage.reserved_mb;
-        for group in &candidates {
-            let storages: Vec<&StorageRecord> = group.active().filter(takes).collect();
-            let Some(storage) = storages.get(fastrand::usize(..storages.len().max(1))) else { continue };
-            let path = u8::try_from(storage.write_path).unwrap_or(0);
-            return Ok(UploadTarget { group: group.record.group, storage: storage.id, path });
-        }
-        match candidates.iter().any(|group| group.active().next().is_some()) {
-            true => Err(FilesError::NoSpace),
-            false => Err(FilesError::Unavailable("no storage of the wanted groups is active".to_owned())),
-        }
+        let record = topology.groups.get(&placement.group);
+        let mut storages = record.into_iter().flat_map(Group::active);
+        let storage = storages.find(|storage| Group::address(storage) == Some(placement.storage));
+        let unknown = || FilesError::Unavailable(format!("storage {} is not known yet", placement.storage));
+        let storage = storage.map(|storage| storage.id).ok_or_else(unknown)?;
+        Ok(UploadTarget { group: placement.group, storage, path: placement.store_path.unwrap_or(0) })
     }
 
     async fn upload(&self, new: NewUpload) -> Result<Box<dyn FileUpload>, FilesError> {
@@ -134,22 +125,31 @@ impl FileUpload for Upload {
     }
 
     async fn finish(self: Box<Self>) -> Result<FileId, FilesError> {
-        Ok(Upload::finish(*self).await?.file_id)
+        let uploaded = Upload::finish(*self).await?;
+        if !uploaded.has_owner {
+            metrics::counter!("fdfs_objects_uploads_without_owner_total").increment(1);
+        }
+        Ok(uploaded.file_id)
     }
 }
 
-/// The first of the wanted groups that takes uploads; none is the trackers' choice.
+/// A choice among groups.
 trait FirstKnown {
+    /// The first of the wanted groups that takes uploads; none is the trackers' choice.
     async fn first_known(&self, wanted: &[GroupName]) -> Result<Option<GroupName>, FilesError>;
 }
 
 impl FirstKnown for Client {
     async fn first_known(&self, wanted: &[GroupName]) -> Result<Option<GroupName>, FilesError> {
-        match wanted {
-            [] => Ok(None),
-            [only] => Ok(Some(*only)),
-            several => Ok(Some(self.place(several).await?.group)),
+        if wanted.len() < 2 {
+            return Ok(wanted.first().copied());
         }
+        let topology = self.topology().await?;
+        let takes = |name: &&GroupName| {
+            let record = topology.groups.get(*name).map(|group| &group.record);
+            record.is_some_and(|record| record.writable_count > 0 && record.free_mb > record.reserved_mb)
+        };
+        Ok(wanted.iter().find(takes).or(wanted.first()).copied())
     }
 }
 

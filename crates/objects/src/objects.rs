@@ -38,7 +38,8 @@ pub struct Settings {
     pub free_interval: Duration,
     /// When parts are joined into one file.
     pub join_multipart: JoinMultipart,
-    /// Unknown lengths are gathered up to this many bytes before the upload begins: what is smaller goes as an ordinary upload.
+    /// Content of unknown length is gathered up to this many bytes before the upload begins, and is an ordinary upload if that was all. 0 where
+    /// the files below do so themselves, as [`fdfs_client::Client`] does.
     pub small_file: usize,
     /// The smallest part that may be followed by another; S3 says 5 MiB.
     pub min_part: u64,
@@ -64,7 +65,7 @@ impl Default for Settings {
             free_after: Duration::from_secs(3_600),
             free_interval: Duration::from_secs(30),
             join_multipart: JoinMultipart::Background,
-            small_file: 256 * 1024,
+            small_file: 0,
             min_part: 5 * 1024 * 1024,
             groups_interval: Duration::from_secs(10),
             raw_delete: false,
