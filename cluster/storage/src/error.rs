@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use fdfs_net::RequestError;
-use fdfs_proto::Status;
+use fdfs_proto::{Status, ours::Trailer};
 use fdfs_store::{OpenError, StoreError};
 use fdfs_types::{GroupName, StorageId};
 use thiserror::Error;
@@ -78,6 +78,17 @@ pub(crate) enum Refusal {
     /// A file could not be read while it was sent.
     #[error("file could not be read")]
     Read(#[source] io::Error),
+    /// The end of a framed upload does not fit what came before.
+    #[error("{announced:?} was announced, {came:?} came")]
+    Damaged {
+        /// What the end says.
+        announced: Trailer,
+        /// What came.
+        came: Trailer,
+    },
+    /// The owners' log cannot be written.
+    #[error("the owners' log cannot be written")]
+    Owners(#[source] io::Error),
     /// Work on the disk was given up because the server ends.
     #[error("the server is ending")]
     Ending,
@@ -87,10 +98,12 @@ impl Refusal {
     /// The status of the answer.
     pub(crate) fn status(&self) -> Status {
         match self {
-            Self::Request(_) | Self::OtherGroup(_) | Self::UnknownCommand => Status::EINVAL,
+            Self::Request(_) | Self::OtherGroup(_) | Self::UnknownCommand | Self::Damaged { .. } => {
+                Status::EINVAL
+            }
             Self::Unsupported => Status::EOPNOTSUPP,
             Self::Store(error) => Status(error.errno()),
-            Self::Read(_) | Self::Ending => Status::EIO,
+            Self::Read(_) | Self::Owners(_) | Self::Ending => Status::EIO,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The storage daemon: serves the files of one storage to clients, and reports to its trackers.
 
-mod access_log;
 mod error;
 mod maintenance;
 mod membership;
 mod native_http;
+mod owners;
 mod service;
 mod shared;
 mod storage;

@@ -1,4 +1,4 @@
-//! What a storage does now and then: measure space, write statistics, flush logs.
+//! What a storage does now and then: measure space, write statistics, sync the binlog.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,15 +17,13 @@ pub(crate) struct Intervals {
 
 /// Works for as long as the storage runs.
 pub(crate) async fn run(shared: Arc<Shared>, intervals: Intervals) {
-    let flush =
-        shared.traffic.access_log().map_or(Duration::MAX, crate::access_log::AccessLog::flush_interval);
     let every = |period: Duration| {
         let mut ticks = interval(period.clamp(MIN_PERIOD, MAX_PERIOD));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     };
-    let (mut space, mut binlog, mut stat, mut logs) =
-        (every(MEASURE_SPACE), every(intervals.sync_binlog), every(intervals.save_stat), every(flush));
+    let (mut space, mut binlog, mut stat) =
+        (every(MEASURE_SPACE), every(intervals.sync_binlog), every(intervals.save_stat));
     loop {
         tokio::select! {
             _ = space.tick() => on_disk(&shared, "measuring space", |store| {
@@ -34,7 +32,6 @@ pub(crate) async fn run(shared: Arc<Shared>, intervals: Intervals) {
             }).await,
             _ = binlog.tick() => on_disk(&shared, "syncing the binlog", Store::sync_binlog).await,
             _ = stat.tick() => on_disk(&shared, "writing statistics", Store::save_stat).await,
-            _ = logs.tick() => if let Some(log) = shared.traffic.access_log() { log.flush() },
         }
         record_gauges(&shared.store);
     }

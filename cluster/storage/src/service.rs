@@ -2,17 +2,19 @@
 
 mod change;
 mod named;
+mod ours;
 mod read;
 mod upload;
 
-use std::{sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc};
 
 use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
     Command, Encode, Header, Request, Status,
+    ours::{ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest},
     storage::{
-        AppendRequest, DeleteRequest, GetMetadataRequest, ModifyRequest, RegenerateRequest,
-        SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
+        AppendRequest, DeleteRequest, GetMetadataRequest, ModifyRequest, SetMetadataRequest, TruncateRequest,
+        UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
     },
 };
 use fdfs_types::{FileKind, GroupName, RemoteFilename};
@@ -37,10 +39,14 @@ struct Served {
     result: Result<(), Refusal>,
     /// The file, where the access log wants it.
     filename: Option<Box<str>>,
+    /// The name that it has now, where that is another.
+    renamed: Option<Box<str>>,
     /// Length of the answer's body.
     sent: u64,
     /// Bytes of file content that were to be moved.
     content: u64,
+    /// The conversation cannot go on.
+    must_close: bool,
 }
 
 impl Service for StorageService {
@@ -61,7 +67,7 @@ impl StorageService {
     /// Answers requests until the client ends, or a malformed request ends the conversation.
     async fn converse(&self, connection: &mut Connection) -> Result<(), NetError> {
         while let Some(header) = connection.next_request().await? {
-            let started = Instant::now();
+            let begun = self.shared.traffic.begin();
             let served = self.serve_one(connection, &header).await?;
             let status = served.result.as_ref().err().map_or(Status::OK, Refusal::status);
             self.shared.traffic.count(
@@ -70,8 +76,9 @@ impl StorageService {
                     peer: connection.peer_ip(),
                     action: Action::of(header.command),
                     filename: served.filename.as_deref(),
+                    renamed: served.renamed.as_deref(),
                     status,
-                    started,
+                    begun,
                     received: header.length.saturating_add(Header::LEN as u64),
                     sent: served.sent + Header::LEN as u64,
                     content: served.content,
@@ -81,7 +88,7 @@ impl StorageService {
                 log_refusal(&header, served.filename.as_deref(), refusal);
             }
             // The original closes after every EINVAL, and clients rely on it to get out of step no further.
-            if status == Status::EINVAL {
+            if status == Status::EINVAL || served.must_close {
                 break;
             }
         }
@@ -122,16 +129,7 @@ impl StorageService {
                 )
                 .await
             }
-            Command::REGENERATE_APPENDER_FILENAME => {
-                self.answer(
-                    connection,
-                    header,
-                    SMALL,
-                    Wait::Always,
-                    |shared, request: RegenerateRequest, _| change::regenerate(shared, &request),
-                )
-                .await
-            }
+            Command::REGENERATE_APPENDER_FILENAME => self.regenerate(connection, header).await,
             Command::GET_METADATA => {
                 self.answer(
                     connection,
@@ -147,8 +145,52 @@ impl StorageService {
                 connection.respond_status(Status::OK).await?;
                 Ok(Served::with(Ok(()), 0))
             }
+            command if command.is_ours() => self.serve_ours(connection, header).await,
             Command::CREATE_LINK => self.refuse(connection, Refusal::Unsupported).await,
             command if is_for_members(command) => self.refuse(connection, Refusal::Unsupported).await,
+            _ => self.refuse(connection, Refusal::UnknownCommand).await,
+        }
+    }
+
+    async fn serve_ours(&self, connection: &mut Connection, header: &Header) -> Result<Served, NetError> {
+        match header.command {
+            Command::HELLO => {
+                self.answer(connection, header, SMALL, Wait::Never, |_, request: HelloRequest, _| {
+                    Ok(ours::hello(&request))
+                })
+                .await
+            }
+            Command::UPLOAD_FRAMED => self.upload_framed(connection, header).await,
+            Command::LIST_RAW_FILES => {
+                self.answer(connection, header, SMALL, Wait::Always, |shared, request: ListRawRequest, _| {
+                    ours::list_raw(shared, &request)
+                })
+                .await
+            }
+            Command::JOIN_FILES => {
+                let limit = JoinFilesRequest::MAX_LEN;
+                self.answer(
+                    connection,
+                    header,
+                    limit,
+                    Wait::Always,
+                    |shared, request: JoinFilesRequest, _| ours::join(shared, &request),
+                )
+                .await
+            }
+            Command::LIST_OWNED_FILES => {
+                self.answer(connection, header, SMALL, Wait::Never, |shared, request: ListOwnedRequest, _| {
+                    Ok(ours::list_owned(shared, &request))
+                })
+                .await
+            }
+            Command::FORGET_OWNED_FILES => {
+                let wait = Wait::IfDurable;
+                self.answer(connection, header, METADATA, wait, |shared, request: ForgetOwnedRequest, _| {
+                    ours::forget_owned(shared, &request)
+                })
+                .await
+            }
             _ => self.refuse(connection, Refusal::UnknownCommand).await,
         }
     }
@@ -160,7 +202,7 @@ impl StorageService {
         header: &Header,
         limit: usize,
         wait: Wait,
-        act: impl FnOnce(&Shared, R, std::net::IpAddr) -> Result<T, Refusal> + Send + 'static,
+        act: impl FnOnce(&Shared, R, IpAddr) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Served, NetError>
     where
         R: Request + Named + Send + 'static,
@@ -239,7 +281,7 @@ impl StorageService {
 
 impl Served {
     fn with(result: Result<(), Refusal>, sent: u64) -> Self {
-        Self { result, filename: None, sent, content: 0 }
+        Self { result, filename: None, renamed: None, sent, content: 0, must_close: false }
     }
 }
 
@@ -284,7 +326,7 @@ fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
         Refusal::Store(error) if Status(error.errno()) == Status::EIO => {
             error!(?cmd, filename, %error, "request failed");
         }
-        Refusal::Read(error) => error!(?cmd, filename, %error, "request failed"),
+        Refusal::Read(error) | Refusal::Owners(error) => error!(?cmd, filename, %error, "request failed"),
         Refusal::Request(
             RequestError::Malformed(_) | RequestError::TooLong { .. } | RequestError::TooShort { .. },
         )

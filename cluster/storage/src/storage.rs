@@ -2,12 +2,16 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use fdfs_conf::{AddressFamily, DistributeMode, StorageConfig};
 use fdfs_net::{ConnectionCounts, Limits, Pool, PoolConfig, Server, listen};
+use fdfs_ops::{AccessLog, Health};
 use fdfs_proto::tracker::{ClusterParameters, ReservedSpace};
 use fdfs_store::{Distribution, PathSelection, Policy, Reserve, Store, StoreOptions, StorePathOptions};
 use fdfs_types::{GroupName, Source, StorageId};
@@ -17,10 +21,10 @@ use tracing::{error, info};
 
 use crate::{
     StorageError,
-    access_log::AccessLog,
     maintenance::{self, Intervals},
     membership::Membership,
     native_http::NativeHttp,
+    owners::Owners,
     service::StorageService,
     shared::Shared,
     tracker::{self, Identity, ReportSettings, Reporter, Tracker},
@@ -57,21 +61,23 @@ impl Storage {
         let store = on_disk(move || Ok(Store::open(&options)?)).await?;
         report(&store);
         identity.remember(&store, &trackers).await?;
-        let access_log = match &config.access_log {
-            Some(settings) => {
-                let log = AccessLog::open(&config.base_path, settings);
-                Some(log.map_err(|source| StorageError::Io { action: "opening the access log", source })?)
-            }
-            None => None,
-        };
+        let access_log = config.base_path.join("logs/storage_access.log");
+        let access_log = AccessLog::open(&access_log, config.access_log.as_ref())
+            .map_err(|source| StorageError::Io { action: "opening the access log", source })?;
+        let waits_for_disk = config.fsync_after_written_bytes.is_some();
+        let owners = Owners::open(&config.base_path.join("data/rs/owners"), waits_for_disk)
+            .map_err(|source| StorageError::Io { action: "opening the owners' log", source })?;
         let shared = Arc::new(Shared {
             membership: Mutex::new(Membership::new(identity.id)),
             identity,
             store,
             traffic: Traffic::new(access_log),
             started,
-            waits_for_disk: config.fsync_after_written_bytes.is_some(),
+            owners,
+            subdir_count: config.subdir_count_per_path,
+            waits_for_disk,
             leader: Mutex::default(),
+            joined: AtomicUsize::new(0),
         });
         let server = serve(&config, &shared)?;
         let connections: Arc<dyn Fn() -> ConnectionCounts + Send + Sync> =
@@ -114,9 +120,7 @@ impl Storage {
         self.server.shutdown(grace).await;
         let shared = self.shared;
         on_disk(move || {
-            if let Some(log) = shared.traffic.access_log() {
-                log.flush();
-            }
+            shared.traffic.flush();
             Ok(shared.store.close()?)
         })
         .await?;
@@ -134,6 +138,17 @@ impl Storage {
         self.http.as_ref().map(NativeHttp::address)
     }
 
+    /// Registers what this storage knows of its health.
+    pub fn register_health(&self, health: &Health) {
+        let shared = Arc::clone(&self.shared);
+        health.register("binlog", move || shared.store.binlog().check().map_err(|error| error.to_string()));
+        let shared = Arc::clone(&self.shared);
+        health.register("trackers", move || match shared.joined.load(Ordering::Relaxed) {
+            0 => Err(String::from("no tracker is connected")),
+            _ => Ok(()),
+        });
+    }
+
     /// The group.
     pub fn group(&self) -> GroupName {
         self.shared.group()
@@ -147,11 +162,6 @@ impl Storage {
     /// The files, for what serves them in another way in the same process.
     pub fn store(&self) -> &Store {
         &self.shared.store
-    }
-
-    /// Goes on in new log files: somebody has moved the old ones.
-    pub fn reopen_logs(&self) -> std::io::Result<()> {
-        self.shared.traffic.access_log().map_or(Ok(()), AccessLog::reopen)
     }
 }
 

@@ -5,11 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fdfs_ops::{AccessAction, AccessFile, AccessLine, AccessLog};
 use fdfs_proto::{Command, Status};
 use fdfs_store::{Counter, StorageStat};
 use metrics::Histogram;
-
-use crate::access_log::{AccessLog, Entry};
 
 /// What a client asks for, as statistics and logs tell it apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,14 +82,21 @@ impl Action {
         }
     }
 
-    /// The word in the access log, for actions that stand there.
-    fn logged_as(self) -> Option<&'static str> {
-        match self {
-            Self::FileInfo => Some("status"),
-            Self::Regenerate => Some("rename"),
-            Self::CreateLink | Self::Other => None,
-            action => Some(action.label()),
-        }
+    /// The kind of line in the access log, for actions that stand there.
+    fn logged_as(self) -> Option<AccessAction> {
+        Some(match self {
+            Self::Upload => AccessAction::Upload,
+            Self::Append => AccessAction::Append,
+            Self::Modify => AccessAction::Modify,
+            Self::Truncate => AccessAction::Truncate,
+            Self::SetMetadata => AccessAction::SetMetadata,
+            Self::Delete => AccessAction::Delete,
+            Self::Download => AccessAction::Download,
+            Self::GetMetadata => AccessAction::GetMetadata,
+            Self::FileInfo => AccessAction::Status,
+            Self::Regenerate => AccessAction::Rename,
+            Self::CreateLink | Self::Other => return None,
+        })
     }
 
     /// The counters of attempts and successes.
@@ -128,8 +134,10 @@ pub(crate) struct Answered<'a> {
     pub(crate) action: Action,
     /// The file, as far as it is known.
     pub(crate) filename: Option<&'a str>,
+    /// The name that it has now, where that is another.
+    pub(crate) renamed: Option<&'a str>,
     pub(crate) status: Status,
-    pub(crate) started: Instant,
+    pub(crate) begun: Begun,
     /// Length of the whole request.
     pub(crate) received: u64,
     /// Length of the whole answer.
@@ -138,13 +146,20 @@ pub(crate) struct Answered<'a> {
     pub(crate) content: u64,
 }
 
+/// When a request began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    at: Instant,
+    for_log: fdfs_ops::Begun,
+}
+
 /// Counts requests.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     metrics: [ActionMetrics; Action::ALL.len()],
     received: metrics::Counter,
     sent: metrics::Counter,
-    access_log: Option<AccessLog>,
+    access_log: AccessLog,
 }
 
 struct ActionMetrics {
@@ -154,7 +169,7 @@ struct ActionMetrics {
 }
 
 impl Traffic {
-    pub(crate) fn new(access_log: Option<AccessLog>) -> Self {
+    pub(crate) fn new(access_log: AccessLog) -> Self {
         Self {
             metrics: Action::ALL.map(ActionMetrics::new),
             received: metrics::counter!("fdfs_storage_received_bytes_total"),
@@ -165,13 +180,18 @@ impl Traffic {
 
     /// Whether file names are wanted.
     pub(crate) fn wants_names(&self) -> bool {
-        self.access_log.is_some()
+        self.access_log.is_on()
+    }
+
+    /// To be called when a request begins.
+    pub(crate) fn begin(&self) -> Begun {
+        Begun { at: Instant::now(), for_log: self.access_log.begin() }
     }
 
     /// Counts one request that has been answered, or whose client is gone.
     pub(crate) fn count(&self, stat: &StorageStat, answered: &Answered<'_>) {
         let Answered { action, status, .. } = *answered;
-        let elapsed = answered.started.elapsed();
+        let elapsed = answered.begun.at.elapsed();
         count_pair(stat, action.counters(), 1, status);
         if answered.content > 0 {
             count_pair(stat, action.byte_counters(), answered.content, status);
@@ -179,22 +199,29 @@ impl Traffic {
         self.metrics[action as usize].count(status, elapsed);
         self.received.increment(answered.received);
         self.sent.increment(answered.sent);
-        if let (Some(log), Some(action)) = (&self.access_log, action.logged_as()) {
-            log.write(&Entry {
-                peer: answered.peer,
-                action,
-                filename: answered.filename.unwrap_or("-"),
-                status,
-                elapsed,
-                received: answered.received,
-                sent: answered.sent,
-            });
+        if let Some(action) = action.logged_as() {
+            let file = match (answered.filename, answered.renamed) {
+                (None, _) => AccessFile::Unknown,
+                (Some(name), None) => AccessFile::Name(name),
+                (Some(old), Some(new)) => AccessFile::Renamed(old, new),
+            };
+            self.access_log.write(
+                answered.begun.for_log,
+                &AccessLine {
+                    client: answered.peer,
+                    action,
+                    file,
+                    status: status.0,
+                    request_len: answered.received,
+                    response_len: answered.sent,
+                },
+            );
         }
     }
 
-    /// The access log, for flushing.
-    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
-        self.access_log.as_ref()
+    /// Writes the lines of the access log that wait in memory.
+    pub(crate) fn flush(&self) {
+        self.access_log.flush();
     }
 }
 

@@ -24,7 +24,7 @@ async fn a_new_storage_joins_asks_for_its_source_and_beats() {
     assert_eq!(join.version, "6.16.1");
     assert_eq!(join.tracker_ip, Some(cluster.address.ip()));
     assert_eq!(join.trackers[0].to_string(), format!("{}:22122", cluster.address.ip()));
-    assert_eq!(cluster.tracker.next(Command::SYNC_DEST_REQ).await, []);
+    assert_eq!(cluster.tracker.next(Command::SYNC_DEST_REQ).await, b"");
     let notify =
         SyncNotifyRequest::decode(&cluster.tracker.next(Command::SYNC_NOTIFY).await).expect("notify");
     assert_eq!(notify, SyncNotifyRequest { source: None, until: Timestamp::ZERO });
@@ -59,7 +59,7 @@ async fn counters_travel_only_when_they_have_changed() {
     assert_eq!((stat.upload.total, stat.upload.success, stat.upload_bytes.success), (1, 1, 5));
     assert_eq!(stat.connections.current, 1);
     assert!(stat.last_source_update > Timestamp::ZERO);
-    assert_eq!(cluster.tracker.next(Command::BEAT).await, []);
+    assert_eq!(cluster.tracker.next(Command::BEAT).await, b"");
 }
 
 #[tokio::test]

@@ -9,9 +9,10 @@ use fdfs_proto::{
     },
 };
 use fdfs_store::{MetadataFlag, Patch, Store, StoreError};
-use fdfs_types::{FileId, RemoteFilename};
+use fdfs_types::RemoteFilename;
+use tracing::warn;
 
-use super::{Served, StorageService, Wait};
+use super::{SMALL, Served, StorageService, Wait};
 use crate::{error::Refusal, shared::Shared};
 
 /// A request whose content changes an appender file.
@@ -66,6 +67,28 @@ impl StorageService {
         Ok(Served { filename, content, ..served })
     }
 
+    /// Turns an appender file into a normal one, under a new name.
+    pub(super) async fn regenerate(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+    ) -> Result<Served, NetError> {
+        let request: RegenerateRequest = match connection.read_request(header, SMALL).await? {
+            Ok(request) => request,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        let filename = self.name_for_log(Some(&request.filename));
+        // The whole file is read.
+        match self.act(Wait::Always, move |shared| Ok(shared.store.regenerate(&request.filename)?)).await {
+            Ok(stored) => {
+                let renamed = self.name_for_log(Some(&stored.filename));
+                let served = self.answer_name(connection, stored.filename).await?;
+                Ok(Served { filename, renamed, ..served })
+            }
+            Err(refusal) => Ok(Served { filename, ..self.refuse(connection, refusal).await? }),
+        }
+    }
+
     async fn receive_patch<R: Change>(
         &self,
         connection: &mut Connection,
@@ -94,6 +117,9 @@ pub(super) fn truncate(shared: &Shared, request: &TruncateRequest) -> Result<Emp
 /// Removes a file and its metadata.
 pub(super) fn delete(shared: &Shared, request: &DeleteRequest) -> Result<Empty, Refusal> {
     shared.store.delete(&request.file_id.filename)?;
+    if let Err(error) = shared.owners.deleted(&request.file_id.filename) {
+        warn!(%error, "the token of a deleted file stays");
+    }
     Ok(Empty)
 }
 
@@ -105,12 +131,6 @@ pub(super) fn set_metadata(shared: &Shared, request: SetMetadataRequest) -> Resu
     };
     shared.store.set_metadata(&request.file_id.filename, flag, request.metadata)?;
     Ok(Empty)
-}
-
-/// Turns an appender file into a normal one, under a new name.
-pub(super) fn regenerate(shared: &Shared, request: &RegenerateRequest) -> Result<FileId, Refusal> {
-    let stored = shared.store.regenerate(&request.filename)?;
-    Ok(FileId { group: shared.group(), filename: stored.filename })
 }
 
 /// A change of more bytes is copied into place where that blocks nobody.

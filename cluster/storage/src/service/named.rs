@@ -1,8 +1,11 @@
 //! Which group and file a request is about.
 
-use fdfs_proto::storage::{
-    DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest, RegenerateRequest,
-    SetMetadataRequest, TruncateRequest,
+use fdfs_proto::{
+    ours::{ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest},
+    storage::{
+        DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest, SetMetadataRequest,
+        TruncateRequest,
+    },
 };
 use fdfs_types::{GroupName, RemoteFilename};
 
@@ -44,4 +47,29 @@ macro_rules! by_filename {
 }
 
 by_file_id!(DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest, SetMetadataRequest);
-by_filename!(RegenerateRequest, TruncateRequest);
+macro_rules! by_group {
+    ($($request:ty),+) => {$(
+        impl Named for $request {
+            fn group(&self) -> Option<&GroupName> {
+                Some(&self.group)
+            }
+
+            fn filename(&self) -> Option<&RemoteFilename> {
+                None
+            }
+        }
+    )+};
+}
+
+by_filename!(TruncateRequest);
+by_group!(ForgetOwnedRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest);
+
+impl Named for HelloRequest {
+    fn group(&self) -> Option<&GroupName> {
+        None
+    }
+
+    fn filename(&self) -> Option<&RemoteFilename> {
+        None
+    }
+}

@@ -6,7 +6,7 @@ use fdfs_proto::{
     storage::{UploadAppenderRequest, UploadRequest, UploadSlaveRequest},
 };
 use fdfs_store::{NewFile, Store, StoreError, StorePathChoice, Upload};
-use fdfs_types::{FileId, GroupName};
+use fdfs_types::{FileId, GroupName, RemoteFilename};
 
 use super::{Served, StorageService, Wait};
 
@@ -69,12 +69,21 @@ impl StorageService {
         match self.act(Wait::IfDurable, move |_| Ok(upload.finish()?)).await {
             Ok(stored) => {
                 let filename = self.name_for_log(Some(&stored.filename));
-                let file_id = FileId { group: self.shared.group(), filename: stored.filename };
-                connection.respond_message(&file_id).await?;
-                let sent = (GroupName::MAX_LEN + file_id.filename.as_str().len()) as u64;
-                Ok(Served { filename, content, ..Served::with(Ok(()), sent) })
+                let served = self.answer_name(connection, stored.filename).await?;
+                Ok(Served { filename, content, ..served })
             }
             Err(refusal) => Ok(Served { content, ..self.refuse(connection, refusal).await? }),
         }
+    }
+
+    /// Answers with the name of a new file.
+    pub(super) async fn answer_name(
+        &self,
+        connection: &mut Connection,
+        filename: RemoteFilename,
+    ) -> Result<Served, NetError> {
+        let sent = (GroupName::MAX_LEN + filename.as_str().len()) as u64;
+        connection.respond_message(&FileId { group: self.shared.group(), filename }).await?;
+        Ok(Served::with(Ok(()), sent))
     }
 }

@@ -1,6 +1,11 @@
 //! Reporting to one tracker: join, beats, space, and what its answers tell about the group.
 
-use std::{net::SocketAddr, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::ControlFlow,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use fdfs_net::{CallError, ConnectionCounts, Lease};
 use fdfs_proto::{
@@ -113,7 +118,10 @@ impl Reporter {
             Ok(ControlFlow::Break(())) => return End::Rejoin,
             Err(error) => return End::BeforeBeats(error),
         }
-        match self.report(&mut lease).await {
+        let joined = Joined::new(&self.shared);
+        let reported = self.report(&mut lease).await;
+        drop(joined);
+        match reported {
             Ok(()) => End::Rejoin,
             Err(error) => End::Broken(error),
         }
@@ -316,6 +324,22 @@ impl Reporter {
     fn is_leader(&self, tracker: SocketAddr) -> bool {
         let leader = self.shared.leader.lock();
         leader.as_ref().is_some_and(|leader| leader.ip == Some(tracker.ip()) && leader.port == tracker.port())
+    }
+}
+
+/// Counts a tracker among those that are reported to, until it is dropped.
+struct Joined<'a>(&'a Shared);
+
+impl<'a> Joined<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.joined.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for Joined<'_> {
+    fn drop(&mut self) {
+        self.0.joined.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

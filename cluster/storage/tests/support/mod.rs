@@ -150,6 +150,7 @@ pub(crate) fn config(ip: IpAddr, base: &Path, change: impl FnOnce(&mut StorageCo
     config.listeners = vec![Listener { addresses: vec![ip], port: StorageConfig::DEFAULT_PORT }];
     config.subdir_count_per_path = 2;
     config.work_threads = 2;
+    config.metrics_listen = None;
     config.heart_beat_interval = Duration::from_millis(200);
     change(&mut config);
     config
