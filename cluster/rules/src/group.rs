@@ -166,7 +166,7 @@ impl Group {
 
     /// The next member in turn to write to, from 0.
     pub fn write_turn(&self) -> usize {
-        self.write_turn
+        if self.write_turn < self.writable.len() { self.write_turn } else { 0 }
     }
 
     /// Space of the writable member with the least of it. While none is writable: of all members,

@@ -50,8 +50,8 @@ pub enum HowMany {
 /// What a file's name tells about where it may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileOrigin {
-    /// The storage that took the upload.
-    pub source: Source,
+    /// The storage that took the upload; unknown if the name is too short to tell.
+    pub source: Option<Source>,
     /// When the file was made.
     pub created: Timestamp,
     /// Its content may change, or its time is that of another file: only the source is sure.
@@ -59,11 +59,15 @@ pub struct FileOrigin {
 }
 
 impl FileOrigin {
-    /// Reads the name of a file.
+    /// Reads the name of a file. One that is too short for what names tell is a file that nobody knows
+    /// anything about, not an error: the storage will not find it.
     pub fn of(name: &RemoteFilename) -> Result<Self, ParseNameError> {
+        if name.base_name().len() < NameFields::ENCODED_LEN {
+            return Ok(Self { source: None, created: Timestamp::ZERO, only_source: false });
+        }
         let fields: NameFields = name.fields()?;
         let only_source = matches!(name.kind()?, FileKind::Appender | FileKind::Slave);
-        Ok(Self { source: fields.source, created: fields.created(), only_source })
+        Ok(Self { source: Some(fields.source), created: fields.created(), only_source })
     }
 }
 
@@ -182,8 +186,9 @@ impl Cluster {
     fn source_of(&self, name: &GroupName, file: &FileOrigin) -> Result<Option<StorageId>, Refusal> {
         let group = self.group(name)?;
         Ok(match file.source {
-            Source::Id(id) => Some(id.into()),
-            Source::Ip(ip) => {
+            None => None,
+            Some(Source::Id(id)) => Some(id.into()),
+            Some(Source::Ip(ip)) => {
                 let ip = IpAddr::V4(ip);
                 let current = group.storages().find(|storage| {
                     storage.is_member() && (storage.addresses.contains(ip) || storage.joined_from == ip)

@@ -141,6 +141,10 @@ impl Storage {
         self.sync_source = None;
         self.sync_until = Timestamp::ZERO;
         self.changelog_offset = 0;
+        self.upload_priority = 0;
+        self.path_count = 0;
+        self.subdir_count = 0;
+        self.last_heartbeat = Timestamp::ZERO;
         self.paths.clear();
         self.space = Space::default();
         self.current_path = 0;

@@ -18,7 +18,7 @@ fn uploads(cluster: &mut Cluster, count: usize) -> Vec<String> {
 }
 
 fn file(source: &str, created: Timestamp) -> FileOrigin {
-    let source = Source::Ip(source.parse().expect("a literal address"));
+    let source = Some(Source::Ip(source.parse().expect("a literal address")));
     FileOrigin { source, created, only_source: false }
 }
 
@@ -106,8 +106,18 @@ fn appenders_and_slaves_are_read_at_their_source() {
 }
 
 fn file_by_id(number: u32) -> FileOrigin {
-    let source = Source::Id(ServerId::new(number).expect("a literal id"));
+    let source = Some(Source::Id(ServerId::new(number).expect("a literal id")));
     FileOrigin { source, created: NOW, only_source: false }
+}
+
+#[test]
+fn a_name_too_short_to_tell_anything_is_looked_for_everywhere() {
+    let (mut cluster, _) = three_storages();
+    let name = "M00/00/00/abcdefghijkl".parse().expect("a good shape");
+    let file = FileOrigin::of(&name).expect("short is no error");
+    assert_eq!(reads(&mut cluster, &file).1, [4, 5, 6]);
+    let name = "M00/00/00/abcdefghijklmnopqrstuvwxyz+123456".parse().expect("a good shape");
+    assert!(FileOrigin::of(&name).is_err(), "long enough, but no base64");
 }
 
 #[test]
