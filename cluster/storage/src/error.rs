@@ -86,9 +86,6 @@ pub(crate) enum Refusal {
         /// What came.
         came: Trailer,
     },
-    /// The owners' log cannot be written.
-    #[error("the owners' log cannot be written")]
-    Owners(#[source] io::Error),
     /// Work on the disk was given up because the server ends.
     #[error("the server is ending")]
     Ending,
@@ -103,7 +100,7 @@ impl Refusal {
             }
             Self::Unsupported => Status::EOPNOTSUPP,
             Self::Store(error) => Status(error.errno()),
-            Self::Read(_) | Self::Owners(_) | Self::Ending => Status::EIO,
+            Self::Read(_) | Self::Ending => Status::EIO,
         }
     }
 }

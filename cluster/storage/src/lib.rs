@@ -4,7 +4,6 @@ mod error;
 mod maintenance;
 mod membership;
 mod native_http;
-mod owners;
 mod service;
 mod shared;
 mod storage;

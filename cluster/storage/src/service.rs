@@ -326,7 +326,7 @@ fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
         Refusal::Store(error) if Status(error.errno()) == Status::EIO => {
             error!(?cmd, filename, %error, "request failed");
         }
-        Refusal::Read(error) | Refusal::Owners(error) => error!(?cmd, filename, %error, "request failed"),
+        Refusal::Read(error) => error!(?cmd, filename, %error, "request failed"),
         Refusal::Request(
             RequestError::Malformed(_) | RequestError::TooLong { .. } | RequestError::TooShort { .. },
         )

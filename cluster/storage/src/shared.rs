@@ -7,20 +7,17 @@ use fdfs_store::Store;
 use fdfs_types::{GroupName, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{membership::Membership, owners::Owners, tracker::Identity, traffic::Traffic};
+use crate::{membership::Membership, tracker::Identity, traffic::Traffic};
 
 /// What every part of a running storage shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) store: Store,
-    pub(crate) owners: Owners,
     pub(crate) traffic: Traffic,
     pub(crate) membership: Mutex<Membership>,
     /// When this process started.
     pub(crate) started: Timestamp,
-    /// Directories on each of the two levels of a store path.
-    pub(crate) subdir_count: u16,
     /// A change may have to wait for the disk: it runs where waiting blocks nobody.
     pub(crate) waits_for_disk: bool,
     /// The leader among the trackers, once one has told it.

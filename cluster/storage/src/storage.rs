@@ -24,7 +24,6 @@ use crate::{
     maintenance::{self, Intervals},
     membership::Membership,
     native_http::NativeHttp,
-    owners::Owners,
     service::StorageService,
     shared::Shared,
     tracker::{self, Identity, ReportSettings, Reporter, Tracker},
@@ -65,16 +64,12 @@ impl Storage {
         let access_log = AccessLog::open(&access_log, config.access_log.as_ref())
             .map_err(|source| StorageError::Io { action: "opening the access log", source })?;
         let waits_for_disk = config.fsync_after_written_bytes.is_some();
-        let owners = Owners::open(&config.base_path.join("data/rs/owners"), waits_for_disk)
-            .map_err(|source| StorageError::Io { action: "opening the owners' log", source })?;
         let shared = Arc::new(Shared {
             membership: Mutex::new(Membership::new(identity.id)),
             identity,
             store,
             traffic: Traffic::new(access_log),
             started,
-            owners,
-            subdir_count: config.subdir_count_per_path,
             waits_for_disk,
             leader: Mutex::default(),
             joined: AtomicUsize::new(0),

@@ -10,7 +10,6 @@ use fdfs_proto::{
 };
 use fdfs_store::{MetadataFlag, Patch, Store, StoreError};
 use fdfs_types::RemoteFilename;
-use tracing::warn;
 
 use super::{SMALL, Served, StorageService, Wait};
 use crate::{error::Refusal, shared::Shared};
@@ -117,9 +116,6 @@ pub(super) fn truncate(shared: &Shared, request: &TruncateRequest) -> Result<Emp
 /// Removes a file and its metadata.
 pub(super) fn delete(shared: &Shared, request: &DeleteRequest) -> Result<Empty, Refusal> {
     shared.store.delete(&request.file_id.filename)?;
-    if let Err(error) = shared.owners.deleted(&request.file_id.filename) {
-        warn!(%error, "the token of a deleted file stays");
-    }
     Ok(Empty)
 }
 

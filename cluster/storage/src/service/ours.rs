@@ -5,12 +5,12 @@ use fdfs_proto::{
     Decode, Empty, Header,
     ours::{
         Capabilities, ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
-        ListOwnedResponse, ListRawRequest, ListRawResponse, OwnerToken, RawFile, Trailer,
-        UploadFramedRequest, WriteConcern,
+        ListOwnedResponse, ListRawRequest, ListRawResponse, RawFile, Trailer, UploadFramedRequest,
+        WriteConcern,
     },
 };
-use fdfs_store::{NewFile, Store, StoreError, StorePathChoice, StoredFile, Upload};
-use fdfs_types::{FileId, RemoteFilename, Subdir};
+use fdfs_store::{ListedFile, NewFile, Store, StoreError, StorePathChoice, StoredFile, Upload};
+use fdfs_types::FileId;
 
 use super::{SMALL, Served, StorageService, Wait};
 use crate::{error::Refusal, shared::Shared};
@@ -81,19 +81,22 @@ impl StorageService {
         if came != trailer {
             return Ok(Err(Refusal::Damaged { announced: trailer, came }));
         }
-        let owner = request.owner;
-        let finished = self.act(Wait::IfDurable, move |shared| finish(shared, upload, owner)).await;
+        let finished = self.act(Wait::IfDurable, move |_| Ok(upload.finish()?)).await;
         Ok(finished.map(|stored| (stored, trailer.length)))
     }
 }
 
 fn begin(store: &Store, request: &UploadFramedRequest) -> Result<Upload, StoreError> {
-    store.create(&NewFile {
+    let mut upload = store.create(&NewFile {
         store_path: request.store_path.map_or(StorePathChoice::Any, StorePathChoice::Index),
         size: None,
         extension: request.extension,
         appender: false,
-    })
+    })?;
+    if let Some(owner) = request.owner {
+        upload.set_owner(owner);
+    }
+    Ok(upload)
 }
 
 /// Makes one file of several.
@@ -105,66 +108,30 @@ pub(super) fn join(shared: &Shared, request: &JoinFilesRequest) -> Result<FileId
         extension: request.extension,
         appender: false,
     };
-    let upload = shared.store.join_parts(&request.parts, &new)?;
-    let stored = finish(shared, upload, request.owner)?;
+    let stored = shared.store.join(&request.parts, &new, request.owner)?;
     Ok(FileId { group: shared.group(), filename: stored.filename })
 }
 
 /// The files of a store path behind a name.
 pub(super) fn list_raw(shared: &Shared, request: &ListRawRequest) -> Result<ListRawResponse, Refusal> {
     let limit = (request.limit as usize).clamp(1, MAX_LISTED);
-    let after = request.after.as_ref().filter(|name| name.store_path() == request.store_path);
-    let begin = after.map_or(Subdir { high: 0, low: 0 }, RemoteFilename::subdir);
-    let count = shared.subdir_count;
-    let mut files: Vec<RawFile> = Vec::new();
-    let subdirs = (0..count).flat_map(|high| (0..count).map(move |low| (high, low)));
-    for (visited, (high, low)) in
-        subdirs.skip_while(|at| *at < (begin.high.into(), begin.low.into())).enumerate()
-    {
-        // An answer with nothing in it is the last one: there must be a name to go on after.
-        if visited >= MANY_DIRECTORIES && !files.is_empty() {
-            return Ok(ListRawResponse { has_more: true, files });
-        }
-        let (Ok(high), Ok(low)) = (u8::try_from(high), u8::try_from(low)) else { continue };
-        let subdir = Subdir { high, low };
-        let after = after.filter(|name| name.subdir() == subdir).map(RemoteFilename::base_name);
-        let listing = match shared.store.list(request.store_path, subdir, after, limit - files.len()) {
-            Err(StoreError::NotFound) => continue,
-            listing => listing?,
-        };
-        files.extend(listing.files.into_iter().map(|file| RawFile {
-            filename: file.filename,
-            size: file.size,
-            modified: file.modified,
-        }));
-        if listing.next.is_some() || files.len() >= limit {
-            return Ok(ListRawResponse { has_more: true, files });
-        }
-    }
-    Ok(ListRawResponse { has_more: false, files })
+    let listing = shared.store.list(request.store_path, request.after.as_ref(), limit)?;
+    let raw =
+        |file: ListedFile| RawFile { filename: file.filename, size: file.size, modified: file.modified };
+    Ok(ListRawResponse { has_more: listing.has_more, files: listing.files.into_iter().map(raw).collect() })
 }
 
 /// The files with tokens of a session.
 pub(super) fn list_owned(shared: &Shared, request: &ListOwnedRequest) -> ListOwnedResponse {
     let limit = (request.limit as usize).clamp(1, MAX_LISTED);
-    let (files, has_more) = shared.owners.list(request.session, request.after, limit);
+    let (files, has_more) = shared.store.owned_files(request.session, request.after, limit);
     ListOwnedResponse { has_more, files }
 }
 
 /// Forgets tokens.
 pub(super) fn forget_owned(shared: &Shared, request: &ForgetOwnedRequest) -> Result<Empty, Refusal> {
-    shared.owners.forget(request.session, &request.sequences).map_err(Refusal::Owners)?;
+    shared.store.forget_owned_files(request.session, &request.sequences)?;
     Ok(Empty)
-}
-
-fn finish(shared: &Shared, upload: Upload, owner: Option<OwnerToken>) -> Result<StoredFile, Refusal> {
-    let Some(owner) = owner else { return Ok(upload.finish()?) };
-    Ok(upload.finish_after(|filename| {
-        shared
-            .owners
-            .note(owner, filename)
-            .map_err(|source| StoreError::Io { action: "writing down the owner", source: source.into() })
-    })?)
 }
 
 /// A second member cannot be asked for yet.
@@ -177,8 +144,5 @@ fn check_concern(concern: WriteConcern) -> Result<(), Refusal> {
 
 /// Most files of one list.
 const MAX_LISTED: usize = 1000;
-
-/// Directories after which a list that has something is answered.
-const MANY_DIRECTORIES: usize = 4096;
 
 const SOFTWARE: &str = concat!("fdfs ", env!("CARGO_PKG_VERSION"));

@@ -192,15 +192,7 @@ impl Upload {
     }
 
     /// Shows the file under its final name and records it. When this returns, the name may be told.
-    pub fn finish(self) -> Result<StoredFile, StoreError> {
-        self.finish_after(|_| Ok(()))
-    }
-
-    /// The same, after `prepare` was told the name. Where the name turns out to be taken, it is told another.
-    pub fn finish_after(
-        mut self,
-        mut prepare: impl FnMut(&RemoteFilename) -> Result<(), StoreError>,
-    ) -> Result<StoredFile, StoreError> {
+    pub fn finish(mut self) -> Result<StoredFile, StoreError> {
         if let Some(announced) = self.announced
             && announced != self.size
         {
@@ -235,7 +227,6 @@ impl Upload {
                         .map_err(|_| StoreError::InvalidName { reason: "no name can be made" })?
                 }
             };
-            prepare(&filename)?;
             let record = Record::source(modified.0, Change::Create { name: field(&filename) });
             if let Some(owner) = self.owner {
                 store.owners.add(owner, &filename, durable).map_err(io_error("writing owner tokens"))?;
