@@ -6,6 +6,7 @@
 
 mod attachment;
 mod body;
+mod cluster_files;
 mod conditions;
 mod media_type;
 mod native_path;
@@ -15,6 +16,7 @@ mod server;
 mod source;
 
 pub use body::Body;
+pub use cluster_files::ClusterFiles;
 pub use media_type::media_type;
 pub use native_path::{NativePath, ParseNativePathError};
 pub use ranges::{ParseRangesError, RangeRequest, resolve};

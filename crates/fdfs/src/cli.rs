@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::bench::BenchArgs;
 use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
+use crate::gateway::GatewayArgs;
+use crate::up::UpArgs;
 
 /// A file store that speaks FastDFS, S3, HTTP and POSIX.
 #[derive(Parser)]
@@ -17,6 +19,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run everything on this machine: tracker, storage, S3, native HTTP paths, mount.
+    Up(UpArgs),
+    /// Run S3 and the native HTTP front of a cluster in the foreground.
+    Gateway(GatewayArgs),
     /// Run a tracker in the foreground.
     Tracker(DaemonArgs),
     /// Run a storage in the foreground.
@@ -30,6 +36,8 @@ pub fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Tracker(args) => args.run::<TrackerDaemon>(),
         Command::Storage(args) => args.run::<StorageDaemon>(),
+        Command::Up(args) => args.run(),
+        Command::Gateway(args) => args.run(),
         Command::Bench(args) => args.run(),
     };
     match result {

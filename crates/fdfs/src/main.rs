@@ -5,6 +5,8 @@
 mod bench;
 mod cli;
 mod daemon;
+mod gateway;
+mod up;
 
 use std::process::ExitCode;
 

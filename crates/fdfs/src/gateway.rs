@@ -1,0 +1,154 @@
+//! The gateway: S3, the native HTTP front, the namespace and the console over one cluster.
+
+mod config;
+mod console;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use fdfs_client::{Client, ClientOptions};
+use fdfs_http::{ClusterFiles, HttpServer};
+use fdfs_namespace::{Defaults, Namespace};
+use fdfs_objects::{Objects, Settings};
+use fdfs_ops::{Health, LogOptions, Signals};
+use fdfs_s3::{Credentials, S3Server};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use self::config::GatewayConfig;
+use self::console::Console;
+
+/// Which configuration the gateway runs with.
+#[derive(Args)]
+pub struct GatewayArgs {
+    /// The configuration file, TOML.
+    #[arg(short, long)]
+    config: std::path::PathBuf,
+}
+
+/// A running gateway.
+///
+/// Dropping it cuts everything off; [`Gateway::shutdown`] ends it in order.
+pub struct Gateway {
+    client: Client,
+    objects: Arc<Objects>,
+    credentials: Arc<Credentials>,
+    s3: S3Server,
+    front: SocketAddr,
+    console: SocketAddr,
+    stop: watch::Sender<bool>,
+    servers: JoinSet<()>,
+}
+
+impl GatewayArgs {
+    /// Runs a gateway in the foreground until a signal ends it.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let config = GatewayConfig::read(&self.config)?;
+        LogOptions { stderr: true, ..LogOptions::default() }.install()?;
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(async {
+            let signals = Signals::install().context("cannot take over signals")?;
+            let health = Health::new();
+            let gateway = Gateway::start(config, &health).await?;
+            let stop = CancellationToken::new();
+            let watching = tokio::spawn(signals.watch(stop.clone(), fdfs_ops::rotate_logs));
+            stop.cancelled().await;
+            gateway.shutdown().await;
+            watching.await.context("the task that watches signals failed")
+        })
+    }
+}
+
+impl Gateway {
+    /// Opens the namespace and serves. The cluster may still be away: then requests are answered that it is.
+    pub async fn start(config: GatewayConfig, health: &Health) -> anyhow::Result<Self> {
+        let credentials = Arc::new(Credentials::read_or_generate(&config.credentials)?);
+        let client = Client::new(ClientOptions::new(config.trackers.clone()));
+        let namespace = config.namespace_path()?.to_owned();
+        std::fs::create_dir_all(&namespace)
+            .with_context(|| format!("cannot make {}", namespace.display()))?;
+        let opened =
+            tokio::task::spawn_blocking(move || Namespace::open_lmdb(&namespace, Defaults::default()));
+        let names = opened.await?.context("cannot open the namespace")?;
+        let settings = Settings { free_after: Duration::from_secs(config.free_after), ..Settings::default() };
+        let objects = Objects::new(names, Arc::new(client.clone()), settings);
+        objects.start();
+        let provider: Arc<dyn fdfs_s3::CredentialsProvider> = Arc::clone(&credentials) as _;
+        let s3 = fdfs_s3::Config {
+            region: config.region.clone(),
+            ..fdfs_s3::Config::new(config.s3_listen, provider)
+        };
+        let s3 = S3Server::bind(s3, Arc::clone(&objects))
+            .await
+            .with_context(|| format!("cannot listen on {} for S3", config.s3_listen))?;
+        let (stop, stopped) = watch::channel(false);
+        let mut servers = JoinSet::new();
+        let files = Arc::new(ClusterFiles::new(client.clone()));
+        let front = HttpServer::bind(config.front_listen, files, None, fdfs_http::Limits::default())
+            .await
+            .with_context(|| format!("cannot listen on {} for native HTTP", config.front_listen))?;
+        let front_address = front.local_addr()?;
+        servers.spawn(front.run(stopped.clone()));
+        let console = Console::bind(config.console_listen, client.clone(), health.clone()).await?;
+        let console_address = console.address()?;
+        servers.spawn(console.run(stopped));
+        info!(s3 = %s3.address(), front = %front_address, console = %console_address, "gateway serves");
+        Ok(Self {
+            client,
+            objects,
+            credentials,
+            s3,
+            front: front_address,
+            console: console_address,
+            stop,
+            servers,
+        })
+    }
+
+    /// Ends in order: requests in progress may finish.
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        self.s3.shutdown(GRACE).await;
+        while self.servers.join_next().await.is_some() {}
+        self.objects.stop().await;
+        info!("gateway has ended");
+    }
+
+    /// Access to the cluster's files.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Names and files.
+    pub fn objects(&self) -> &Arc<Objects> {
+        &self.objects
+    }
+
+    /// Who may use S3.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Where S3 listens.
+    pub fn s3(&self) -> SocketAddr {
+        self.s3.address()
+    }
+
+    /// Where the front for native paths listens.
+    pub fn front(&self) -> SocketAddr {
+        self.front
+    }
+
+    /// Where the console listens.
+    pub fn console(&self) -> SocketAddr {
+        self.console
+    }
+}
+
+/// Time for requests that run when the gateway is told to stop.
+const GRACE: Duration = Duration::from_secs(10);

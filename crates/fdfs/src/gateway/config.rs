@@ -1,0 +1,124 @@
+//! `gateway.toml`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use fdfs_conf::TrackerAddress;
+use fdfs_proto::ServerAddress;
+use serde::{Deserialize, Deserializer};
+
+/// The settings of a gateway. Unknown keys are errors that name file and line.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// The trackers, `HOST:PORT` each.
+    #[serde(deserialize_with = "trackers")]
+    pub trackers: Vec<ServerAddress>,
+    /// Where names are kept: `lmdb:///path`.
+    pub namespace: String,
+    /// Who may use S3, in the AWS shared-credentials format; made with one key pair where it is missing.
+    pub credentials: PathBuf,
+    /// Where S3 listens.
+    #[serde(default = "s3_listen")]
+    pub s3_listen: SocketAddr,
+    /// Where the front for native paths listens.
+    #[serde(default = "front_listen")]
+    pub front_listen: SocketAddr,
+    /// Where the console, metrics and health listen.
+    #[serde(default = "console_listen")]
+    pub console_listen: SocketAddr,
+    /// The region that buckets are said to be in.
+    #[serde(default = "region")]
+    pub region: String,
+    /// Seconds after which content that no name refers to any more is deleted.
+    #[serde(default = "free_after")]
+    pub free_after: u64,
+}
+
+impl GatewayConfig {
+    /// The port of S3.
+    pub const S3_PORT: u16 = 9000;
+    /// The port of the front.
+    pub const FRONT_PORT: u16 = 8000;
+    /// The port of the console.
+    pub const CONSOLE_PORT: u16 = 9001;
+
+    /// Reads a file.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let config: Self = toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))?;
+        config.namespace_path().with_context(|| format!("cannot use {}", path.display()))?;
+        Ok(config)
+    }
+
+    /// The directory of the namespace.
+    pub fn namespace_path(&self) -> anyhow::Result<&Path> {
+        let path = self.namespace.strip_prefix("lmdb://").filter(|path| path.starts_with('/'));
+        path.map(Path::new).with_context(|| {
+            format!("namespace = {:?}: only lmdb:///absolute/path is supported so far", self.namespace)
+        })
+    }
+}
+
+fn trackers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ServerAddress>, D::Error> {
+    use serde::de::Error as _;
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    if texts.is_empty() {
+        return Err(D::Error::custom("trackers must name at least one tracker, HOST:PORT"));
+    }
+    let parse =
+        |text: &String| ServerAddress::parse(text, TrackerAddress::DEFAULT_PORT).map_err(D::Error::custom);
+    texts.iter().map(parse).collect()
+}
+
+fn s3_listen() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], GatewayConfig::S3_PORT))
+}
+
+fn front_listen() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], GatewayConfig::FRONT_PORT))
+}
+
+fn console_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], GatewayConfig::CONSOLE_PORT))
+}
+
+fn region() -> String {
+    "us-east-1".to_owned()
+}
+
+fn free_after() -> u64 {
+    3600
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GatewayConfig;
+
+    fn read(text: &str) -> Result<GatewayConfig, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gateway.toml");
+        std::fs::write(&path, text).unwrap();
+        GatewayConfig::read(&path).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let text = "trackers = ['127.0.0.2']\nnamespace = 'lmdb:///var/lib/fdfs'\ncredentials = '/etc/fdfs/credentials'";
+        let config = read(text).unwrap();
+        assert_eq!(config.trackers[0].port, 22122);
+        assert_eq!((config.s3_listen.port(), config.front_listen.port()), (9000, 8000));
+        assert!(config.console_listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_line() {
+        let error = read("trackers = ['127.0.0.2']\nnamespaces = 'x'").unwrap_err();
+        assert!(error.contains("gateway.toml") && error.contains("line 2"), "{error}");
+        let text = "trackers = ['127.0.0.2']\nnamespace = 'mysql://x'\ncredentials = 'c'";
+        assert!(read(text).unwrap_err().contains("lmdb:///"));
+        assert!(read("trackers = []\nnamespace = 'lmdb:///x'\ncredentials = 'c'").is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! The parts of one machine's cluster, started and ended in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use fdfs_client::Client;
+use fdfs_conf::{Listener, ReservedSpace, ServiceAddress, StorageConfig, TrackerAddress, TrackerConfig};
+struct Mount;
+impl Mount {
+    fn unmount(self) {}
+}
+use fdfs_ops::Health;
+use fdfs_proto::ServerAddress;
+use fdfs_storage::Storage;
+use fdfs_tracker::Tracker;
+use tracing::{info, warn};
+
+use super::UpArgs;
+use crate::gateway::{Gateway, GatewayConfig};
+
+/// Everything that runs.
+pub struct Site {
+    tracker: Tracker,
+    storage: Storage,
+    gateway: Gateway,
+    mount: Result<Mount, String>,
+}
+
+impl Site {
+    /// Starts all parts; when it returns, every port answers and a file can be stored.
+    pub async fn start(args: &UpArgs) -> anyhow::Result<Self> {
+        let health = Health::new();
+        let tracker = Tracker::bind(tracker_config(args)?).await.context("the tracker does not start")?;
+        let storage = Storage::bind(storage_config(args)?).await.context("the storage does not start")?;
+        let gateway =
+            Gateway::start(gateway_config(args), &health).await.context("the gateway does not start")?;
+        wait_until_writable(gateway.client()).await?;
+        gateway.objects().refresh_groups().await.context("the groups have no buckets")?;
+        let mount = mount(args, &gateway);
+        Ok(Self { tracker, storage, gateway, mount })
+    }
+
+    /// Says where everything is and what to try.
+    pub fn describe(&self, args: &UpArgs) {
+        let dir = args.dir.display();
+        let tracker = SocketAddr::new(args.bind, args.tracker_port);
+        let group = self.storage.group();
+        println!("tracker     {tracker}");
+        println!(
+            "storage     {}  {group}, files in {dir}/storage",
+            SocketAddr::new(args.bind, args.storage_port)
+        );
+        if let Some(http) = self.storage.http_address() {
+            println!("HTTP paths  http://{http}/{group}/M00/...");
+        }
+        println!("front       http://{}/{group}/M00/...", self.gateway.front());
+        println!("S3          http://{}  keys in {dir}/credentials", self.gateway.s3());
+        println!("console     http://{}/", self.gateway.console());
+        match &self.mount {
+            Ok(_) => println!("mount       {}", mountpoint(args).display()),
+            Err(reason) => println!("mount       none: {reason}"),
+        }
+        println!("\nTry:");
+        println!("  export AWS_SHARED_CREDENTIALS_FILE={dir}/credentials");
+        println!(
+            "  aws --endpoint-url http://{} s3 cp README.md s3://{group}/hello/README.md",
+            self.gateway.s3()
+        );
+        if self.mount.is_ok() {
+            let path = mountpoint(args).join(group.as_str()).join("hello/README.md");
+            println!("  cat {}", path.display());
+            println!("  getfattr -n user.fdfs.file_id {}", path.display());
+        }
+        println!("  curl http://{}/FILE_ID\n", self.gateway.front());
+    }
+
+    /// Ends all parts: what was acknowledged is on the disk.
+    pub async fn shutdown(self) -> anyhow::Result<()> {
+        if let Ok(mount) = self.mount {
+            let unmounted = tokio::task::spawn_blocking(move || mount.unmount()).await?;
+            info!(?unmounted, "unmounted");
+        }
+        self.gateway.shutdown().await;
+        let stored = self.storage.shutdown(GRACE).await;
+        self.tracker.shutdown(GRACE).await;
+        Ok(stored?)
+    }
+}
+
+fn tracker_config(args: &UpArgs) -> anyhow::Result<TrackerConfig> {
+    let mut config = TrackerConfig::new(make(args.dir.join("tracker"))?);
+    config.listeners = vec![Listener { addresses: vec![args.bind], port: args.tracker_port }];
+    config.cluster.reserved_space = RESERVED;
+    config.metrics_listen = None;
+    Ok(config)
+}
+
+fn storage_config(args: &UpArgs) -> anyhow::Result<StorageConfig> {
+    let tracker = TrackerAddress { hosts: vec![args.bind.to_string()], port: args.tracker_port };
+    let group = "group1".parse().context("group1 is a group name")?;
+    let mut config = StorageConfig::new(group, make(args.dir.join("storage"))?, vec![tracker]);
+    config.listeners = vec![Listener { addresses: vec![args.bind], port: args.storage_port }];
+    config.subdir_count_per_path = SUBDIRS;
+    config.heart_beat_interval = Duration::from_secs(5);
+    config.stat_report_interval = Duration::from_secs(10);
+    config.max_connections = MAX_CONNECTIONS;
+    config.http_listen =
+        Some(ServiceAddress { address: Some(args.bind), port: args.http_port, is_explicit: true });
+    config.metrics_listen = None;
+    Ok(config)
+}
+
+fn gateway_config(args: &UpArgs) -> GatewayConfig {
+    let at = |port| SocketAddr::new(args.bind, port);
+    GatewayConfig {
+        trackers: vec![ServerAddress { ips: vec![args.bind], port: args.tracker_port }],
+        namespace: format!("lmdb://{}", args.dir.join("namespace").display()),
+        credentials: args.dir.join("credentials"),
+        s3_listen: at(args.s3_port),
+        front_listen: at(args.front_port),
+        console_listen: at(args.console_port),
+        region: "us-east-1".to_owned(),
+        free_after: FREE_AFTER,
+    }
+}
+
+/// Mounts where that is wanted and possible; else why there is no mount.
+fn mount(args: &UpArgs, gateway: &Gateway) -> Result<Mount, String> {
+    if args.no_mount {
+        return Err("not wanted".to_owned());
+    }
+    let _ = gateway;
+    Err("not built yet".to_owned())
+}
+
+fn mountpoint(args: &UpArgs) -> PathBuf {
+    args.mount.clone().unwrap_or_else(|| args.dir.join("mnt"))
+}
+
+/// A mountpoint that a killed process left behind cannot be looked at; mounting anew repairs it.
+fn make_mountpoint(path: &Path) -> anyhow::Result<PathBuf> {
+    match std::fs::create_dir_all(path) {
+        Err(error)
+            if error.raw_os_error() != Some(ENOTCONN)
+                && error.kind() != std::io::ErrorKind::AlreadyExists =>
+        {
+            Err(error).with_context(|| format!("cannot make {}", path.display()))
+        }
+        _ => Ok(path.to_owned()),
+    }
+}
+
+fn make(path: PathBuf) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(path)
+}
+
+/// Waits until the tracker offers the storage: it has joined, beaten and told its space.
+async fn wait_until_writable(client: &Client) -> anyhow::Result<()> {
+    let deadline = tokio::time::Instant::now() + START_TIMEOUT;
+    let mut poll = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        poll.tick().await;
+        let groups = client.list_groups().await;
+        let writable =
+            |record: &fdfs_proto::tracker::GroupRecord| record.writable_count > 0 && record.total_mb > 0;
+        match groups {
+            Ok(groups) if groups.iter().any(writable) => return Ok(()),
+            groups => ensure!(
+                tokio::time::Instant::now() < deadline,
+                "the storage does not become ACTIVE within {} s: {groups:?}",
+                START_TIMEOUT.as_secs()
+            ),
+        }
+    }
+}
+
+/// A newcomer's disk may be small: all but a hundredth of it may be used.
+const RESERVED: ReservedSpace = ReservedSpace::Millionths(10_000);
+/// 1,024 directories are made in an instant and hold millions of files.
+const SUBDIRS: u16 = 32;
+const MAX_CONNECTIONS: u32 = 4096;
+const FREE_AFTER: u64 = 3600;
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(10);
+const ENOTCONN: i32 = 107;
