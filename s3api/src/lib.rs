@@ -1,8 +1,8 @@
 //! The S3 API: buckets and objects over HTTP, as aws-cli, the SDKs and s3cmd speak it.
 //!
 //! A request is answered in this order: its target (bucket and key) is read from path and host,
-//! its [operation](route) is chosen, its [signature] is verified, its headers and XML are parsed,
-//! and only then an operation in [`ops`] runs and reads the body. Whatever is refused is refused
+//! its operation is chosen, its signature is verified, its headers and XML are parsed,
+//! and only then the operation runs and reads the body. Whatever is refused is refused
 //! before the body is asked for. What is supported stands in `COMPATIBILITY.md`.
 
 mod body;
