@@ -76,10 +76,7 @@ impl Core {
     pub(super) fn commit_next_leader(&self, session: &Session, request: CommitNextLeaderRequest) -> Outcome {
         let candidate = TrackerAddress::from(request.leader);
         let mut state = self.state.lock();
-        check_tracker(&state, session, &candidate).map_err(|denial| match denial {
-            Denial::Status(Status::ENOENT) => Denial::Status(Status::EINVAL),
-            other => other,
-        })?;
+        check_tracker(&state, session, &candidate)?;
         let changes = state.leadership.on_commit(&candidate, now())?;
         Ok(Answer::done(self.follow_up(&mut state, changes)))
     }

@@ -2,6 +2,7 @@
 
 mod clients;
 mod malformed;
+mod recorded;
 mod restarts;
 mod storages;
 mod strangers;

@@ -134,6 +134,21 @@ async fn a_storage_with_a_new_address_takes_its_record_along() {
 }
 
 #[tokio::test]
+async fn a_changed_address_is_not_taken_where_settings_forbid_it() {
+    let world = World::start_with("127.0.22.8", |config| {
+        config.cluster.storage_ip_changed_auto_adjust = false;
+    })
+    .await;
+    let storage = Storage::bring_up(&world, "127.0.23.4").await;
+    let mut client = world.client("127.0.23.6").await;
+    drop(storage);
+    until_status(&mut client, 0, StorageStatus::Offline).await;
+    let (old_ip, new_ip) = (ip("127.0.23.4"), ip("127.0.23.6"));
+    let moved = ReportIpChangedRequest { group: group("group1"), old_ip, new_ip };
+    assert_eq!(client.try_ask(&moved).await, Err(Status::EACCES));
+}
+
+#[tokio::test]
 async fn a_join_that_makes_no_sense_is_refused_and_leaves_nothing() {
     let world = World::start("127.0.22.7").await;
     let mut storage = Storage::connect(&world, "127.0.23.4").await;

@@ -48,7 +48,7 @@ async fn a_stranger_neither_makes_nor_deposes_leaders() {
     assert_eq!(stranger.status_of(Command::NOTIFY_NEXT_LEADER, own.as_bytes()).await, Status::EACCES);
     assert_eq!(stranger.status_of(Command::NOTIFY_NEXT_LEADER, b"127.0.9.9:1").await, Status::ENOENT);
     assert_eq!(stranger.status_of(Command::NOTIFY_NEXT_LEADER, b"127.0.9.9").await, Status::EINVAL);
-    assert_eq!(stranger.status_of(Command::COMMIT_NEXT_LEADER, b"127.0.9.9:1").await, Status::EINVAL);
+    assert_eq!(stranger.status_of(Command::COMMIT_NEXT_LEADER, b"127.0.9.9:1").await, Status::ENOENT);
     let mut introduction = [0; 24];
     introduction[16..].copy_from_slice(&i64::from(world.address.port()).to_be_bytes());
     assert_eq!(stranger.status_of(Command::TRACKER_JOIN_LEADER, &introduction).await, Status::ENOENT);

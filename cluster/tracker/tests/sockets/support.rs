@@ -40,6 +40,14 @@ impl World {
         Self { tracker, address, dir }
     }
 
+    /// A tracker at this address and port.
+    pub(crate) async fn start_at(address: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let address = address.parse().expect("a literal address");
+        let (tracker, address) = start_in(dir.path(), address, |_| {}).await;
+        Self { tracker, address, dir }
+    }
+
     /// Stops the tracker and starts it again on the same files.
     pub(crate) async fn restart(self) -> Self {
         let Self { tracker, address, dir } = self;
