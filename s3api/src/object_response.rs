@@ -8,7 +8,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::checksum::ChecksumAlgorithm;
 use crate::conditions::Conditions;
+use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
+use crate::multipart::part_number;
 use crate::object_headers::{write_content_headers, write_user_metadata};
 use crate::range::ByteRange;
 use crate::request::Request;
@@ -22,6 +24,7 @@ use fdfs_objects::{ETag, ObjectInfo};
 #[derive(Debug)]
 pub(crate) struct ReadQuestion {
     conditions: Conditions,
+    part_number: Option<u16>,
     range: Option<String>,
     if_range: Option<String>,
     overrides: Vec<(&'static str, String)>,
@@ -41,10 +44,15 @@ impl ReadQuestion {
     /// Reads headers and query.
     pub(crate) fn parse(request: &Request) -> Result<Self, S3Error> {
         request.check_version_id()?;
-        if request.query.has("partNumber") {
-            return Err(S3Error::new(ErrorCode::NotImplemented, "Reads by part number are not implemented"));
+        let part_number = request.query.has("partNumber").then(|| part_number(request)).transpose()?;
+        if part_number.is_some() && request.headers.contains_key("range") {
+            return Err(S3Error::new(
+                ErrorCode::InvalidRequest,
+                "Cannot specify both Range header and partNumber query parameter",
+            ));
         }
         Ok(Self {
+            part_number,
             conditions: Conditions::of_read(&request.headers),
             range: request.header("range")?.map(str::to_owned),
             if_range: request.header("if-range")?.map(str::to_owned),
@@ -56,7 +64,7 @@ impl ReadQuestion {
     }
 
     /// Judges conditions and range, and writes the head.
-    pub(crate) fn answer(&self, info: &ObjectInfo) -> Result<ReadAnswer, S3Error> {
+    pub(crate) async fn answer(&self, cx: &Context, info: &ObjectInfo) -> Result<ReadAnswer, S3Error> {
         let (size, etag) = (info.size(), etag_text(info.etag()));
         let modified = time::of_millis(info.attributes.content_time);
         match self.conditions.check(&etag, modified) {
@@ -68,6 +76,7 @@ impl ReadQuestion {
             checked => checked?,
         }
         let range = match &self.range {
+            None => self.part(cx, info).await?,
             Some(range) if self.range_applies(&etag, modified) => ByteRange::parse(range, size)?,
             _ => None,
         };
@@ -83,7 +92,7 @@ impl ReadQuestion {
         if let Some(file_id) = &info.file_id {
             respond::set(headers, FILE_ID, &file_id.to_string());
         }
-        if info.part_count > 0 {
+        if self.part_number.is_some() && info.part_count > 0 {
             headers.insert("x-amz-mp-parts-count", HeaderValue::from(info.part_count));
         }
         if self.with_checksum && range.is_none() {
@@ -94,6 +103,19 @@ impl ReadQuestion {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
         Ok(ReadAnswer::Content(response, range.unwrap_or(ByteRange { offset: 0, length: size })))
+    }
+
+    /// The bytes of the part that is asked for. An object that was put whole is its own first part.
+    async fn part(&self, cx: &Context, info: &ObjectInfo) -> Result<Option<ByteRange>, S3Error> {
+        let Some(number) = self.part_number else { return Ok(None) };
+        let sizes = match info.part_count {
+            0 => vec![info.size()],
+            _ => cx.objects.part_sizes(info).await?,
+        };
+        let before = usize::from(number) - 1;
+        let length = *sizes.get(before).ok_or(ErrorCode::InvalidPartNumber)?;
+        // An empty object has no range to speak of.
+        Ok((length > 0).then(|| ByteRange { offset: sizes[..before].iter().sum(), length }))
     }
 
     /// `If-Range`: the range is meant for this content only.

@@ -28,7 +28,7 @@ impl Operation for GetObject {
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         let reader = cx.objects.open(&self.bucket, self.key.as_bytes()).await?;
-        match self.question.answer(reader.info())? {
+        match self.question.answer(cx, reader.info()).await? {
             ReadAnswer::Head(response) => Ok(response),
             ReadAnswer::Content(mut response, range) => {
                 *response.body_mut() = content(&reader, range).await?;

@@ -23,7 +23,7 @@ impl Operation for HeadObject {
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         let info = cx.objects.head(&self.bucket, self.key.as_bytes()).await?;
-        Ok(match self.question.answer(&info)? {
+        Ok(match self.question.answer(cx, &info).await? {
             ReadAnswer::Head(response) => response,
             ReadAnswer::Content(mut response, range) => {
                 respond::set(response.headers_mut(), "content-length", &range.length.to_string());

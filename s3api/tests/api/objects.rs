@@ -256,6 +256,15 @@ async fn parts_become_one_object() {
     assert_eq!(whole.header("x-amz-meta-a"), Some("b"));
     let across = wire.send(get("/pets/big.bin").header("range", "bytes=5242878-5242881")).await;
     assert_eq!(across.body, [&first[first.len() - 2..], &second[..2]].concat());
+
+    let part = wire.send(get("/pets/big.bin?partNumber=2")).await;
+    assert_eq!((part.status, part.header("x-amz-mp-parts-count")), (206, Some("2")));
+    assert_eq!(part.header("content-range"), Some("bytes 5242880-5243879/5243880"));
+    assert!(part.body == second);
+    let beyond = wire.send(get("/pets/big.bin?partNumber=3")).await;
+    assert_eq!((beyond.status, beyond.code().as_str()), (416, "InvalidPartNumber"));
+    let head = wire.send(Signed::new("HEAD", "/pets/big.bin?partNumber=1")).await;
+    assert_eq!((head.status, head.header("content-length")), (206, Some("5242880")));
 }
 
 #[tokio::test]
