@@ -75,6 +75,17 @@ pub enum Event {
         /// It was not known before.
         new: bool,
     },
+    /// A storage has more store paths than the group; until all members have them it cannot serve.
+    TooManyPaths {
+        /// The group.
+        group: GroupName,
+        /// The storage.
+        id: StorageId,
+        /// Store paths that it has.
+        own: u16,
+        /// Store paths that the group has.
+        agreed: u16,
+    },
     /// A storage serves from now on.
     Activated {
         /// The group.

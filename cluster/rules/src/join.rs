@@ -127,6 +127,10 @@ impl Cluster {
         }
         actions.dedup();
         actions.push(Action::Report(Event::Joined { group: name, id, new }));
+        let (own, agreed) = (request.claim.path_count, group.path_count);
+        if own > agreed {
+            actions.push(Action::Report(Event::TooManyPaths { group: name, id, own, agreed }));
+        }
         let member = Member { group: name, id, session };
         Ok((Joined { member, status, sync_source }, actions))
     }

@@ -7,7 +7,7 @@ use fdfs_types::{
     FileKind, GroupName, NameFields, ParseNameError, RemoteFilename, Source, StorageId, Timestamp,
 };
 
-use crate::{Cluster, Group, Refusal, Storage};
+use crate::{Cluster, Group, GroupPort, Refusal, Storage};
 
 /// Where a client may put a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -190,10 +190,12 @@ impl Cluster {
             Some(Source::Id(id)) => Some(id.into()),
             Some(Source::Ip(ip)) => {
                 let ip = IpAddr::V4(ip);
-                let current = group.storages().find(|storage| {
+                let here = |storage: &&Storage| {
                     storage.is_member() && (storage.addresses.contains(ip) || storage.joined_from == ip)
-                });
-                current.map(|storage| storage.id)
+                };
+                // Of several on one host, the one on the group's port wrote addresses into names.
+                let first = |storage: &&Storage| GroupPort::Same(storage.port) != group.port;
+                group.storages().filter(here).min_by_key(first).map(|storage| storage.id)
             }
         })
     }

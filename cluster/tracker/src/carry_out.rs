@@ -100,7 +100,12 @@ impl Core {
     }
 
     fn save(&self, file: DataFile) {
-        if let Err(error) = self.disk.save(file, || disk::render(file, &self.state.lock().cluster)) {
+        let saved = self.disk.save(file, || disk::render(file, &self.state.lock().cluster));
+        match &saved {
+            Ok(()) => self.unsaved.lock().remove(&file),
+            Err(error) => self.unsaved.lock().insert(file, error.to_string()),
+        };
+        if let Err(error) = saved {
             failed(&error);
         }
     }
@@ -122,6 +127,9 @@ fn report(event: &Event) {
     match event {
         Event::Joined { group, id, new: true } => info!(%group, storage_id = %id, "new storage joined"),
         Event::Joined { group, id, new: false } => debug!(%group, storage_id = %id, "storage joined"),
+        Event::TooManyPaths { group, id, own, agreed } => {
+            warn!(%group, storage_id = %id, own, agreed, "storage has more store paths than its group");
+        }
         Event::Activated { group, id } => debug!(%group, storage_id = %id, "storage server now active"),
         Event::TakenOffline { group, id, silent: true } => {
             info!(%group, storage_id = %id, "storage server is silent, taken offline");

@@ -1,6 +1,6 @@
 //! What all connections of a tracker share.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::SystemTime;
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use fdfs_conf::{IpFieldWidth, TrackerConfig};
 use fdfs_net::{ConnectionCounts, Pool, PoolConfig};
 use fdfs_proto::{Connections, IpWidth};
-use fdfs_rules::{Cluster, Leadership, Settings, StorageIds};
+use fdfs_rules::{Cluster, DataFile, Leadership, Settings, StorageIds};
 use fdfs_types::{GroupName, Timestamp};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -22,6 +22,8 @@ pub(crate) struct Core {
     pub(crate) myself: Weak<Self>,
     pub(crate) state: Mutex<State>,
     pub(crate) disk: Disk,
+    /// Files that could not be written the last time, and why.
+    pub(crate) unsaved: Mutex<BTreeMap<DataFile, String>>,
     pub(crate) ip_width: IpWidth,
     /// The answer to command 75.
     pub(crate) parameters: Vec<u8>,
@@ -90,6 +92,7 @@ impl Core {
             myself: Weak::clone(myself),
             state: Mutex::new(state),
             disk,
+            unsaved: Mutex::default(),
             ip_width,
             parameters: config.cluster.to_reply(ip_width.terminated()).into_bytes(),
             adjusts_changed_ips: config.cluster.storage_ip_changed_auto_adjust,

@@ -106,6 +106,15 @@ impl Tracker {
         self.server.addresses()
     }
 
+    /// Whether the tracker can do its work: what it knows is in its files.
+    pub fn check(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let core = Arc::clone(&self.core);
+        move || match core.unsaved.lock().first_key_value() {
+            None => Ok(()),
+            Some((file, error)) => Err(format!("{file:?} cannot be saved: {error}")),
+        }
+    }
+
     /// Whether this tracker leads its cluster.
     pub fn is_leading(&self) -> bool {
         self.core.state.lock().leadership.is_leading()

@@ -150,7 +150,10 @@ fn one_more_store_path_is_taken_when_all_members_have_it() {
     bring_up(&mut cluster, "group1", "127.0.0.5", 5000);
     let claim = Claim { port: 23000, path_count: 2, subdir_count: 4 };
     let more = |peer| JoinRequest { claim, ..request(peer) };
-    let first = join(&mut cluster, &more("127.0.0.4")).member;
+    let (joined, actions) = cluster.join(&more("127.0.0.4"), 0).expect("more is no reason to refuse");
+    let first = joined.member;
+    let (group, id) = (first.group, first.id);
+    assert!(actions.contains(&Action::Report(Event::TooManyPaths { group, id, own: 2, agreed: 1 })));
     assert_eq!(first_group(&cluster).path_count, 1);
     let two = [Space { total_mb: 10, free_mb: 5 }; 2];
     assert_eq!(cluster.disk_usage(&first, &two), Err(Refusal::Invalid));

@@ -46,3 +46,22 @@ async fn a_new_storage_survives_the_death_of_the_tracker() {
     let record = client.ask(&ListOneGroupRequest { group: group("group1") }).await;
     assert_eq!(record.storage_count, 1);
 }
+
+#[tokio::test]
+async fn a_tracker_that_cannot_save_says_so_until_it_can() {
+    let world = World::start("127.0.28.3").await;
+    let check = world.tracker.check();
+    assert_eq!(check(), Ok(()));
+    let data = world.dir.path().join("data");
+    // A directory in the place of the temporary file: nothing can be written there.
+    for name in ["storage_groups_new.dat.tmp", "storage_servers_new.dat.tmp"] {
+        std::fs::create_dir(data.join(name)).expect("a new directory");
+    }
+    let _four = Storage::bring_up(&world, "127.0.29.4").await;
+    assert!(check().is_err_and(|reason| reason.contains("cannot be saved")));
+    for name in ["storage_groups_new.dat.tmp", "storage_servers_new.dat.tmp"] {
+        std::fs::remove_dir(data.join(name)).expect("an empty directory");
+    }
+    let _five = Storage::bring_up(&world, "127.0.29.5").await;
+    assert_eq!(check(), Ok(()));
+}

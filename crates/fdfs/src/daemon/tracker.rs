@@ -39,6 +39,7 @@ impl Daemon for TrackerDaemon {
         serving.failing("starting");
         let tracker = Tracker::bind(config).await?;
         serving.ok();
+        health.register("data files", tracker.check());
         info!(addresses = ?tracker.addresses(), "tracker serves");
         Ok(Self(tracker))
     }
