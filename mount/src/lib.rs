@@ -1,1 +1,26 @@
-//! The FUSE mount.
+//! The FUSE mount: buckets and groups as directories of files.
+//!
+//! [`Mount::start`] mounts, [`Mount::unmount`] flushes and unmounts. The adapter translates what the kernel asks, the operations under `ops`
+//! do it through [`fdfs_objects`] and need no kernel. `SEMANTICS.md` beside this crate says what programs may rely on and which test
+//! shows it.
+
+mod adapter;
+mod attributes;
+mod config;
+mod directory;
+mod error;
+mod file_system;
+mod handles;
+mod mount;
+mod open_file;
+mod ops;
+mod pending;
+mod preflight;
+mod read_ahead;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::Config;
+pub use error::MountError;
+pub use mount::{Mount, Unmounted};

@@ -1,0 +1,645 @@
+//! The kernel's requests, translated.
+//!
+//! What can be answered at once is answered on the thread that took the request; what waits for a disk or a network goes to the runtime.
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use fdfs_objects::{Attributes, Kind, NewInode, RenameMode, SetAttributes, SetMode};
+use fuser::{
+    AccessFlags, BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+use tokio::runtime::Handle;
+use tracing::{Instrument, Span, debug, error, info_span};
+
+use crate::attributes::{kind_of_mode, of_kernel, to_file_type, to_kernel};
+use crate::error::FsError;
+use crate::file_system::{Caller, FileSystem};
+use crate::ops;
+use crate::ops::content::Open;
+use crate::ops::extended::Fitted;
+
+/// Answers the kernel.
+pub(crate) struct FuseAdapter {
+    fs: Arc<FileSystem>,
+    runtime: Handle,
+    cache: Duration,
+}
+
+/// How long an operation may take before the kernel is told that it failed.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// What asks or changes a little.
+    Usual,
+    /// What moves content: every step below has a deadline of its own.
+    WhileBytesMove,
+}
+
+impl FuseAdapter {
+    /// An adapter whose work runs on `runtime`.
+    pub(crate) fn new(fs: Arc<FileSystem>, runtime: Handle, cache: Duration) -> Self {
+        Self { fs, runtime, cache }
+    }
+
+    /// Runs an operation: here as far as it gets without waiting, on the runtime from there. One that panics has its reply dropped, which tells the
+    /// kernel of an I/O error.
+    fn run(&self, span: Span, patience: Patience, operation: impl Future<Output = ()> + Send + 'static) {
+        let counted = async move {
+            let _count = CountPanic;
+            operation.await;
+        };
+        let mut operation: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(counted.instrument(span));
+        let entered = self.runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(&mut context)));
+        drop(entered);
+        if let Ok(Poll::Pending) = polled {
+            match patience {
+                Patience::Usual => {
+                    self.runtime.spawn(async move {
+                        if tokio::time::timeout(DEADLINE, operation).await.is_err() {
+                            metrics::counter!("fdfs_mount_deadlines_total").increment(1);
+                        }
+                    });
+                }
+                Patience::WhileBytesMove => {
+                    self.runtime.spawn(operation);
+                }
+            }
+        }
+    }
+
+    /// How long the kernel may keep attributes. Raw files never change but by going away.
+    fn keep(&self, inode: u64) -> Duration {
+        if self.fs.is_raw(inode) { self.cache.max(KEEP_RAW) } else { self.cache }
+    }
+
+    fn entry(&self, result: Result<Attributes, FsError>, reply: ReplyEntry) {
+        match result {
+            Ok(attributes) => {
+                reply.entry(&self.keep(attributes.inode), &to_kernel(&attributes), GENERATION);
+            }
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
+    fn shared(&self) -> Self {
+        Self { fs: Arc::clone(&self.fs), runtime: self.runtime.clone(), cache: self.cache }
+    }
+
+    fn make(&self, span: Span, caller: Caller, parent: u64, name: &OsStr, new: NewInode, reply: ReplyEntry) {
+        let (this, name) = (self.shared(), name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            let made = ops::names::make(&this.fs, caller, parent, name.as_bytes(), new).await;
+            this.entry(made, reply);
+        });
+    }
+}
+
+impl Filesystem for FuseAdapter {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        for wanted in [
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_AUTO_INVAL_DATA,
+        ] {
+            if config.add_capabilities(wanted).is_err() {
+                debug!(?wanted, "the kernel does not offer this");
+            }
+        }
+        // A smaller one is fine too.
+        let _ = config.set_max_write(MAX_WRITE);
+        let _ = config.set_max_background(MAX_BACKGROUND);
+        Ok(())
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let span = info_span!("lookup", req = request.unique().0, parent = parent.0, ?name);
+        let (this, name) = (self.shared(), name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            let found = ops::attributes::lookup(&this.fs, parent.0, name.as_bytes()).await;
+            this.entry(found, reply);
+        });
+    }
+
+    fn forget(&self, _request: &Request, _inode: INodeNo, _lookups: u64) {
+        // Inode numbers are never used again, and what is kept of one is kept while it is open.
+    }
+
+    fn getattr(&self, request: &Request, inode: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
+        let span = info_span!("getattr", req = request.unique().0, ino = inode.0);
+        let this = self.shared();
+        self.run(span, Patience::Usual, async move {
+            this.attr(this.fs.attributes(inode.0).await, reply);
+        });
+    }
+
+    fn setattr(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _handle: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let span = info_span!("setattr", req = request.unique().0, ino = inode.0);
+        let set = SetAttributes {
+            mode,
+            uid,
+            gid,
+            size,
+            atime: atime.map(of_kernel),
+            mtime: mtime.map(of_kernel),
+        };
+        let this = self.shared();
+        self.run(span, Patience::WhileBytesMove, async move {
+            this.attr(ops::attributes::set(&this.fs, inode.0, set).await, reply);
+        });
+    }
+
+    fn readlink(&self, request: &Request, inode: INodeNo, reply: ReplyData) {
+        let span = info_span!("readlink", req = request.unique().0, ino = inode.0);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::Usual, async move {
+            match ops::attributes::read_link(&fs, inode.0).await {
+                Ok(target) => reply.data(&target),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        device: u32,
+        reply: ReplyEntry,
+    ) {
+        let span = info_span!("mknod", req = request.unique().0, parent = parent.0, ?name);
+        match kind_of_mode(mode) {
+            Some(kind) => {
+                let new = NewInode {
+                    kind,
+                    mode: mode & 0o7777,
+                    device: u64::from(device),
+                    ..NewInode::default()
+                };
+                self.make(span, caller(request), parent.0, name, new, reply);
+            }
+            None => reply.error(Errno::EINVAL),
+        }
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let span = info_span!("mkdir", req = request.unique().0, parent = parent.0, ?name);
+        let new = NewInode { kind: Kind::Directory, mode: mode & 0o7777, ..NewInode::default() };
+        self.make(span, caller(request), parent.0, name, new, reply);
+    }
+
+    fn unlink(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let span = info_span!("unlink", req = request.unique().0, parent = parent.0, ?name);
+        let (fs, name) = (Arc::clone(&self.fs), name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            empty(ops::names::unlink(&fs, parent.0, name.as_bytes()).await, reply);
+        });
+    }
+
+    fn rmdir(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let span = info_span!("rmdir", req = request.unique().0, parent = parent.0, ?name);
+        let (fs, name) = (Arc::clone(&self.fs), name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            empty(ops::names::remove_directory(&fs, parent.0, name.as_bytes()).await, reply);
+        });
+    }
+
+    fn symlink(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
+        reply: ReplyEntry,
+    ) {
+        let span = info_span!("symlink", req = request.unique().0, parent = parent.0, ?name);
+        let target = target.as_os_str().as_bytes().to_vec();
+        let new = NewInode { kind: Kind::Symlink, mode: 0o777, target, ..NewInode::default() };
+        self.make(span, caller(request), parent.0, name, new, reply);
+    }
+
+    fn rename(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let span = info_span!("rename", req = request.unique().0, parent = parent.0, ?name, ?new_name);
+        let mode = match flags {
+            flags if flags.is_empty() => RenameMode::Replace,
+            RenameFlags::RENAME_NOREPLACE => RenameMode::NoReplace,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let (fs, name, new_name) = (Arc::clone(&self.fs), name.to_owned(), new_name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            let (from, to) = ((parent.0, name.as_bytes()), (new_parent.0, new_name.as_bytes()));
+            empty(ops::names::rename(&fs, from, to, mode).await, reply);
+        });
+    }
+
+    fn link(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        let span = info_span!("link", req = request.unique().0, ino = inode.0, ?new_name);
+        let (this, name) = (self.shared(), new_name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            let linked = ops::names::link(&this.fs, inode.0, new_parent.0, name.as_bytes()).await;
+            this.entry(linked, reply);
+        });
+    }
+
+    fn open(&self, request: &Request, inode: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let span = info_span!("open", req = request.unique().0, ino = inode.0);
+        let fs = Arc::clone(&self.fs);
+        let how = how(flags);
+        self.run(span, Patience::Usual, async move {
+            match ops::content::open(&fs, inode.0, how).await {
+                // The kernel drops what it has cached of the file: what is read from now on is the content of now.
+                Ok(handle) => reply.opened(handle, FopenFlags::empty()),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let span = info_span!("create", req = request.unique().0, parent = parent.0, ?name);
+        let (this, name, caller) = (self.shared(), name.to_owned(), caller(request));
+        let how = how(OpenFlags(flags));
+        self.run(span, Patience::Usual, async move {
+            match ops::content::create(&this.fs, caller, parent.0, name.as_bytes(), mode, how).await {
+                Ok((attributes, handle)) => {
+                    let keep = this.keep(attributes.inode);
+                    let attributes = to_kernel(&attributes);
+                    reply.created(&keep, &attributes, GENERATION, handle, FopenFlags::empty());
+                }
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn read(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let span = info_span!("read", req = request.unique().0, ino = inode.0, offset, size);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::WhileBytesMove, async move {
+            match ops::content::read(&fs, handle, offset, size).await {
+                Ok(bytes) => reply.data(&bytes),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn write(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let span = info_span!("write", req = request.unique().0, ino = inode.0, offset, size = data.len());
+        let (fs, bytes) = (Arc::clone(&self.fs), Bytes::copy_from_slice(data));
+        self.run(span, Patience::WhileBytesMove, async move {
+            let length = bytes.len() as u32;
+            match ops::content::write(&fs, handle, offset, bytes).await {
+                Ok(()) => reply.written(length),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn flush(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        let span = info_span!("flush", req = request.unique().0, ino = inode.0);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::WhileBytesMove, async move {
+            empty(ops::content::flush(&fs, handle).await, reply);
+        });
+    }
+
+    fn fsync(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        let span = info_span!("fsync", req = request.unique().0, ino = inode.0);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::WhileBytesMove, async move {
+            empty(ops::content::flush(&fs, handle).await, reply);
+        });
+    }
+
+    fn release(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let span = info_span!("release", req = request.unique().0, ino = inode.0);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::WhileBytesMove, async move {
+            empty(ops::content::release(&fs, handle).await, reply);
+        });
+    }
+
+    fn opendir(&self, _request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        reply.opened(ops::directories::open(&self.fs, inode.0), FopenFlags::empty());
+    }
+
+    fn readdir(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let span = info_span!("readdir", req = request.unique().0, ino = inode.0, offset);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::Usual, async move {
+            let mut take = |row: ops::directories::Row<'_>| {
+                let (inode, kind) = (INodeNo(row.attributes.inode), to_file_type(row.attributes.kind));
+                reply.add(inode, row.cookie, kind, OsStr::from_bytes(row.name))
+            };
+            match ops::directories::read(&fs, handle, offset, &mut take).await {
+                Ok(()) => reply.ok(),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn readdirplus(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let span = info_span!("readdirplus", req = request.unique().0, ino = inode.0, offset);
+        let this = self.shared();
+        self.run(span, Patience::Usual, async move {
+            let mut take = |row: ops::directories::Row<'_>| {
+                let inode = row.attributes.inode;
+                let (name, attributes) = (OsStr::from_bytes(row.name), to_kernel(&row.attributes));
+                reply.add(INodeNo(inode), row.cookie, name, &this.keep(inode), &attributes, GENERATION)
+            };
+            match ops::directories::read(&this.fs, handle, offset, &mut take).await {
+                Ok(()) => reply.ok(),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn releasedir(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        handle: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        empty(ops::directories::release(&self.fs, handle), reply);
+    }
+
+    fn fsyncdir(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        // Every change of names is committed before it is answered.
+        reply.ok();
+    }
+
+    fn statfs(&self, request: &Request, inode: INodeNo, reply: ReplyStatfs) {
+        let span = info_span!("statfs", req = request.unique().0, ino = inode.0);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::Usual, async move {
+            match ops::space::space(&fs, inode.0).await {
+                Ok(space) => {
+                    let blocks = |bytes: u64| bytes / u64::from(ops::space::BLOCK);
+                    let (total, free) = (blocks(space.total), blocks(space.free));
+                    let name = ops::names::MAX_POSIX_NAME as u32;
+                    reply.statfs(total, free, free, 0, 0, ops::space::BLOCK, name, ops::space::BLOCK);
+                }
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn setxattr(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let span = info_span!("setxattr", req = request.unique().0, ino = inode.0, ?name);
+        let mode = match flags {
+            0 => SetMode::Any,
+            libc::XATTR_CREATE => SetMode::Create,
+            libc::XATTR_REPLACE => SetMode::Replace,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let (fs, name, value) = (Arc::clone(&self.fs), name.to_owned(), value.to_vec());
+        self.run(span, Patience::Usual, async move {
+            empty(ops::extended::set(&fs, inode.0, name.as_bytes(), &value, mode).await, reply);
+        });
+    }
+
+    fn getxattr(&self, request: &Request, inode: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let span = info_span!("getxattr", req = request.unique().0, ino = inode.0, ?name);
+        let (fs, name) = (Arc::clone(&self.fs), name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            xattr(ops::extended::get(&fs, inode.0, name.as_bytes()).await, size, reply);
+        });
+    }
+
+    fn listxattr(&self, request: &Request, inode: INodeNo, size: u32, reply: ReplyXattr) {
+        let span = info_span!("listxattr", req = request.unique().0, ino = inode.0);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::Usual, async move {
+            xattr(ops::extended::list(&fs, inode.0).await, size, reply);
+        });
+    }
+
+    fn removexattr(&self, request: &Request, inode: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let span = info_span!("removexattr", req = request.unique().0, ino = inode.0, ?name);
+        let (fs, name) = (Arc::clone(&self.fs), name.to_owned());
+        self.run(span, Patience::Usual, async move {
+            empty(ops::extended::remove(&fs, inode.0, name.as_bytes()).await, reply);
+        });
+    }
+
+    fn access(&self, _request: &Request, _inode: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {
+        // The kernel checks mode bits itself.
+        reply.ok();
+    }
+}
+
+impl FuseAdapter {
+    fn attr(&self, result: Result<Attributes, FsError>, reply: ReplyAttr) {
+        match result {
+            Ok(attributes) => reply.attr(&self.keep(attributes.inode), &to_kernel(&attributes)),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+}
+
+/// Counts the operation if it panics.
+struct CountPanic;
+
+impl Drop for CountPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            metrics::counter!("fdfs_mount_panics_total").increment(1);
+            error!("an operation panicked; the program that asked gets an I/O error");
+        }
+    }
+}
+
+fn empty(result: Result<(), FsError>, reply: ReplyEmpty) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+fn xattr(result: Result<Vec<u8>, FsError>, size: u32, reply: ReplyXattr) {
+    let fitted = result.as_ref().map_err(errno).and_then(|value| {
+        ops::extended::fit(value, size).map_err(|error| errno(&error))
+    });
+    match fitted {
+        Ok(Fitted::Length(length)) => reply.size(length),
+        Ok(Fitted::Value(value)) => reply.data(value),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// What the program sees; what it cannot be told is logged.
+fn errno(error: &FsError) -> Errno {
+    let errno = Errno::from(error);
+    if errno.code() == libc::EIO {
+        metrics::counter!("fdfs_mount_io_errors_total").increment(1);
+        tracing::warn!(%error, "an operation failed");
+    } else {
+        debug!(%error, "an operation was refused");
+    }
+    errno
+}
+
+fn caller(request: &Request) -> Caller {
+    Caller { uid: request.uid(), gid: request.gid() }
+}
+
+fn how(flags: OpenFlags) -> Open {
+    Open {
+        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
+        truncate: flags.0 & libc::O_TRUNC != 0,
+        exclusive: flags.0 & libc::O_EXCL != 0,
+    }
+}
+
+/// Inode numbers are never used again, so that one generation is enough.
+const GENERATION: Generation = Generation(0);
+/// How long an operation that moves no content may take.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// How long the kernel may keep attributes of raw files.
+const KEEP_RAW: Duration = Duration::from_secs(1);
+/// Bytes of the longest write.
+const MAX_WRITE: u32 = 1024 * 1024;
+/// Requests that the kernel may have under way that no program waits for.
+const MAX_BACKGROUND: u16 = 64;

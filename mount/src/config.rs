@@ -1,0 +1,44 @@
+//! How to mount.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to mount.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The directory to mount on; it must exist.
+    pub mountpoint: PathBuf,
+    /// What `df` and `/proc/mounts` show as the source.
+    pub source_name: String,
+    /// Users other than the one who mounts may use it; mode bits say what they may do.
+    pub allow_other: bool,
+    /// Nothing may be changed.
+    pub read_only: bool,
+    /// Raw files may be deleted by their paths.
+    pub raw_delete: bool,
+    /// Threads that take requests from the kernel.
+    pub threads: usize,
+    /// How long the kernel may keep names and attributes without asking again. Zero shows at once what came another way.
+    pub cache: Duration,
+    /// Where files that are not written from their first byte to their last wait until they are uploaded.
+    pub spool: PathBuf,
+    /// Bytes that small files being written may take in memory, all together; what is more waits in the spool.
+    pub write_memory: usize,
+}
+
+impl Config {
+    /// The usual for a mountpoint.
+    pub fn new(mountpoint: impl Into<PathBuf>) -> Self {
+        Self {
+            mountpoint: mountpoint.into(),
+            source_name: "fastdfs".to_owned(),
+            allow_other: false,
+            read_only: false,
+            raw_delete: false,
+            threads: 4,
+            cache: Duration::ZERO,
+            spool: std::env::temp_dir(),
+            write_memory: 64 * 1024 * 1024,
+        }
+    }
+}

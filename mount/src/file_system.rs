@@ -1,0 +1,108 @@
+//! What the operations share.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fdfs_objects::{Attributes, Objects};
+use tracing::warn;
+
+use crate::config::Config;
+use crate::directory::OpenDirectory;
+use crate::error::FsError;
+use crate::handles::Handles;
+use crate::open_file::{OpenFile, OpenFiles, Overlay};
+use crate::pending::Budget;
+use crate::read_ahead::ReadAhead;
+
+/// What the operations share: objects, and what is open.
+pub(crate) struct FileSystem {
+    pub(crate) objects: Arc<Objects>,
+    pub(crate) files: OpenFiles,
+    pub(crate) handles: Handles<Handle>,
+    pub(crate) directories: Handles<OpenDirectory>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) raw_delete: bool,
+    spool: PathBuf,
+}
+
+/// A file that one program has open.
+pub(crate) struct Handle {
+    /// The file, shared by all who have it open.
+    pub(crate) file: Arc<OpenFile>,
+    /// Where this one reads.
+    pub(crate) read_ahead: tokio::sync::Mutex<ReadAhead>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    /// User.
+    pub(crate) uid: u32,
+    /// Group.
+    pub(crate) gid: u32,
+}
+
+impl FileSystem {
+    /// A file system over `objects`.
+    pub(crate) fn new(objects: Arc<Objects>, config: &Config) -> Arc<Self> {
+        Arc::new(Self {
+            objects,
+            files: OpenFiles::default(),
+            handles: Handles::default(),
+            directories: Handles::default(),
+            budget: Budget::new(config.write_memory),
+            raw_delete: config.raw_delete,
+            spool: config.spool.clone(),
+        })
+    }
+
+    /// The attributes of an inode as programs here see them.
+    pub(crate) async fn attributes(&self, inode: u64) -> Result<Attributes, FsError> {
+        let overlay = self.overlay(inode);
+        Ok(overlay.over(self.objects.attributes(inode).await?))
+    }
+
+    /// What of an inode's attributes is not committed yet.
+    pub(crate) fn overlay(&self, inode: u64) -> Overlay {
+        self.files.get(inode).map_or(Overlay::NONE, |file| file.overlay())
+    }
+
+    /// True for what is shown by its ID, `M00` itself included: it has no row in the namespace.
+    pub(crate) fn is_raw(&self, inode: u64) -> bool {
+        inode & RAW != 0
+    }
+
+    /// A local file without a name.
+    pub(crate) fn spool_file(&self) -> Result<File, FsError> {
+        Ok(tempfile::tempfile_in(&self.spool)?)
+    }
+
+    /// Commits everything that was written; how many files that failed for.
+    pub(crate) async fn flush_all(&self) -> usize {
+        let mut failed = 0;
+        for file in self.files.all() {
+            if let Err(error) = file.flush(self).await {
+                warn!(ino = file.inode(), %error, "written content is not committed");
+                failed += 1;
+            }
+        }
+        failed
+    }
+
+    /// Lets go of what nobody uses: streams to and from storages that stand still.
+    pub(crate) async fn rest(&self, idle: Duration) {
+        for file in self.files.all() {
+            file.rest(self, idle).await;
+        }
+        for handle in self.handles.all() {
+            if let Ok(mut read_ahead) = handle.read_ahead.try_lock() {
+                read_ahead.rest(idle);
+            }
+        }
+    }
+}
+
+/// The bit that only inode numbers of raw files and directories have.
+const RAW: u64 = 1 << 63;

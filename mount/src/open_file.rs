@@ -1,0 +1,329 @@
+//! Files that are open: one state for each inode, whoever has it open.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fdfs_objects::{Attributes, ObjectReader, ObjectsError, SetAttributes};
+use parking_lot::Mutex;
+use tracing::{debug, warn};
+
+use crate::attributes::now;
+use crate::error::FsError;
+use crate::file_system::FileSystem;
+use crate::pending::Pending;
+
+/// The files that are open, by inode, and how often.
+#[derive(Default)]
+pub(crate) struct OpenFiles(Mutex<HashMap<u64, (usize, Arc<OpenFile>)>>);
+
+/// A file that is open.
+pub(crate) struct OpenFile {
+    inode: u64,
+    /// What of the attributes is newer here than in the namespace.
+    unsaved: Mutex<Option<Unsaved>>,
+    content: tokio::sync::Mutex<Content>,
+}
+
+/// Attributes of content that is not committed.
+#[derive(Clone, Copy, Debug)]
+struct Unsaved {
+    size: u64,
+    mtime: i64,
+    ctime: i64,
+}
+
+#[derive(Default)]
+struct Content {
+    /// The committed content, when it has been read.
+    reader: Option<ObjectReader>,
+    /// Grows whenever another content may be found in `reader`.
+    generation: u64,
+    /// The content as it is being written, or as it was committed last from here.
+    pending: Option<Pending>,
+    /// True if `pending` is not committed.
+    dirty: bool,
+    /// True if a write failed and its bytes are gone.
+    lost: Option<ObjectsError>,
+    written: Option<Instant>,
+}
+
+/// What a read needs.
+pub(crate) enum Source {
+    /// The bytes themselves.
+    Bytes(Bytes),
+    /// The committed content and its generation.
+    Committed(ObjectReader, u64),
+}
+
+impl OpenFiles {
+    /// Opens an inode once more.
+    pub(crate) fn open(&self, fs: &FileSystem, inode: u64) -> Arc<OpenFile> {
+        let mut files = self.0.lock();
+        let (count, file) = files.entry(inode).or_insert_with(|| {
+            fs.objects.hold(inode);
+            (0, Arc::new(OpenFile::new(inode)))
+        });
+        *count += 1;
+        Arc::clone(file)
+    }
+
+    /// Closes an inode once; the last time lets go of it.
+    pub(crate) async fn close(&self, fs: &FileSystem, inode: u64) -> Result<(), FsError> {
+        let last = {
+            let mut files = self.0.lock();
+            let Some((count, _)) = files.get_mut(&inode) else { return Ok(()) };
+            *count -= 1;
+            let last = *count == 0;
+            if last {
+                files.remove(&inode);
+            }
+            last
+        };
+        if last {
+            fs.objects.release(inode).await?;
+        }
+        Ok(())
+    }
+
+    /// An inode that is open.
+    pub(crate) fn get(&self, inode: u64) -> Option<Arc<OpenFile>> {
+        self.0.lock().get(&inode).map(|(_, file)| Arc::clone(file))
+    }
+
+    /// All that is open.
+    pub(crate) fn all(&self) -> Vec<Arc<OpenFile>> {
+        self.0.lock().values().map(|(_, file)| Arc::clone(file)).collect()
+    }
+}
+
+impl OpenFile {
+    fn new(inode: u64) -> Self {
+        Self { inode, unsaved: Mutex::new(None), content: tokio::sync::Mutex::default() }
+    }
+
+    /// The inode.
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Forgets what was read or kept earlier: an open shows the content of now.
+    pub(crate) async fn refresh(&self) {
+        let mut content = self.content.lock().await;
+        if !content.dirty {
+            content.forget();
+        }
+    }
+
+    /// Begins a new content, which takes the place of the old one when it is committed.
+    pub(crate) async fn truncate(&self, fs: &FileSystem) {
+        let mut content = self.content.lock().await;
+        content.pending = Some(Pending::empty(&fs.budget));
+        content.lost = None;
+        self.wrote(&mut content, 0);
+    }
+
+    /// Where the bytes of a range are to be had.
+    pub(crate) async fn source(&self, fs: &FileSystem, offset: u64, size: u32) -> Result<Source, FsError> {
+        let mut content = self.content.lock().await;
+        if content.pending.as_ref().is_some_and(Pending::is_stream) {
+            self.commit(fs, &mut content).await?;
+        }
+        match &content.pending {
+            Some(pending) => Ok(Source::Bytes(pending.read(offset, size)?)),
+            None => {
+                let generation = content.generation;
+                Ok(Source::Committed(content.reader(fs, self.inode).await?, generation))
+            }
+        }
+    }
+
+    /// Writes bytes; they are committed by a flush, an fsync or the last close.
+    pub(crate) async fn write(&self, fs: &FileSystem, offset: u64, bytes: Bytes) -> Result<(), FsError> {
+        if offset.saturating_add(bytes.len() as u64) > i64::MAX as u64 {
+            return Err(FsError::TooLarge);
+        }
+        let mut content = self.content.lock().await;
+        let pending = self.ready(fs, &mut content, |pending| pending.takes(offset)).await?;
+        match pending.write(fs, self.inode, offset, bytes).await {
+            Ok(pending) => {
+                let size = pending.size()?;
+                content.pending = Some(pending);
+                self.wrote(&mut content, size);
+                Ok(())
+            }
+            Err((pending, error)) => {
+                if let FsError::Lost(cause) = &error {
+                    warn!(ino = self.inode, %error, "a write failed; its bytes are lost");
+                    self.lose(&mut content, cause.clone());
+                } else {
+                    content.pending = pending;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Cuts the content, or adds zeros; false if nothing is being written here, so that the namespace can do it.
+    pub(crate) async fn resize(&self, fs: &FileSystem, size: u64) -> Result<bool, FsError> {
+        let mut content = self.content.lock().await;
+        if !content.dirty {
+            content.forget();
+            return Ok(false);
+        }
+        let mut pending = if size == 0 {
+            Pending::empty(&fs.budget)
+        } else {
+            self.ready(fs, &mut content, |pending| !pending.is_stream()).await?
+        };
+        let resized = pending.resize(fs, size);
+        let size = pending.size();
+        content.pending = Some(pending);
+        resized?;
+        self.wrote(&mut content, size?);
+        Ok(true)
+    }
+
+    /// Sets the modification time that uncommitted content will have.
+    pub(crate) async fn set_mtime(&self, mtime: i64) {
+        let _content = self.content.lock().await;
+        if let Some(unsaved) = &mut *self.unsaved.lock() {
+            unsaved.mtime = mtime;
+        }
+    }
+
+    /// Commits what was written. Once this is answered, it is there for everybody.
+    pub(crate) async fn flush(&self, fs: &FileSystem) -> Result<(), FsError> {
+        let mut content = self.content.lock().await;
+        if let Some(error) = &content.lost {
+            return Err(FsError::Lost(error.clone()));
+        }
+        self.commit(fs, &mut content).await
+    }
+
+    /// Commits a stream that nobody wrote to lately: a storage does not wait for ever.
+    pub(crate) async fn rest(&self, fs: &FileSystem, idle: Duration) {
+        let Ok(mut content) = self.content.try_lock() else { return };
+        let streams = content.pending.as_ref().is_some_and(Pending::is_stream);
+        if streams && content.written.is_some_and(|written| written.elapsed() >= idle) {
+            debug!(ino = self.inode, "a file is written slowly; what there is is committed");
+            if let Err(error) = self.commit(fs, &mut content).await {
+                warn!(ino = self.inode, %error, "a write failed; its bytes are lost");
+            }
+        }
+    }
+
+    /// Attributes as programs here see them, with what is not committed yet. Look before the namespace is asked.
+    pub(crate) fn overlay(&self) -> Overlay {
+        Overlay(*self.unsaved.lock())
+    }
+
+    /// What is being written, in a form that `fits`; the content is loaded or committed first where that is needed.
+    async fn ready(
+        &self,
+        fs: &FileSystem,
+        content: &mut Content,
+        fits: impl Fn(&Pending) -> bool,
+    ) -> Result<Pending, FsError> {
+        if let Some(error) = &content.lost {
+            return Err(FsError::Lost(error.clone()));
+        }
+        if content.pending.as_ref().is_some_and(|pending| !fits(pending)) {
+            self.commit(fs, content).await?;
+        }
+        match content.pending.take() {
+            Some(pending) => Ok(pending),
+            None => {
+                let reader = fs.objects.open_inode(self.inode).await?;
+                Pending::load(fs, &reader).await
+            }
+        }
+    }
+
+    async fn commit(&self, fs: &FileSystem, content: &mut Content) -> Result<(), FsError> {
+        if !content.dirty {
+            return Ok(());
+        }
+        let Some(pending) = content.pending.take() else { return Ok(()) };
+        let mtime = self.unsaved.lock().map_or_else(now, |unsaved| unsaved.mtime);
+        let streamed = pending.is_stream();
+        let (pending, committed) = if pending.size()? == 0 {
+            let set = SetAttributes { size: Some(0), mtime: Some(mtime), ..SetAttributes::default() };
+            (Some(pending), fs.objects.set_attributes(self.inode, set).await.map(|_| ()))
+        } else {
+            pending.commit(fs, self.inode, mtime).await
+        };
+        content.pending = pending;
+        match committed {
+            Ok(()) => {
+                content.dirty = false;
+                content.reader = None;
+                content.generation += 1;
+                *self.unsaved.lock() = None;
+                Ok(())
+            }
+            Err(error) => {
+                metrics::counter!("fdfs_mount_failed_commits_total").increment(1);
+                warn!(ino = self.inode, %error, "written content is not committed");
+                if streamed {
+                    self.lose(content, error.clone());
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    fn lose(&self, content: &mut Content, error: ObjectsError) {
+        content.forget();
+        content.dirty = false;
+        content.lost = Some(error);
+        *self.unsaved.lock() = None;
+    }
+
+    fn wrote(&self, content: &mut Content, size: u64) {
+        let now = now();
+        content.dirty = true;
+        content.written = Some(Instant::now());
+        *self.unsaved.lock() = Some(Unsaved { size, mtime: now, ctime: now });
+    }
+}
+
+/// What of the attributes of an open file is not committed yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overlay(Option<Unsaved>);
+
+impl Overlay {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self(None);
+
+    /// Lays it over committed attributes.
+    pub(crate) fn over(self, attributes: Attributes) -> Attributes {
+        match self.0 {
+            Some(unsaved) => Attributes {
+                size: unsaved.size,
+                mtime: unsaved.mtime,
+                ctime: unsaved.ctime.max(attributes.ctime),
+                ..attributes
+            },
+            None => attributes,
+        }
+    }
+}
+
+impl Content {
+    async fn reader(&mut self, fs: &FileSystem, inode: u64) -> Result<ObjectReader, FsError> {
+        if let Some(reader) = &self.reader {
+            return Ok(reader.clone());
+        }
+        let reader = fs.objects.open_inode(inode).await?;
+        self.reader = Some(reader.clone());
+        Ok(reader)
+    }
+
+    fn forget(&mut self) {
+        self.pending = None;
+        self.reader = None;
+        self.generation += 1;
+    }
+}

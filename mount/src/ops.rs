@@ -1,0 +1,8 @@
+//! The operations of the file system. They know nothing of the kernel's requests and replies.
+
+pub(crate) mod attributes;
+pub(crate) mod content;
+pub(crate) mod directories;
+pub(crate) mod extended;
+pub(crate) mod names;
+pub(crate) mod space;

@@ -1,0 +1,123 @@
+//! Content: create, open, read, write, flush, release.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fdfs_objects::{Attributes, Kind, NewInode, ObjectsError};
+use fuser::FileHandle;
+use tokio::sync::Mutex;
+use tracing::error;
+
+use crate::error::FsError;
+use crate::file_system::{Caller, FileSystem, Handle};
+use crate::open_file::{OpenFile, Source};
+use crate::ops::names;
+use crate::read_ahead::ReadAhead;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Open {
+    /// It may be written to.
+    pub(crate) write: bool,
+    /// Its content goes.
+    pub(crate) truncate: bool,
+    /// With create: it must not exist.
+    pub(crate) exclusive: bool,
+}
+
+/// Makes a file and opens it; opens it if somebody else was first and that is allowed.
+pub(crate) async fn create(
+    fs: &FileSystem,
+    caller: Caller,
+    parent: u64,
+    name: &[u8],
+    mode: u32,
+    how: Open,
+) -> Result<(Attributes, FileHandle), FsError> {
+    let new = NewInode { kind: Kind::File, mode: mode & 0o7777, ..NewInode::default() };
+    match names::make(fs, caller, parent, name, new).await {
+        Ok(attributes) => {
+            let handle = open(fs, attributes.inode, Open { truncate: false, ..how }).await?;
+            Ok((attributes, handle))
+        }
+        Err(FsError::Objects(ObjectsError::AlreadyExists)) if !how.exclusive => {
+            let inode = fs.objects.lookup(parent, name).await?.inode;
+            let handle = open(fs, inode, how).await?;
+            Ok((fs.attributes(inode).await?, handle))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file: what was committed until now will be read.
+pub(crate) async fn open(fs: &FileSystem, inode: u64, how: Open) -> Result<FileHandle, FsError> {
+    let file = fs.files.open(fs, inode);
+    match open_checked(fs, &file, how).await {
+        Ok(()) => Ok(fs.handles.insert(Handle { file, read_ahead: Mutex::new(ReadAhead::default()) })),
+        Err(error) => {
+            fs.files.close(fs, inode).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Reads a range, cut at the end.
+pub(crate) async fn read(
+    fs: &FileSystem,
+    handle: FileHandle,
+    offset: u64,
+    size: u32,
+) -> Result<Bytes, FsError> {
+    let handle = fs.handles.get(handle)?;
+    match handle.file.source(fs, offset, size).await? {
+        Source::Bytes(bytes) => Ok(bytes),
+        Source::Committed(reader, generation) => {
+            let mut read_ahead = handle.read_ahead.lock().await;
+            Ok(read_ahead.read(&reader, generation, offset, size).await?)
+        }
+    }
+}
+
+/// Writes bytes.
+pub(crate) async fn write(
+    fs: &FileSystem,
+    handle: FileHandle,
+    offset: u64,
+    bytes: Bytes,
+) -> Result<(), FsError> {
+    fs.handles.get(handle)?.file.write(fs, offset, bytes).await
+}
+
+/// Commits what was written: after fsync, and after close, it is there for everybody.
+pub(crate) async fn flush(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
+    fs.handles.get(handle)?.file.flush(fs).await
+}
+
+/// Closes a handle. Nobody sees an error of this, so that it is logged.
+pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
+    let handle = fs.handles.remove(handle)?;
+    let inode = handle.file.inode();
+    let flushed = handle.file.flush(fs).await;
+    if let Err(error) = &flushed {
+        metrics::counter!("fdfs_mount_lost_files_total").increment(1);
+        error!(ino = inode, %error, "a file was closed and what was written to it is lost");
+    }
+    fs.files.close(fs, inode).await?;
+    flushed
+}
+
+async fn open_checked(fs: &FileSystem, file: &Arc<OpenFile>, how: Open) -> Result<(), FsError> {
+    let attributes = fs.objects.attributes(file.inode()).await?;
+    if attributes.kind == Kind::Directory {
+        return Err(ObjectsError::IsDirectory.into());
+    }
+    if (how.write || how.truncate) && fs.is_raw(file.inode()) {
+        return Err(FsError::NotPermitted("raw files are not written"));
+    }
+    if how.truncate {
+        file.truncate(fs).await;
+    } else {
+        file.refresh().await;
+    }
+    Ok(())
+}

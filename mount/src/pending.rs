@@ -1,0 +1,285 @@
+//! Content that is being written and is not yet anybody else's.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use fdfs_objects::{CommitOptions, ObjectReader, ObjectWriter, ObjectsError};
+use futures_util::StreamExt;
+
+use crate::error::FsError;
+use crate::file_system::FileSystem;
+
+/// The whole content of a file as it will be when it is committed.
+///
+/// Small content waits in memory, where any of it may be written again. What grows beyond that, byte after byte, goes to a storage as
+/// it comes. What is written in another order waits in a local spool.
+pub(crate) enum Pending {
+    /// All of it.
+    Memory(Memory),
+    /// On its way to a storage, up to what was written.
+    Stream(ObjectWriter),
+    /// In a local file without a name.
+    Spool(File),
+}
+
+/// Bytes that count against the memory for writing.
+pub(crate) struct Memory {
+    bytes: Vec<u8>,
+    reserved: Reserved,
+}
+
+/// Memory for writing: how much may be taken, and how much is.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    limit: usize,
+    taken: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Reserved {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Pending {
+    /// No content.
+    pub(crate) fn empty(budget: &Arc<Budget>) -> Self {
+        let reserved = Reserved { budget: Arc::clone(budget), bytes: 0 };
+        Self::Memory(Memory { bytes: Vec::new(), reserved })
+    }
+
+    /// A content that is there, to be changed.
+    pub(crate) async fn load(fs: &FileSystem, reader: &ObjectReader) -> Result<Self, FsError> {
+        let size = reader.info().size();
+        let mut memory = Memory {
+            bytes: Vec::new(),
+            reserved: Reserved { budget: Arc::clone(&fs.budget), bytes: 0 },
+        };
+        if memory.grow(size) {
+            let bytes = reader.read_bytes(0..size).await?;
+            memory.bytes[..bytes.len()].copy_from_slice(&bytes);
+            return Ok(Self::Memory(memory));
+        }
+        let file = fs.spool_file()?;
+        let mut stream = reader.read(0..size);
+        let mut at = 0;
+        while let Some(bytes) = stream.next().await.transpose()? {
+            file.write_all_at(&bytes, at)?;
+            at += bytes.len() as u64;
+        }
+        Ok(Self::Spool(file))
+    }
+
+    /// Bytes of content.
+    pub(crate) fn size(&self) -> Result<u64, FsError> {
+        Ok(match self {
+            Self::Memory(memory) => memory.bytes.len() as u64,
+            Self::Stream(writer) => writer.written(),
+            Self::Spool(file) => file.metadata()?.len(),
+        })
+    }
+
+    /// True for a stream: only its end can be written, and nothing of it read.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// True if `offset` can be written as things are.
+    pub(crate) fn takes(&self, offset: u64) -> bool {
+        match self {
+            Self::Stream(writer) => writer.written() == offset,
+            Self::Memory(_) | Self::Spool(_) => true,
+        }
+    }
+
+    /// Writes bytes; a stream takes them at its end only.
+    pub(crate) async fn write(
+        self,
+        fs: &FileSystem,
+        inode: u64,
+        offset: u64,
+        bytes: Bytes,
+    ) -> Result<Self, (Option<Self>, FsError)> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        match self {
+            Self::Memory(mut memory) => {
+                if memory.grow(end) {
+                    let at = offset as usize;
+                    memory.bytes[at..at + bytes.len()].copy_from_slice(&bytes);
+                    return Ok(Self::Memory(memory));
+                }
+                if offset == memory.bytes.len() as u64 {
+                    return stream(fs, inode, memory, bytes).await;
+                }
+                match spool(fs, &memory.bytes, offset, &bytes) {
+                    Ok(file) => Ok(Self::Spool(file)),
+                    Err(error) => Err((Some(Self::Memory(memory)), error)),
+                }
+            }
+            Self::Stream(mut writer) => match writer.write(bytes).await {
+                Ok(()) => Ok(Self::Stream(writer)),
+                Err(error) => Err((None, FsError::Lost(error))),
+            },
+            Self::Spool(file) => match file.write_all_at(&bytes, offset) {
+                Ok(()) => Ok(Self::Spool(file)),
+                Err(error) => Err((Some(Self::Spool(file)), error.into())),
+            },
+        }
+    }
+
+    /// Cuts the content, or adds zeros. Not for streams.
+    pub(crate) fn resize(&mut self, fs: &FileSystem, size: u64) -> Result<(), FsError> {
+        match self {
+            Self::Memory(memory) if size <= memory.bytes.len() as u64 => memory.bytes.truncate(size as usize),
+            Self::Memory(memory) => {
+                if !memory.grow(size) {
+                    let file = spool(fs, &memory.bytes, 0, &[])?;
+                    file.set_len(size)?;
+                    *self = Self::Spool(file);
+                }
+            }
+            Self::Spool(file) => file.set_len(size)?,
+            Self::Stream(_) => return Err(FsError::Unsupported("a stream is not cut")),
+        }
+        Ok(())
+    }
+
+    /// Reads a range, cut at the end. Not for streams.
+    pub(crate) fn read(&self, offset: u64, size: u32) -> Result<Bytes, FsError> {
+        let end = offset.saturating_add(u64::from(size)).min(self.size()?);
+        if offset >= end {
+            return Ok(Bytes::new());
+        }
+        match self {
+            Self::Memory(memory) => Ok(Bytes::copy_from_slice(&memory.bytes[offset as usize..end as usize])),
+            Self::Spool(file) => {
+                let mut bytes = BytesMut::zeroed((end - offset) as usize);
+                file.read_exact_at(&mut bytes, offset)?;
+                Ok(bytes.freeze())
+            }
+            Self::Stream(_) => Err(FsError::Unsupported("a stream is not read")),
+        }
+    }
+
+    /// Makes it the content of `inode`. What is not a stream stays at hand, also when this fails.
+    pub(crate) async fn commit(
+        self,
+        fs: &FileSystem,
+        inode: u64,
+        mtime: i64,
+    ) -> (Option<Self>, Result<(), ObjectsError>) {
+        match self {
+            Self::Stream(writer) => (None, finish(writer, mtime).await),
+            Self::Memory(memory) => {
+                let committed = commit_bytes(fs, inode, &memory.bytes, mtime).await;
+                (Some(Self::Memory(memory)), committed)
+            }
+            Self::Spool(file) => {
+                let committed = commit_file(fs, inode, &file, mtime).await;
+                (Some(Self::Spool(file)), committed)
+            }
+        }
+    }
+}
+
+impl Memory {
+    /// Makes room for content up to `end`; false if that is too much to be kept in memory.
+    fn grow(&mut self, end: u64) -> bool {
+        let length = self.bytes.len();
+        let Ok(end) = usize::try_from(end) else { return false };
+        if end <= length {
+            return true;
+        }
+        if end > SMALL || !self.reserved.reach(end) {
+            return false;
+        }
+        self.bytes.resize(end, 0);
+        true
+    }
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, taken: AtomicUsize::new(0) })
+    }
+}
+
+impl Reserved {
+    /// Reserves up to `bytes` in all; false if there is no room.
+    fn reach(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        let taken = self.budget.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        if taken > self.budget.limit {
+            self.budget.taken.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += more;
+        true
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.budget.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+async fn stream(
+    fs: &FileSystem,
+    inode: u64,
+    memory: Memory,
+    bytes: Bytes,
+) -> Result<Pending, (Option<Pending>, FsError)> {
+    let mut writer = match fs.objects.write_inode(inode, None).await {
+        Ok(writer) => writer,
+        Err(error) => return Err((Some(Pending::Memory(memory)), error.into())),
+    };
+    let Memory { bytes: before, reserved: _reserved } = memory;
+    for bytes in [Bytes::from(before), bytes] {
+        if let Err(error) = writer.write(bytes).await {
+            return Err((None, FsError::Lost(error)));
+        }
+    }
+    Ok(Pending::Stream(writer))
+}
+
+fn spool(fs: &FileSystem, before: &[u8], offset: u64, bytes: &[u8]) -> Result<File, FsError> {
+    let file = fs.spool_file()?;
+    file.write_all_at(before, 0)?;
+    file.write_all_at(bytes, offset)?;
+    Ok(file)
+}
+
+async fn commit_bytes(fs: &FileSystem, inode: u64, bytes: &[u8], mtime: i64) -> Result<(), ObjectsError> {
+    let mut writer = fs.objects.write_inode(inode, Some(bytes.len() as u64)).await?;
+    writer.write(Bytes::copy_from_slice(bytes)).await?;
+    finish(writer, mtime).await
+}
+
+async fn commit_file(fs: &FileSystem, inode: u64, file: &File, mtime: i64) -> Result<(), ObjectsError> {
+    let local = |error: std::io::Error| ObjectsError::Internal(format!("spool: {error}"));
+    let size = file.metadata().map_err(local)?.len();
+    let mut writer = fs.objects.write_inode(inode, Some(size)).await?;
+    let mut at = 0;
+    while at < size {
+        let length = (size - at).min(PIECE as u64);
+        let mut bytes = BytesMut::zeroed(length as usize);
+        file.read_exact_at(&mut bytes, at).map_err(local)?;
+        writer.write(bytes.freeze()).await?;
+        at += length;
+    }
+    finish(writer, mtime).await
+}
+
+async fn finish(writer: ObjectWriter, mtime: i64) -> Result<(), ObjectsError> {
+    writer.commit(CommitOptions { mtime: Some(mtime), ..CommitOptions::default() }).await.map(|_| ())
+}
+
+/// Content up to this many bytes waits in memory.
+pub(crate) const SMALL: usize = 1024 * 1024;
+/// Bytes that are read from the spool at once.
+const PIECE: usize = 256 * 1024;
