@@ -167,14 +167,8 @@ impl Filesystem for FuseAdapter {
         reply: ReplyAttr,
     ) {
         let span = info_span!("setattr", req = request.unique().0, ino = inode.0);
-        let set = SetAttributes {
-            mode,
-            uid,
-            gid,
-            size,
-            atime: atime.map(of_kernel),
-            mtime: mtime.map(of_kernel),
-        };
+        let set =
+            SetAttributes { mode, uid, gid, size, atime: atime.map(of_kernel), mtime: mtime.map(of_kernel) };
         let this = self.shared();
         self.run(span, Patience::WhileBytesMove, async move {
             this.attr(ops::attributes::set(&this.fs, inode.0, set).await, reply);
@@ -205,12 +199,8 @@ impl Filesystem for FuseAdapter {
         let span = info_span!("mknod", req = request.unique().0, parent = parent.0, ?name);
         match kind_of_mode(mode) {
             Some(kind) => {
-                let new = NewInode {
-                    kind,
-                    mode: mode & 0o7777,
-                    device: u64::from(device),
-                    ..NewInode::default()
-                };
+                let new =
+                    NewInode { kind, mode: mode & 0o7777, device: u64::from(device), ..NewInode::default() };
                 self.make(span, caller(request), parent.0, name, new, reply);
             }
             None => reply.error(Errno::EINVAL),
@@ -247,14 +237,7 @@ impl Filesystem for FuseAdapter {
         });
     }
 
-    fn symlink(
-        &self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        target: &Path,
-        reply: ReplyEntry,
-    ) {
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
         let span = info_span!("symlink", req = request.unique().0, parent = parent.0, ?name);
         let target = target.as_os_str().as_bytes().to_vec();
         let new = NewInode { kind: Kind::Symlink, mode: 0o777, target, ..NewInode::default() };
@@ -599,9 +582,10 @@ fn empty(result: Result<(), FsError>, reply: ReplyEmpty) {
 }
 
 fn xattr(result: Result<Vec<u8>, FsError>, size: u32, reply: ReplyXattr) {
-    let fitted = result.as_ref().map_err(errno).and_then(|value| {
-        ops::extended::fit(value, size).map_err(|error| errno(&error))
-    });
+    let fitted = result
+        .as_ref()
+        .map_err(errno)
+        .and_then(|value| ops::extended::fit(value, size).map_err(|error| errno(&error)));
     match fitted {
         Ok(Fitted::Length(length)) => reply.size(length),
         Ok(Fitted::Value(value)) => reply.data(value),

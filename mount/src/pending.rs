@@ -54,10 +54,8 @@ impl Pending {
     /// A content that is there, to be changed.
     pub(crate) async fn load(fs: &FileSystem, reader: &ObjectReader) -> Result<Self, FsError> {
         let size = reader.info().size();
-        let mut memory = Memory {
-            bytes: Vec::new(),
-            reserved: Reserved { budget: Arc::clone(&fs.budget), bytes: 0 },
-        };
+        let mut memory =
+            Memory { bytes: Vec::new(), reserved: Reserved { budget: Arc::clone(&fs.budget), bytes: 0 } };
         if memory.grow(size) {
             let bytes = reader.read_bytes(0..size).await?;
             memory.bytes[..bytes.len()].copy_from_slice(&bytes);

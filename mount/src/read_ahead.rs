@@ -43,7 +43,6 @@ impl ReadAhead {
         if offset >= end {
             return Ok(Bytes::new());
         }
-        self.used = Some(Instant::now());
         if generation != self.generation {
             self.forget();
             self.generation = generation;
@@ -59,6 +58,7 @@ impl ReadAhead {
             (self.start, self.end) = (offset, offset);
         }
         self.last_end = end;
+        self.used = Some(Instant::now());
         self.fill(reader, end, total).await?;
         let bytes = self.copy(offset, end);
         self.trim(offset);
