@@ -40,7 +40,7 @@ pub(crate) struct FuseAdapter {
 
 /// How long an operation may take before the kernel is told that it failed.
 #[derive(Clone, Copy)]
-enum Patience {
+pub(crate) enum Patience {
     /// What asks or changes a little.
     Usual,
     /// What moves content: every step below has a deadline of its own.
@@ -55,7 +55,12 @@ impl FuseAdapter {
 
     /// Runs an operation: here as far as it gets without waiting, on the runtime from there. One that panics has its reply dropped, which tells the
     /// kernel of an I/O error.
-    fn run(&self, span: Span, patience: Patience, operation: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn run(
+        &self,
+        span: Span,
+        patience: Patience,
+        operation: impl Future<Output = ()> + Send + 'static,
+    ) {
         let counted = async move {
             let _count = CountPanic;
             operation.await;

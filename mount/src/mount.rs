@@ -100,10 +100,11 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         self.housekeeping.abort();
-        if self.mounted && !*self.ended.borrow() {
-            if let Err(error) = preflight::unmount(&self.mountpoint, true) {
-                warn!(mountpoint = %self.mountpoint.display(), %error, "not unmounted");
-            }
+        if self.mounted
+            && !*self.ended.borrow()
+            && let Err(error) = preflight::unmount(&self.mountpoint, true)
+        {
+            warn!(mountpoint = %self.mountpoint.display(), %error, "not unmounted");
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Pending {
     /// All of it.
     Memory(Memory),
     /// On its way to a storage, up to what was written.
-    Stream(ObjectWriter),
+    Stream(Box<ObjectWriter>),
     /// In a local file without a name.
     Spool(File),
 }
@@ -170,7 +170,7 @@ impl Pending {
         mtime: i64,
     ) -> (Option<Self>, Result<(), ObjectsError>) {
         match self {
-            Self::Stream(writer) => (None, finish(writer, mtime).await),
+            Self::Stream(writer) => (None, finish(*writer, mtime).await),
             Self::Memory(memory) => {
                 let committed = commit_bytes(fs, inode, &memory.bytes, mtime).await;
                 (Some(Self::Memory(memory)), committed)
@@ -242,7 +242,7 @@ async fn stream(
             return Err((None, FsError::Lost(error)));
         }
     }
-    Ok(Pending::Stream(writer))
+    Ok(Pending::Stream(Box::new(writer)))
 }
 
 fn spool(fs: &FileSystem, before: &[u8], offset: u64, bytes: &[u8]) -> Result<File, FsError> {

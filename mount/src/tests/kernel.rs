@@ -390,6 +390,29 @@ fn the_source_and_the_options_are_in_the_mount_table() {
 }
 
 #[test]
+fn a_mount_whose_process_died_is_removed_by_the_next() {
+    use std::os::fd::AsRawFd;
+    let Some(mounted) = Mounted::new() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let device = OpenOptions::new().read(true).write(true).open("/dev/fuse").unwrap();
+    let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
+    let options = std::ffi::CString::new(options).unwrap();
+    let flags = rustix::mount::MountFlags::empty();
+    if rustix::mount::mount("dead", directory.path(), "fuse", flags, options.as_c_str()).is_err() {
+        eprintln!("SKIPPED: only root shows what becomes of a dead mount");
+        return;
+    }
+    // What is left of a process that was killed.
+    drop(device);
+    let error = fs::metadata(directory.path()).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOTCONN));
+    let (config, handle) = (Config::new(directory.path()), mounted.runtime.handle());
+    let mount = Mount::start(&config, Arc::clone(&mounted.objects), handle).unwrap();
+    assert_eq!(names(directory.path()), ["group1"]);
+    mounted.runtime.block_on(mount.unmount()).unwrap();
+}
+
+#[test]
 fn a_missing_mountpoint_is_named_with_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

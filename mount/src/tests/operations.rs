@@ -6,9 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use fdfs_objects::{Kind, NewInode, ObjectsError, PutOptions, ROOT, SetAttributes, SetMode};
 use fuser::FileHandle;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::files::MemoryFiles;
 use super::{bytes, objects};
+use crate::adapter::{FuseAdapter, Patience};
 use crate::config::Config;
 use crate::error::FsError;
 use crate::file_system::{Caller, FileSystem};
@@ -560,4 +562,45 @@ async fn flushing_all_commits_what_every_program_wrote() {
     rig.files.state(|state| state.away = false);
     assert_eq!(rig.fs.flush_all().await, 0);
     assert_eq!((rig.get("one").await, rig.get("two").await), (b"1".to_vec(), b"2".to_vec()));
+}
+
+#[tokio::test]
+async fn an_empty_file_has_no_file_id() {
+    let rig = Rig::new().await;
+    let (inode, handle) = rig.create("empty").await;
+    rig.close(handle).await;
+    assert!(extended::get(&rig.fs, inode, b"user.fdfs.file_id").await.is_err());
+    assert_eq!(rig.get("empty").await, b"");
+    let handle = content::open(&rig.fs, inode, WRITE).await.unwrap();
+    rig.write(handle, 0, b"x").await;
+    rig.close(handle).await;
+    assert!(rig.files.content(&rig.file_id(inode).await).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_hangs_ends() {
+    let rig = Rig::new().await;
+    let adapter = FuseAdapter::new(Arc::clone(&rig.fs), tokio::runtime::Handle::current(), Duration::ZERO);
+    let (reply, mut replied) = tokio::sync::oneshot::channel::<()>();
+    adapter.run(tracing::Span::none(), Patience::Usual, async move {
+        // As a reply does: dropped, it tells the kernel of an I/O error.
+        let _reply = reply;
+        std::future::pending::<()>().await;
+    });
+    tokio::time::sleep(Duration::from_secs(119)).await;
+    assert!(replied.try_recv().is_err_and(|error| error == TryRecvError::Empty));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(replied.try_recv().is_err_and(|error| error == TryRecvError::Closed));
+}
+
+#[tokio::test]
+async fn what_need_not_wait_is_answered_on_the_thread_that_asks() {
+    let rig = Rig::new().await;
+    let adapter = FuseAdapter::new(Arc::clone(&rig.fs), tokio::runtime::Handle::current(), Duration::ZERO);
+    let (reply, mut replied) = tokio::sync::oneshot::channel();
+    let (fs, group) = (Arc::clone(&rig.fs), rig.group);
+    adapter.run(tracing::Span::none(), Patience::Usual, async move {
+        let _ = reply.send(fs.attributes(group).await.unwrap().inode);
+    });
+    assert_eq!(replied.try_recv(), Ok(group));
 }
