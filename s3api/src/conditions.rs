@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
+use fdfs_objects::{ETagMatch, Preconditions};
 use http::HeaderMap;
 
 use crate::error::{ErrorCode, S3Error};
 use crate::time::parse_http_date;
-use fdfs_objects::{ETagMatch, Preconditions};
 
 /// The conditions of a read, or of the source of a copy.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use fdfs_objects::{Entry, ListFrom, ListItem, ListPage, ListQuery, ObjectsError};
 
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
@@ -11,7 +12,6 @@ use crate::respond;
 use crate::time;
 use crate::uri;
 use crate::xml::XmlWriter;
-use fdfs_objects::{Entry, ListFrom, ListItem, ListPage, ListQuery, ObjectsError};
 
 /// What both lists are asked.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! What the operations on multipart uploads have in common.
 
+use fdfs_objects::UploadId;
+
 use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
-use fdfs_objects::UploadId;
 
 /// The upload that a request names. What is no ID at all names no upload.
 pub(crate) fn upload_id(request: &Request) -> Result<UploadId, S3Error> {

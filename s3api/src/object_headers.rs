@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fdfs_objects::{ContentHeader, ContentHeaders, ExtendedAttributes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{ErrorCode, S3Error};
-use fdfs_objects::{ContentHeader, ContentHeaders, ExtendedAttributes};
 
 /// Content headers of an upload.
 pub(crate) fn content_headers(headers: &HeaderMap) -> Result<ContentHeaders, S3Error> {

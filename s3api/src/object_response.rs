@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fdfs_objects::{ETag, ObjectInfo};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::checksum::ChecksumAlgorithm;
@@ -18,7 +19,6 @@ use crate::respond;
 use crate::service::Response;
 use crate::time;
 use crate::uri::Query;
-use fdfs_objects::{ETag, ObjectInfo};
 
 /// What a read asks besides bucket and key.
 #[derive(Debug)]

@@ -142,7 +142,7 @@ fn not_implemented() -> S3Error {
 }
 
 /// Configuration of a bucket that can be asked for, though none can be set.
-const BUCKET_CONFIGURATION: [&str; 16] = [
+const BUCKET_CONFIGURATION: &[&str] = &[
     "accelerate",
     "acl",
     "cors",
@@ -162,14 +162,14 @@ const BUCKET_CONFIGURATION: [&str; 16] = [
 ];
 
 /// Configuration of an object that can be asked for.
-const OBJECT_CONFIGURATION: [&str; 2] = ["acl", "tagging"];
+const OBJECT_CONFIGURATION: &[&str] = &["acl", "tagging"];
 
 /// Every subresource that S3 knows.
-const SUBRESOURCES: [&str; 40] = [
+const SUBRESOURCES: &[&str] = &[
+    "abac",
     "accelerate",
     "acl",
     "analytics",
-    "append",
     "attributes",
     "cors",
     "delete",
@@ -203,9 +203,6 @@ const SUBRESOURCES: [&str; 40] = [
     "versioning",
     "versions",
     "website",
-    "x-amz-bucket-region",
-    "abac",
-    "journal",
 ];
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
     Ok(())
 }
 
-const REFUSED_PREFIXES: [&str; 5] = [
+const REFUSED_PREFIXES: &[&str] = &[
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
     "x-amz-object-lock-",

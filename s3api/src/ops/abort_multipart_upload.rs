@@ -1,5 +1,6 @@
 //! `DELETE /bucket/key?uploadId=…`
 
+use fdfs_objects::UploadId;
 use http::StatusCode;
 
 use super::Operation;
@@ -9,7 +10,6 @@ use crate::multipart::upload_id;
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
-use fdfs_objects::UploadId;
 
 /// Ends an upload without an object.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! `POST /bucket/key?uploadId=…`
 
+use fdfs_objects::{CompletePart, ETag, Preconditions, UploadId};
+
 use super::Operation;
 use crate::conditions;
 use crate::context::Context;
@@ -10,7 +12,6 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::xml::Element;
-use fdfs_objects::{CompletePart, ETag, Preconditions, UploadId};
 
 /// Makes an object of the parts that have come. No byte moves now.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! `PUT /bucket/key` with `x-amz-copy-source`
 
+use fdfs_objects::{ContentHeaders, CopyOptions, ETagMatch, ExtendedAttributes, Preconditions};
+
 use super::Operation;
 use crate::conditions::{self, Conditions};
 use crate::context::Context;
@@ -11,7 +13,6 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::time;
-use fdfs_objects::{ContentHeaders, CopyOptions, ETagMatch, ExtendedAttributes, Preconditions};
 
 /// Copies an object: no byte moves, the copy shares the source's files.
 #[derive(Debug)]

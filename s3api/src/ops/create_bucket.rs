@@ -1,5 +1,7 @@
 //! `PUT /bucket`
 
+use fdfs_objects::NewBucketOptions;
+use fdfs_types::GroupName;
 use http::StatusCode;
 
 use super::Operation;
@@ -9,8 +11,6 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::xml::Element;
-use fdfs_objects::NewBucketOptions;
-use fdfs_types::GroupName;
 
 /// Makes a bucket, whose location constraint names the group that its objects go to.
 #[derive(Debug)]

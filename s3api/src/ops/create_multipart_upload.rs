@@ -1,5 +1,7 @@
 //! `POST /bucket/key?uploads`
 
+use fdfs_objects::UploadOptions;
+
 use super::Operation;
 use crate::checksum::ChecksumAlgorithm;
 use crate::context::Context;
@@ -8,7 +10,6 @@ use crate::object_headers::{content_headers, user_metadata};
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
-use fdfs_objects::UploadOptions;
 
 /// Begins an upload in parts.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! `DELETE /bucket/key`
 
+use fdfs_objects::Preconditions;
 use http::StatusCode;
 
 use super::Operation;
@@ -9,7 +10,6 @@ use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
-use fdfs_objects::Preconditions;
 
 /// Deletes one key. A key that is not there counts as deleted.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! `POST /bucket?delete`
 
+use fdfs_objects::{ETagMatch, Preconditions};
 use futures_util::{StreamExt as _, stream};
 
 use super::Operation;
@@ -10,7 +11,6 @@ use crate::respond;
 use crate::service::Response;
 use crate::target::check_key;
 use crate::xml::Element;
-use fdfs_objects::{ETagMatch, Preconditions};
 
 /// Deletes up to 1,000 keys, and tells of each what became of it.
 #[derive(Debug)]

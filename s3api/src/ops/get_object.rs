@@ -1,5 +1,6 @@
 //! `GET /bucket/key`
 
+use fdfs_objects::ObjectReader;
 use futures_util::{StreamExt as _, stream};
 use tracing::warn;
 
@@ -11,7 +12,6 @@ use crate::object_response::{ReadAnswer, ReadQuestion};
 use crate::range::ByteRange;
 use crate::request::Request;
 use crate::service::Response;
-use fdfs_objects::ObjectReader;
 
 /// Reads an object, or a range of it.
 #[derive(Debug)]

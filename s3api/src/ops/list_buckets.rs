@@ -1,5 +1,7 @@
 //! `GET /`
 
+use fdfs_objects::BucketInfo;
+
 use super::Operation;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
@@ -7,7 +9,6 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::time;
-use fdfs_objects::BucketInfo;
 
 /// Lists the buckets, page by page where that is asked.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! `GET /bucket`, the first version of the list.
 
+use fdfs_objects::{ListFrom, ListItem};
+
 use super::Operation;
 use crate::context::Context;
 use crate::error::S3Error;
@@ -7,7 +9,6 @@ use crate::listing::Listing;
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
-use fdfs_objects::{ListFrom, ListItem};
 
 /// Lists keys after a marker, which is a key or a common prefix.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! `GET /bucket?list-type=2`
 
+use fdfs_objects::ListFrom;
+
 use super::Operation;
 use crate::context::Context;
 use crate::error::S3Error;
@@ -7,7 +9,6 @@ use crate::listing::{self, Listing};
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
-use fdfs_objects::ListFrom;
 
 /// Lists keys, with a token that says where the next page begins.
 #[derive(Debug)]

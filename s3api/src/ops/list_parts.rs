@@ -1,5 +1,7 @@
 //! `GET /bucket/key?uploadId=…`
 
+use fdfs_objects::UploadId;
+
 use super::Operation;
 use crate::context::Context;
 use crate::error::S3Error;
@@ -8,7 +10,6 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::time;
-use fdfs_objects::UploadId;
 
 /// Lists the parts that have come, by number.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! `PUT /bucket/key`
 
+use fdfs_objects::{CommitOptions, PutOptions};
 use http::StatusCode;
 
 use super::Operation;
@@ -12,7 +13,6 @@ use crate::payload::Payload;
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
-use fdfs_objects::{CommitOptions, PutOptions};
 
 /// Puts an object under a key, in place of what was there.
 #[derive(Debug)]

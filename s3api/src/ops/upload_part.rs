@@ -1,5 +1,6 @@
 //! `PUT /bucket/key?partNumber=…&uploadId=…`
 
+use fdfs_objects::{CommitOptions, UploadId};
 use http::StatusCode;
 
 use super::Operation;
@@ -10,7 +11,6 @@ use crate::payload::Payload;
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
-use fdfs_objects::{CommitOptions, UploadId};
 
 /// Takes one part of an upload, in place of an earlier one of its number.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! `PUT /bucket/key?partNumber=…&uploadId=…` with `x-amz-copy-source`
 
+use fdfs_objects::{CommitOptions, ObjectInfo, UploadId};
 use futures_util::StreamExt as _;
 
 use super::Operation;
@@ -14,7 +15,6 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::time;
-use fdfs_objects::{CommitOptions, ObjectInfo, UploadId};
 
 /// Takes a part out of an object. Its bytes are read and written anew.
 #[derive(Debug)]

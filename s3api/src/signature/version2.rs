@@ -117,7 +117,7 @@ fn resource(head: &SignedHead<'_>) -> String {
     format!("{bucket}{}{question}{}", head.path, chosen.join("&"))
 }
 
-const SIGNED_PARAMETERS: [&str; 19] = [
+const SIGNED_PARAMETERS: &[&str] = &[
     "acl",
     "cors",
     "delete",
