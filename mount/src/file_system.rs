@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fdfs_objects::{Attributes, Objects};
+use futures_util::{StreamExt, stream};
 use tracing::warn;
 
 use crate::config::Config;
@@ -81,14 +82,15 @@ impl FileSystem {
 
     /// Commits everything that was written; how many files that failed for.
     pub(crate) async fn flush_all(&self) -> usize {
-        let mut failed = 0;
-        for file in self.files.all() {
-            if let Err(error) = file.flush(self).await {
+        let flushed = stream::iter(self.files.all()).map(async |file| {
+            let flushed = file.flush(self).await;
+            if let Err(error) = &flushed {
                 warn!(ino = file.inode(), %error, "written content is not committed");
-                failed += 1;
             }
-        }
-        failed
+            flushed.is_err()
+        });
+        let failed = flushed.buffer_unordered(FLUSHED_AT_ONCE).filter(|failed| std::future::ready(*failed));
+        failed.count().await
     }
 
     /// Lets go of what nobody uses: streams to and from storages that stand still.
@@ -104,5 +106,7 @@ impl FileSystem {
     }
 }
 
+/// Files that are committed at once when all are.
+const FLUSHED_AT_ONCE: usize = 8;
 /// The bit that only inode numbers of raw files and directories have.
 const RAW: u64 = 1 << 63;

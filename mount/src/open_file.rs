@@ -199,6 +199,10 @@ impl OpenFile {
         if let Some(error) = &content.lost {
             return Err(FsError::Lost(error.clone()));
         }
+        if content.dirty && fs.objects.attributes(self.inode).await?.links == 0 {
+            // Its last name is gone: nobody but who has it open can ever see it.
+            return Ok(());
+        }
         self.commit(fs, &mut content).await
     }
 

@@ -20,9 +20,15 @@ pub(crate) enum Pending {
     /// All of it.
     Memory(Memory),
     /// On its way to a storage, up to what was written.
-    Stream(Box<ObjectWriter>),
+    Stream(Box<Streaming>),
     /// In a local file without a name.
     Spool(File),
+}
+
+/// An upload under way, and bytes that are gathered so that it gets no small pieces.
+pub(crate) struct Streaming {
+    writer: ObjectWriter,
+    waiting: BytesMut,
 }
 
 /// Bytes that count against the memory for writing.
@@ -75,7 +81,7 @@ impl Pending {
     pub(crate) fn size(&self) -> Result<u64, FsError> {
         Ok(match self {
             Self::Memory(memory) => memory.bytes.len() as u64,
-            Self::Stream(writer) => writer.written(),
+            Self::Stream(stream) => stream.size(),
             Self::Spool(file) => file.metadata()?.len(),
         })
     }
@@ -88,7 +94,7 @@ impl Pending {
     /// True if `offset` can be written as things are.
     pub(crate) fn takes(&self, offset: u64) -> bool {
         match self {
-            Self::Stream(writer) => writer.written() == offset,
+            Self::Stream(stream) => stream.size() == offset,
             Self::Memory(_) | Self::Spool(_) => true,
         }
     }
@@ -117,8 +123,8 @@ impl Pending {
                     Err(error) => Err((Some(Self::Memory(memory)), error)),
                 }
             }
-            Self::Stream(mut writer) => match writer.write(bytes).await {
-                Ok(()) => Ok(Self::Stream(writer)),
+            Self::Stream(mut stream) => match stream.write(bytes).await {
+                Ok(()) => Ok(Self::Stream(stream)),
                 Err(error) => Err((None, FsError::Lost(error))),
             },
             Self::Spool(file) => match file.write_all_at(&bytes, offset) {
@@ -170,7 +176,7 @@ impl Pending {
         mtime: i64,
     ) -> (Option<Self>, Result<(), ObjectsError>) {
         match self {
-            Self::Stream(writer) => (None, finish(*writer, mtime).await),
+            Self::Stream(stream) => (None, stream.commit(mtime).await),
             Self::Memory(memory) => {
                 let committed = commit_bytes(fs, inode, &memory.bytes, mtime).await;
                 (Some(Self::Memory(memory)), committed)
@@ -180,6 +186,30 @@ impl Pending {
                 (Some(Self::Spool(file)), committed)
             }
         }
+    }
+}
+
+impl Streaming {
+    fn size(&self) -> u64 {
+        self.writer.written() + self.waiting.len() as u64
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), ObjectsError> {
+        if self.waiting.is_empty() && bytes.len() >= PIECE {
+            return self.writer.write(bytes).await;
+        }
+        self.waiting.extend_from_slice(&bytes);
+        if self.waiting.len() >= PIECE { self.send().await } else { Ok(()) }
+    }
+
+    async fn send(&mut self) -> Result<(), ObjectsError> {
+        let waiting = std::mem::take(&mut self.waiting).freeze();
+        self.writer.write(waiting).await
+    }
+
+    async fn commit(mut self, mtime: i64) -> Result<(), ObjectsError> {
+        self.send().await?;
+        finish(self.writer, mtime).await
     }
 }
 
@@ -232,17 +262,18 @@ async fn stream(
     memory: Memory,
     bytes: Bytes,
 ) -> Result<Pending, (Option<Pending>, FsError)> {
-    let mut writer = match fs.objects.write_inode(inode, None).await {
+    let writer = match fs.objects.write_inode(inode, None).await {
         Ok(writer) => writer,
         Err(error) => return Err((Some(Pending::Memory(memory)), error.into())),
     };
+    let mut stream = Streaming { writer, waiting: BytesMut::new() };
     let Memory { bytes: before, reserved: _reserved } = memory;
     for bytes in [Bytes::from(before), bytes] {
-        if let Err(error) = writer.write(bytes).await {
+        if let Err(error) = stream.write(bytes).await {
             return Err((None, FsError::Lost(error)));
         }
     }
-    Ok(Pending::Stream(Box::new(writer)))
+    Ok(Pending::Stream(Box::new(stream)))
 }
 
 fn spool(fs: &FileSystem, before: &[u8], offset: u64, bytes: &[u8]) -> Result<File, FsError> {
@@ -279,5 +310,5 @@ async fn finish(writer: ObjectWriter, mtime: i64) -> Result<(), ObjectsError> {
 
 /// Content up to this many bytes waits in memory.
 pub(crate) const SMALL: usize = 1024 * 1024;
-/// Bytes that are read from the spool at once.
+/// Bytes that are read from the spool, and sent to a storage, at once.
 const PIECE: usize = 256 * 1024;

@@ -31,7 +31,16 @@ pub(super) struct State {
     pub(super) reads: Vec<(u64, u64)>,
     /// Lengths as said when uploads began.
     pub(super) uploads: Vec<Option<u64>>,
+    /// Pieces that uploads came in.
+    pub(super) pieces: usize,
     counter: u32,
+}
+
+impl State {
+    /// Files that there are.
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
+    }
 }
 
 impl MemoryFiles {
@@ -175,6 +184,7 @@ struct MemoryUpload {
 impl FileUpload for MemoryUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), FilesError> {
         self.files.reach()?;
+        self.files.0.lock().pieces += 1;
         self.content.extend_from_slice(&bytes);
         Ok(())
     }

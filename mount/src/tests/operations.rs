@@ -363,6 +363,36 @@ async fn a_file_that_is_open_outlives_its_name() {
 }
 
 #[tokio::test]
+async fn what_is_written_to_a_file_without_a_name_is_never_uploaded() {
+    let rig = Rig::new().await;
+    for length in [100, 3_000_000] {
+        let (inode, handle) = rig.create("temporary").await;
+        names::unlink(&rig.fs, rig.group, b"temporary").await.unwrap();
+        let content = bytes(10, length);
+        for (number, piece) in content.chunks(1_000_000).enumerate() {
+            rig.write(handle, number as u64 * 1_000_000, piece).await;
+        }
+        rig.close(handle).await;
+        assert_eq!(rig.files.state(|state| state.count()), 0);
+        assert!(rig.fs.objects.attributes(inode).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn small_writes_reach_a_storage_in_large_pieces() {
+    let rig = Rig::new().await;
+    let (inode, handle) = rig.create("pieces").await;
+    let content = bytes(11, 2_000_000);
+    for (number, piece) in content.chunks(1_000).enumerate() {
+        rig.write(handle, number as u64 * 1_000, piece).await;
+    }
+    assert_eq!(rig.size(inode).await, 2_000_000);
+    rig.close(handle).await;
+    assert_eq!(rig.get("pieces").await, content);
+    assert!(rig.files.state(|state| state.pieces) < 12);
+}
+
+#[tokio::test]
 async fn a_reader_goes_on_with_its_content_when_s3_puts_another() {
     let rig = Rig::new().await;
     let inode = rig.put("file", b"first").await;
