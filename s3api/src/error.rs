@@ -161,6 +161,7 @@ error_codes! {
     BadDigest BAD_REQUEST "The Content-MD5 or checksum you specified did not match what we received."
     BucketAlreadyOwnedByYou CONFLICT "Your previous request to create the named bucket succeeded and you already own it."
     BucketNotEmpty CONFLICT "The bucket you tried to delete is not empty"
+    EntityTooLarge BAD_REQUEST "Your proposed upload exceeds the maximum allowed size"
     EntityTooSmall BAD_REQUEST "Your proposed upload is smaller than the minimum allowed size"
     IncompleteBody BAD_REQUEST "The request body terminated unexpectedly"
     InternalError INTERNAL_SERVER_ERROR "We encountered an internal error. Please try again."

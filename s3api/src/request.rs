@@ -58,6 +58,17 @@ impl Request {
         })
     }
 
+    /// The length of the data to come, which an upload has to tell.
+    pub(crate) fn data_length(&self) -> Result<u64, S3Error> {
+        match self.payload.length() {
+            None => Err(ErrorCode::MissingContentLength.into()),
+            Some(length) if length > MAX_OBJECT => Err(S3Error::from(ErrorCode::EntityTooLarge)
+                .detail("ProposedSize", length.to_string())
+                .detail("MaxSizeAllowed", MAX_OBJECT.to_string())),
+            Some(length) => Ok(length),
+        }
+    }
+
     /// Refuses to act on a version: there is only the null version of anything.
     pub(crate) fn check_version_id(&self) -> Result<(), S3Error> {
         match self.query.get("versionId") {
@@ -82,3 +93,6 @@ impl Request {
         }
     }
 }
+
+/// Largest object, in bytes: 5 TiB.
+const MAX_OBJECT: u64 = 5 << 40;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::Operation;
 use crate::conditions;
 use crate::context::Context;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::S3Error;
 use crate::object_headers::{content_headers, user_metadata};
 use crate::object_response::{FILE_ID, etag_text};
 use crate::payload::Payload;
@@ -25,7 +25,7 @@ pub(crate) struct PutObject {
 
 impl Operation for PutObject {
     async fn parse(request: Request) -> Result<Self, S3Error> {
-        let length = request.payload.length().ok_or(ErrorCode::MissingContentLength)?;
+        let length = request.data_length()?;
         let options = PutOptions {
             length: Some(length),
             headers: content_headers(&request.headers)?,

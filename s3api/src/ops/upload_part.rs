@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use super::Operation;
 use crate::context::Context;
-use crate::error::{ErrorCode, S3Error};
+use crate::error::S3Error;
 use crate::multipart::{part_number, upload_id};
 use crate::payload::Payload;
 use crate::request::Request;
@@ -30,7 +30,7 @@ impl Operation for UploadPart {
             key: request.key()?,
             upload_id: upload_id(&request)?,
             number: part_number(&request)?,
-            length: request.payload.length().ok_or(ErrorCode::MissingContentLength)?,
+            length: request.data_length()?,
             payload: request.payload,
         })
     }

@@ -120,6 +120,23 @@ async fn a_payload_that_fails_its_checks_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn data_without_or_beyond_all_length_is_refused_before_it_comes() {
+    let gateway = Gateway::start().await.with_bucket("pets").await;
+    let endless = Signed::new("PUT", "/pets/k").header("x-amz-decoded-content-length", "9223372036854775807");
+    let endless = endless.payload("STREAMING-UNSIGNED-PAYLOAD-TRAILER").body("0\r\n\r\n");
+    assert_eq!(gateway.send(endless).await.code(), "EntityTooLarge");
+
+    let mut wire = gateway.connect().await;
+    let (head, _) = parts(&put("/pets/k", 0).payload("UNSIGNED-PAYLOAD"), &wire.host);
+    let head = head.replace("content-length: 0", "transfer-encoding: chunked");
+    wire.write(head.as_bytes()).await;
+    wire.write(b"4\r\ndata\r\n0\r\n\r\n").await;
+    let answer = wire.answer(false).await;
+    assert_eq!((answer.status, answer.code().as_str()), (411, "MissingContentLength"));
+    assert_eq!(wire.send(Signed::new("GET", "/")).await.status, 200, "the connection lives on");
+}
+
+#[tokio::test]
 async fn a_body_that_stops_is_given_up() {
     let gateway = Gateway::start_with(|config| config.transfer_timeout = Duration::from_millis(100)).await;
     let gateway = gateway.with_bucket("pets").await;
