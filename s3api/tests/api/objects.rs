@@ -446,3 +446,18 @@ async fn a_part_may_be_copied_from_an_object() {
 
     assert!(wire.send(get("/pets/k")).await.body == source);
 }
+
+#[tokio::test]
+async fn of_racing_writers_one_wins() {
+    let gateway = Gateway::start().await.with_bucket("pets").await;
+    let race = (0..16).map(|writer: u8| {
+        let request = put("/pets/k", vec![writer; 10_000]).header("if-none-match", "*");
+        gateway.send(request)
+    });
+    let answers = futures_util::future::join_all(race).await;
+
+    let winners: Vec<_> = answers.iter().enumerate().filter(|(_, answer)| answer.status == 200).collect();
+    let [(winner, _)] = winners[..] else { panic!("{} have won", winners.len()) };
+    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 412)));
+    assert_eq!(gateway.send(get("/pets/k")).await.body, vec![u8::try_from(winner).unwrap(); 10_000]);
+}
