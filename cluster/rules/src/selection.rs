@@ -59,11 +59,11 @@ pub struct FileOrigin {
 }
 
 impl FileOrigin {
-    /// Reads the name of a file. One that is too short for what names tell is a file that nobody knows
-    /// anything about, not an error: the storage will not find it.
+    /// Reads the name of a file. One that is too short for what names tell is no error, as in the
+    /// original; it is looked for at one storage, which will not find it.
     pub fn of(name: &RemoteFilename) -> Result<Self, ParseNameError> {
         if name.base_name().len() < NameFields::ENCODED_LEN {
-            return Ok(Self { source: None, created: Timestamp::ZERO, only_source: false });
+            return Ok(Self { source: None, created: Timestamp::ZERO, only_source: true });
         }
         let fields: NameFields = name.fields()?;
         let only_source = matches!(name.kind()?, FileKind::Appender | FileKind::Slave);
