@@ -70,6 +70,11 @@ impl Client {
         self.0.topology().await
     }
 
+    /// Groups and storages, as the trackers tell now: for what the known ones do not explain.
+    pub async fn fresh_topology(&self) -> Result<Arc<Topology>, ClientError> {
+        self.0.new_topology().await
+    }
+
     pub(crate) fn inner(&self) -> &ClientInner {
         &self.0
     }

@@ -37,7 +37,6 @@ pub struct GatewayArgs {
 pub struct Gateway {
     client: Client,
     objects: Arc<Objects>,
-    credentials: Arc<Credentials>,
     s3: S3Server,
     front: SocketAddr,
     console: SocketAddr,
@@ -78,10 +77,9 @@ impl Gateway {
         let settings = Settings { free_after: Duration::from_secs(config.free_after), ..Settings::default() };
         let objects = Objects::new(names, Arc::new(client.clone()), settings);
         objects.start();
-        let provider: Arc<dyn fdfs_s3::CredentialsProvider> = Arc::clone(&credentials) as _;
         let s3 = fdfs_s3::Config {
             region: config.region.clone(),
-            ..fdfs_s3::Config::new(config.s3_listen, provider)
+            ..fdfs_s3::Config::new(config.s3_listen, credentials)
         };
         let s3 = S3Server::bind(s3, Arc::clone(&objects))
             .await
@@ -98,16 +96,7 @@ impl Gateway {
         let console_address = console.address()?;
         servers.spawn(console.run(stopped));
         info!(s3 = %s3.address(), front = %front_address, console = %console_address, "gateway serves");
-        Ok(Self {
-            client,
-            objects,
-            credentials,
-            s3,
-            front: front_address,
-            console: console_address,
-            stop,
-            servers,
-        })
+        Ok(Self { client, objects, s3, front: front_address, console: console_address, stop, servers })
     }
 
     /// Ends in order: requests in progress may finish.
@@ -127,11 +116,6 @@ impl Gateway {
     /// Names and files.
     pub fn objects(&self) -> &Arc<Objects> {
         &self.objects
-    }
-
-    /// Who may use S3.
-    pub fn credentials(&self) -> &Credentials {
-        &self.credentials
     }
 
     /// Where S3 listens.

@@ -1,5 +1,6 @@
 //! The files of a real cluster: [`Files`] over [`Client`].
 
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
 use async_trait::async_trait;
@@ -21,12 +22,15 @@ impl Files for Client {
     async fn place(&self, groups: &[GroupName]) -> Result<UploadTarget, FilesError> {
         let group = self.first_known(groups).await?;
         let placement = Client::place(self, group).await?;
-        let topology = self.topology().await?;
-        let record = topology.groups.get(&placement.group);
-        let mut storages = record.into_iter().flat_map(Group::active);
-        let storage = storages.find(|storage| Group::address(storage) == Some(placement.storage));
+        let id = |topology: &Topology| {
+            let mut storages = topology.groups.get(&placement.group).into_iter().flat_map(Group::members);
+            storages
+                .find(|storage| Group::address(storage) == Some(placement.storage))
+                .map(|storage| storage.id)
+        };
+        let storage = look_up(self, id).await?;
         let unknown = || FilesError::Unavailable(format!("storage {} is not known yet", placement.storage));
-        let storage = storage.map(|storage| storage.id).ok_or_else(unknown)?;
+        let storage = storage.ok_or_else(unknown)?;
         Ok(UploadTarget { group: placement.group, storage, path: placement.store_path.unwrap_or(0) })
     }
 
@@ -36,9 +40,12 @@ impl Files for Client {
         spec.owner = new.owner.and_then(wire_token);
         match &new.target {
             Some(target) => {
-                let topology = self.topology().await?;
+                let address = look_up(self, |topology| address_of(topology, target)).await?;
+                let away = || {
+                    FilesError::Unavailable(format!("storage {} of {} is away", target.storage, target.group))
+                };
                 spec.group = Some(target.group);
-                spec.storage = Some(address_of(&topology, target)?);
+                spec.storage = Some(address.ok_or_else(away)?);
                 spec.store_path = Some(target.path);
             }
             None => spec.group = self.first_known(&new.groups).await?,
@@ -153,12 +160,18 @@ impl FirstKnown for Client {
     }
 }
 
-fn address_of(topology: &Topology, target: &UploadTarget) -> Result<std::net::SocketAddr, FilesError> {
-    let group = topology.groups.get(&target.group);
-    let storage = group.and_then(|group| group.active().find(|storage| storage.id == target.storage));
-    let gone =
-        || FilesError::Unavailable(format!("storage {} of {} is not active", target.storage, target.group));
-    storage.and_then(Group::address).ok_or_else(gone)
+/// Finds something in the topology as it is known, and if it is not there, as the trackers tell it now: a storage may have
+/// joined since.
+async fn look_up<T>(client: &Client, find: impl Fn(&Topology) -> Option<T>) -> Result<Option<T>, FilesError> {
+    match find(&*client.topology().await?) {
+        Some(found) => Ok(Some(found)),
+        None => Ok(find(&*client.fresh_topology().await?)),
+    }
+}
+
+fn address_of(topology: &Topology, target: &UploadTarget) -> Option<SocketAddr> {
+    let mut storages = topology.groups.get(&target.group)?.members();
+    storages.find(|storage| storage.id == target.storage).and_then(Group::address)
 }
 
 fn wire_token(token: OwnerToken) -> Option<WireToken> {

@@ -2,15 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use fdfs_client::Client;
 use fdfs_conf::{Listener, ReservedSpace, ServiceAddress, StorageConfig, TrackerAddress, TrackerConfig};
-struct Mount;
-impl Mount {
-    fn unmount(self) {}
-}
+use fdfs_mount::Mount;
 use fdfs_ops::Health;
 use fdfs_proto::ServerAddress;
 use fdfs_storage::Storage;
@@ -76,16 +74,17 @@ impl Site {
         println!("  curl http://{}/FILE_ID\n", self.gateway.front());
     }
 
-    /// Ends all parts: what was acknowledged is on the disk.
+    /// Ends all parts, one after the other, also when one of them fails to end in order.
     pub async fn shutdown(self) -> anyhow::Result<()> {
-        if let Ok(mount) = self.mount {
-            let unmounted = tokio::task::spawn_blocking(move || mount.unmount()).await?;
-            info!(?unmounted, "unmounted");
-        }
+        let unmounted = match self.mount {
+            Ok(mount) => mount.unmount().await.map(|how| info!(?how, "unmounted")),
+            Err(_) => Ok(()),
+        };
         self.gateway.shutdown().await;
         let stored = self.storage.shutdown(GRACE).await;
         self.tracker.shutdown(GRACE).await;
-        Ok(stored?)
+        unmounted.context("the mount did not end in order")?;
+        stored.context("the storage did not end in order")
     }
 }
 
@@ -131,8 +130,18 @@ fn mount(args: &UpArgs, gateway: &Gateway) -> Result<Mount, String> {
     if args.no_mount {
         return Err("not wanted".to_owned());
     }
-    let _ = gateway;
-    Err("not built yet".to_owned())
+    let config = || -> anyhow::Result<fdfs_mount::Config> {
+        let mut config = fdfs_mount::Config::new(make_mountpoint(&mountpoint(args))?);
+        config.spool = make(args.dir.join("spool"))?;
+        Ok(config)
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let mounted =
+        config().and_then(|config| Ok(Mount::start(&config, Arc::clone(gateway.objects()), &runtime)?));
+    mounted.map_err(|error| {
+        warn!(%error, "not mounted");
+        format!("{error:#}")
+    })
 }
 
 fn mountpoint(args: &UpArgs) -> PathBuf {
