@@ -172,6 +172,27 @@ async fn who_asks_is_told_who_he_is() {
 }
 
 #[tokio::test]
+async fn requests_and_the_state_of_groups_are_measured() {
+    let world = World::start("127.0.20.11").await;
+    let mut storage = Storage::connect(&world, "127.0.21.4").await;
+    storage.request.group = group("measured");
+    storage.join().await;
+    let mut client = world.client("127.0.0.1").await;
+    assert_eq!(client.try_ask(&QueryStoreOneRequest).await, Err(Status::ENOENT));
+    client.ask(&ActiveTestRequest).await;
+    let metrics = fdfs_ops::Metrics::install();
+    for line in [
+        "fdfs_tracker_requests_total{command=\"JOIN\",outcome=\"ok\"}",
+        "fdfs_tracker_requests_total{command=\"QUERY_STORE_ONE\",outcome=\"refused\"}",
+        "fdfs_group_members{group=\"measured\"} 1",
+        "fdfs_group_active{group=\"measured\"} 0",
+        "fdfs_tracker_leading",
+    ] {
+        eventually(line, async || metrics.render().contains(line).then_some(())).await;
+    }
+}
+
+#[tokio::test]
 async fn a_single_tracker_leads_soon_after_the_first_join() {
     let world = World::start("127.0.20.10").await;
     let mut storage = Storage::bring_up(&world, "127.0.21.4").await;

@@ -72,6 +72,7 @@ pub(crate) async fn start_in(
     address: SocketAddr,
     change: impl FnOnce(&mut TrackerConfig),
 ) -> (Tracker, SocketAddr) {
+    let _recorder = fdfs_ops::Metrics::install();
     let mut config = TrackerConfig::new(base);
     config.listeners = vec![Listener { addresses: vec![address.ip()], port: address.port() }];
     config.work_threads = 2;

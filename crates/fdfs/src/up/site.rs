@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use fdfs_client::Client;
 use fdfs_conf::{Listener, ReservedSpace, ServiceAddress, StorageConfig, TrackerAddress, TrackerConfig};
 use fdfs_mount::Mount;
-use fdfs_ops::Health;
+use fdfs_ops::{Health, Metrics};
 use fdfs_proto::ServerAddress;
 use fdfs_storage::Storage;
 use fdfs_tracker::Tracker;
@@ -29,8 +29,11 @@ pub struct Site {
 impl Site {
     /// Starts all parts; when it returns, every port answers and a file can be stored.
     pub async fn start(args: &UpArgs) -> anyhow::Result<Self> {
+        // Before the first part counts anything.
+        let _recorder = Metrics::install();
         let health = Health::new();
         let tracker = Tracker::bind(tracker_config(args)?).await.context("the tracker does not start")?;
+        health.register("tracker", tracker.check());
         let storage = Storage::bind(storage_config(args)?).await.context("the storage does not start")?;
         let gateway =
             Gateway::start(gateway_config(args), &health).await.context("the gateway does not start")?;
