@@ -24,7 +24,7 @@ use self::named::Named;
 use crate::{
     error::Refusal,
     shared::Shared,
-    traffic::{Action, Answered},
+    traffic::{Action, Answered, Begun},
 };
 
 /// Answers clients.
@@ -68,22 +68,16 @@ impl StorageService {
     async fn converse(&self, connection: &mut Connection) -> Result<(), NetError> {
         while let Some(header) = connection.next_request().await? {
             let begun = self.shared.traffic.begin();
-            let served = self.serve_one(connection, &header).await?;
-            let status = served.result.as_ref().err().map_or(Status::OK, Refusal::status);
-            self.shared.traffic.count(
-                self.shared.store.stat(),
-                &Answered {
-                    peer: connection.peer_ip(),
-                    action: Action::of(header.command),
-                    filename: served.filename.as_deref(),
-                    renamed: served.renamed.as_deref(),
-                    status,
-                    begun,
-                    received: header.length.saturating_add(Header::LEN as u64),
-                    sent: served.sent + Header::LEN as u64,
-                    content: served.content,
-                },
-            );
+            let served = match self.serve_one(connection, &header).await {
+                Ok(served) => served,
+                Err(error) => {
+                    // The client is gone, or too slow: tried, but not done.
+                    let gone = Served::with(Err(Refusal::Ending), 0);
+                    self.count(connection, &header, begun, &gone);
+                    return Err(error);
+                }
+            };
+            let status = self.count(connection, &header, begun, &served);
             if let Err(refusal) = &served.result {
                 log_refusal(&header, served.filename.as_deref(), refusal);
             }
@@ -93,6 +87,26 @@ impl StorageService {
             }
         }
         Ok(())
+    }
+
+    /// Counts and logs a request; returns the status of its answer.
+    fn count(&self, connection: &Connection, header: &Header, begun: Begun, served: &Served) -> Status {
+        let status = served.result.as_ref().err().map_or(Status::OK, Refusal::status);
+        self.shared.traffic.count(
+            self.shared.store.stat(),
+            &Answered {
+                peer: connection.peer_ip(),
+                action: Action::of(header.command),
+                filename: served.filename.as_deref(),
+                renamed: served.renamed.as_deref(),
+                status,
+                begun,
+                received: header.length.saturating_add(Header::LEN as u64),
+                sent: served.sent + Header::LEN as u64,
+                content: served.content,
+            },
+        );
+        status
     }
 
     async fn serve_one(&self, connection: &mut Connection, header: &Header) -> Result<Served, NetError> {

@@ -6,7 +6,7 @@ mod support;
 use std::net::IpAddr;
 
 use fdfs_proto::{
-    Command, Decode, Header, IpWidth, Status,
+    Command, Decode, Header, IpWidth, Status, StorageStat,
     storage::{
         AppendRequest, DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest, MetadataMode,
         ModifyRequest, RegenerateRequest, SetMetadataRequest, TruncateRequest, UploadAppenderRequest,
@@ -238,6 +238,8 @@ async fn a_malformed_request_is_refused_and_ends_the_conversation() {
         (Command::UPLOAD_FILE, [&[0xff][..], &9_i64.to_be_bytes(), b"txt\0\0\0", b"12345678"].concat()),
         (Command::UPLOAD_FILE, [&[0xff][..], &1_i64.to_be_bytes(), b"a/b\0\0\0", b"1"].concat()),
         (Command::UPLOAD_FILE, [&[7][..], &1_i64.to_be_bytes(), b"txt\0\0\0", b"1"].concat()),
+        (Command::DELETE_FILE, [&group("group1")[..], b"M00/00/00/.."].concat()),
+        (Command::DELETE_FILE, [&group("group1")[..], b"m00/", &name[4..]].concat()),
         (Command::ACTIVE_TEST, vec![1]),
         (Command(250), vec![]),
     ];
@@ -359,4 +361,23 @@ async fn a_header_with_a_negative_length_closes() {
     let mut client = cluster.client();
     client.send(&[0xff; Header::LEN]);
     assert!(client.is_closed());
+}
+
+#[tokio::test]
+async fn a_download_that_the_client_breaks_off_counts_as_tried() {
+    let mut cluster = Cluster::start().await;
+    let file_id = upload(&mut cluster.client(), &vec![1; 64 * 1024 * 1024]);
+    let mut client = cluster.client();
+    client.send(&fdfs_proto::Request::frame(&DownloadRequest { offset: 0, length: 0, file_id }));
+    drop(client);
+    let stat = loop {
+        let beat = cluster.tracker.next(Command::BEAT).await;
+        if beat.len() == StorageStat::LEN {
+            let stat = StorageStat::decode(&beat).expect("stat");
+            if stat.download.total > 0 {
+                break stat;
+            }
+        }
+    };
+    assert_eq!((stat.download.total, stat.download.success), (1, 0));
 }

@@ -5,7 +5,7 @@ mod support;
 
 use fdfs_proto::{
     Command, Decode, StorageStat,
-    cluster::{BeatRequest, DiskUsageRequest, JoinRequest, SyncNotifyRequest},
+    cluster::{BeatRequest, DiskUsageRequest, JoinRequest, ReportStatusRequest, SyncNotifyRequest},
     storage::UploadRequest,
 };
 use fdfs_types::{StorageStatus, Timestamp};
@@ -76,4 +76,15 @@ async fn a_storage_that_restarts_does_not_ask_for_its_source_again() {
     assert!(!join.is_initial);
     let (command, _) = tracker.heard.recv().await.expect("request");
     assert_eq!(command, Command::SYNC_NOTIFY);
+}
+
+#[tokio::test]
+async fn a_member_that_waits_for_nothing_is_done_at_once() {
+    let member = support::unused_ip();
+    let mut cluster = Cluster::start_beside(Some(member), |_| {}).await;
+    let report = cluster.tracker.next(Command::REPORT_STATUS).await;
+    let report = ReportStatusRequest::decode(&report).expect("report");
+    assert_eq!(report.group.as_str(), "group1");
+    assert_eq!((report.storage.status, report.storage.ip), (StorageStatus::Offline, Some(member)));
+    assert_eq!(report.storage.port, 0);
 }

@@ -168,6 +168,11 @@ impl Lease {
         Ok(R::Response::decode(&body)?)
     }
 
+    /// Closes the connection instead of giving it back.
+    pub fn close(mut self) {
+        self.peer = None;
+    }
+
     /// The server's address.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -34,7 +34,7 @@ impl Tracker {
         resolved
     }
 
-    /// Connects to the first of its addresses that answers.
+    /// A connection of its own to the first of its addresses that answers.
     pub(crate) async fn connect(&self) -> Result<Lease, CallError> {
         let mut last = CallError::Connect(io::ErrorKind::AddrNotAvailable.into());
         for address in &self.addresses {
@@ -46,9 +46,16 @@ impl Tracker {
         Err(last)
     }
 
-    /// Asks one thing on a connection of its own.
+    /// Asks one thing that may be asked twice, on a connection that has not joined.
     pub(crate) async fn ask<R: Request>(&self, request: &R) -> Result<R::Response, CallError> {
-        self.connect().await?.ask(request, MAX_ANSWER).await
+        let mut last = CallError::Connect(io::ErrorKind::AddrNotAvailable.into());
+        for address in &self.addresses {
+            match self.pool.ask(*address, request, MAX_ANSWER).await {
+                Err(error @ CallError::Connect(_)) => last = error,
+                other => return other,
+            }
+        }
+        Err(last)
     }
 
     /// As other members of the cluster read it.

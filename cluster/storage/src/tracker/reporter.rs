@@ -113,13 +113,20 @@ impl Reporter {
             Ok(lease) => lease,
             Err(error) => return End::BeforeBeats(error),
         };
-        match self.join(&mut lease).await {
+        let end = self.converse_on(&mut lease).await;
+        // A connection that has joined means that the storage is there: it must not outlive the conversation.
+        lease.close();
+        end
+    }
+
+    async fn converse_on(&self, lease: &mut Lease) -> End {
+        match self.join(lease).await {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return End::Rejoin,
             Err(error) => return End::BeforeBeats(error),
         }
         let joined = Joined::new(&self.shared);
-        let reported = self.report(&mut lease).await;
+        let reported = self.report(lease).await;
         drop(joined);
         match reported {
             Ok(()) => End::Rejoin,

@@ -15,11 +15,11 @@ use fdfs_conf::{Listener, StorageConfig};
 use fdfs_net::{Connection, Limits, NetError, Server, Service, listen};
 use fdfs_proto::{
     Brief, Command, Decode, Header, Request, Status,
-    cluster::{JoinResponse, Notification, SyncSourceResponse},
+    cluster::{JoinResponse, Notification, SyncSource, SyncSourceResponse},
     tracker::{ClusterParameters, GetMyIpResponse, GetServerIdResponse},
 };
 use fdfs_storage::Storage;
-use fdfs_types::StorageStatus;
+use fdfs_types::{StorageStatus, Timestamp};
 use tokio::sync::mpsc;
 
 /// A tracker that accepts one storage and tells it that it is active.
@@ -33,6 +33,8 @@ struct Script {
     heard: mpsc::UnboundedSender<(Command, Vec<u8>)>,
     ip: IpAddr,
     port: u16,
+    /// A member that waits for old files from this storage.
+    waiting: Option<IpAddr>,
 }
 
 impl Service for Script {
@@ -63,12 +65,23 @@ impl Script {
                     let joined = JoinResponse { status: StorageStatus::Init, sync_source: None };
                     connection.respond_message(&joined).await?;
                 }
+                Command::SYNC_SRC_REQ => {
+                    let source = Some(SyncSource { id, until: Timestamp(1_795_324_899) });
+                    connection.respond_message(&SyncSourceResponse { source }).await?;
+                }
                 Command::SYNC_DEST_REQ => {
                     connection.respond_message(&SyncSourceResponse { source: None }).await?;
                 }
                 Command::BEAT | Command::REPORT_DISK_USAGE if !told => {
                     told = true;
-                    let news = Notification { members: Some(vec![me]), ..Notification::default() };
+                    let brief = |ip: IpAddr| Brief {
+                        status: StorageStatus::WaitSync,
+                        id: ip.to_string().parse().ok(),
+                        ip: Some(ip),
+                        ..me.clone()
+                    };
+                    let members = std::iter::once(me.clone()).chain(self.waiting.map(brief)).collect();
+                    let news = Notification { members: Some(members), ..Notification::default() };
                     connection.respond_message(&news).await?;
                 }
                 Command::BEAT | Command::REPORT_DISK_USAGE => connection.respond(&[0]).await?,
@@ -85,9 +98,9 @@ fn parameters() -> ClusterParameters {
 }
 
 impl FakeTracker {
-    pub(crate) fn start(ip: IpAddr) -> Self {
+    pub(crate) fn start(ip: IpAddr, waiting: Option<IpAddr>) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
-        let script = Arc::new(Script { heard: sender, ip, port: StorageConfig::DEFAULT_PORT });
+        let script = Arc::new(Script { heard: sender, ip, port: StorageConfig::DEFAULT_PORT, waiting });
         let listener = listen(SocketAddr::new(ip, 22122), false).expect("listen");
         let limits = Limits { threads: 1, ..Limits::new("tracker") };
         Self { server: Server::start(limits, vec![listener], script).expect("start"), heard }
@@ -122,8 +135,16 @@ impl Cluster {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut StorageConfig)) -> Self {
+        Self::start_beside(None, change).await
+    }
+
+    /// With another member that waits for old files.
+    pub(crate) async fn start_beside(
+        waiting: Option<IpAddr>,
+        change: impl FnOnce(&mut StorageConfig),
+    ) -> Self {
         let ip = unused_ip();
-        let tracker = FakeTracker::start(ip);
+        let tracker = FakeTracker::start(ip, waiting);
         let disk = tempfile::tempdir().expect("directory");
         let storage = Storage::bind(config(ip, disk.path(), change)).await.expect("storage");
         let address = storage.addresses()[0];

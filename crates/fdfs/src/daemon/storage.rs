@@ -39,6 +39,7 @@ impl Daemon for StorageDaemon {
         serving.failing("starting");
         let storage = Storage::bind(config).await?;
         serving.ok();
+        storage.register_health(health);
         info!(group = %storage.group(), storage_id = %storage.id(), addresses = ?storage.addresses(), "storage serves");
         Ok(Self(storage))
     }

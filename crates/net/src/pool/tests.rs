@@ -166,3 +166,13 @@ async fn frames_behind_the_body_are_sent_and_read_without_a_length() {
     }
     assert_eq!(server.connections().max, 1);
 }
+
+#[tokio::test]
+async fn a_closed_lease_does_not_come_back() {
+    let server = start(0);
+    let (pool, address) = (pool(), server.addresses()[0]);
+    let mut lease = pool.lease(address).await.expect("connection");
+    assert_eq!(lease.call(Command(111), b"a", 1).await.expect("answer"), b"a");
+    lease.close();
+    assert_eq!(pool.idle(address), 0);
+}
