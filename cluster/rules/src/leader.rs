@@ -66,6 +66,8 @@ pub enum LeaderAction {
 impl Leadership {
     /// Most trackers of a cluster.
     pub const MAX_TRACKERS: usize = 16;
+    /// No pause between two steps is longer.
+    const LONGEST_PAUSE: Duration = Duration::from_secs(11);
     /// A ping is as old as this at most while a follower counts as active.
     const ACTIVE: Duration = Duration::from_secs(3);
 
@@ -128,7 +130,9 @@ impl Leadership {
     /// Time has passed; call this every second.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<LeaderAction> {
         let Some(me) = self.me() else { return Vec::new() };
-        if now < self.next_step || self.waits_for_answers {
+        // A clock that was set back must not stop the elections.
+        let waits = now < self.next_step && self.next_step.since(now) <= Self::LONGEST_PAUSE;
+        if waits || self.waits_for_answers {
             return Vec::new();
         }
         match self.leader {

@@ -101,17 +101,19 @@ impl Cluster {
 
     /// Time has passed.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<Action> {
-        if now < self.next_check {
+        let interval = self.settings.check_active_interval;
+        // A clock that was set back must not stop the checks.
+        if now < self.next_check && self.next_check.since(now) <= interval {
             return Vec::new();
         }
-        let interval = self.settings.check_active_interval;
         self.next_check = now.plus(interval);
         let silent: Vec<_> = self
             .groups
             .iter()
             .flat_map(|group| group.storages().map(|storage| (group.name, storage)))
             .filter(|(_, storage)| {
-                storage.status == StorageStatus::Active && now.since(storage.last_heartbeat) > interval
+                let apart = now.since(storage.last_heartbeat).max(storage.last_heartbeat.since(now));
+                storage.status == StorageStatus::Active && apart > interval
             })
             .map(|(group, storage)| (group, storage.id))
             .collect();

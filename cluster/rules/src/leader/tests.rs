@@ -37,6 +37,14 @@ fn a_single_tracker_leads_one_second_after_the_first_join() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_stop_elections() {
+    let mut leadership = Leadership::new(22122, Timestamp(100_000), Duration::ZERO);
+    let list = [address("127.0.0.2:22122")];
+    leadership.on_list(&list, &[ip("127.0.0.2")], Timestamp(100_000)).expect("a good list");
+    assert_eq!(leadership.on_tick(Timestamp(5_000)), [LeaderAction::Leading(true)]);
+}
+
+#[test]
 fn a_list_without_this_tracker_is_refused() {
     let mut leadership = Leadership::new(22122, Timestamp(1_000), Duration::ZERO);
     for list in ["127.0.0.9:22122", "127.0.0.2:9"] {

@@ -107,6 +107,17 @@ fn a_silent_storage_goes_offline_once_and_its_next_beat_brings_it_back() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_stop_the_checks() {
+    let mut cluster = cluster(Settings::default());
+    let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    let event = Event::TakenOffline { group: member.group, id: member.id, silent: true };
+    assert_eq!(cluster.on_tick(Timestamp(NOW.0 - 86_400)), [Action::Report(event)]);
+    cluster.beat(&member, None, Timestamp(NOW.0 - 86_399)).expect("the connection is open");
+    assert_eq!(status(&cluster, &member), StorageStatus::Active);
+    assert_eq!(cluster.on_tick(Timestamp(NOW.0 - 86_300)), []);
+}
+
+#[test]
 fn a_refused_join_leaves_nothing_behind() {
     let mut cluster = cluster(Settings::default());
     let unknown = JoinRequest { initial: false, ..request("127.0.0.4") };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fdfs_rules::{Settings, StorageIds};
 use fdfs_types::Timestamp;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -194,4 +195,36 @@ fn addresses_become_ids_when_a_table_is_introduced() {
         .collect();
     use fdfs_types::RwMode::{Both, Read};
     assert_eq!(found, [("7".into(), None, Both), ("8".into(), Some("7".into()), Read)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_content_of_the_files_stops_a_start(
+        which in 0..6usize,
+        cuts in proptest::collection::vec((0..4000usize, 0..40usize, proptest::collection::vec(any::<u8>(), 0..12)), 1..6),
+    ) {
+        let (dir, name) = [
+            ("01-ip-mode-two-storages", "storage_groups_new.dat"),
+            ("01-ip-mode-two-storages", "storage_servers_new.dat"),
+            ("01-ip-mode-two-storages", "storage_sync_timestamp.dat"),
+            ("03-id-mode-trunk", "storage_servers_new.dat"),
+            ("06-old-format/input", "storage_groups.dat"),
+            ("06-old-format/input", "storage_servers.dat"),
+        ][which];
+        let sample = Sample::of(dir);
+        let path = sample.dir.path().join("data").join(name);
+        let mut bytes = fs::read(&path).expect("a sample file");
+        for (at, length, instead) in cuts {
+            let from = at % (bytes.len() + 1);
+            let to = (from + length).min(bytes.len());
+            bytes.splice(from..to, instead);
+        }
+        fs::write(&path, bytes).expect("room");
+        let (_, cluster) = sample.load();
+        for file in FILES {
+            render(file, &cluster);
+        }
+    }
 }

@@ -66,7 +66,12 @@ impl Core {
         state.leadership.check_list(&trackers, &local)?;
         let (joined, actions) = state.cluster.join(&asked, length)?;
         state.leadership.on_list(&trackers, &local, now())?;
-        session.role = Role::Storage { member: joined.member, heard: 0 };
+        let before = std::mem::replace(&mut session.role, Role::Storage { member: joined.member, heard: 0 });
+        let mut actions = actions;
+        if let Role::Storage { member, .. } = before {
+            // Another storage spoke here; one that joins twice has a newer session now.
+            actions.extend(state.cluster.disconnected(&member));
+        }
         let response = JoinResponse { status: joined.status, sync_source: joined.sync_source };
         Ok(Answer::with(&response).after(actions))
     }
