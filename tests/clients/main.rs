@@ -1,1 +1,169 @@
 //! Unchanged clients of other makers do their whole API against a cluster of ours.
+//!
+//! Each driver of this directory reports every step on one line. Which steps fail for a fault of the client
+//! stands in `README.md`, in the table that is read here: those have to fail, and no other may.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use fdfs_tests::{Addresses, Cluster, ClusterConfig, Daemon, Deadline, StorageConfig};
+
+/// What the table says of a step.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fails {
+    Always,
+    Sometimes,
+}
+
+#[test]
+fn pypi_py3fdfs_does_its_whole_api() -> Result<()> {
+    drive("pypi_py3fdfs.py", "")
+}
+
+#[test]
+fn pypi_fastdfs_client_does_its_whole_api() -> Result<()> {
+    drive("pypi_fastdfs_client.py", "response_ip_addr_size=IPv6\n")
+}
+
+#[test]
+fn npm_fdfs_does_its_whole_api() -> Result<()> {
+    drive("npm_fdfs.js", "")
+}
+
+#[test]
+fn npm_fdfs_client_does_its_whole_api() -> Result<()> {
+    drive("npm_fdfs_client.js", "")
+}
+
+#[test]
+fn npm_fastdfs_client_does_its_whole_api() -> Result<()> {
+    drive("npm_fastdfs_client.js", "")
+}
+
+#[test]
+fn the_table_of_faults_names_drivers_that_exist() -> Result<()> {
+    for driver in faults()?.keys() {
+        ensure!(here().join(driver).is_file(), "{driver} is gone");
+    }
+    Ok(())
+}
+
+/// Runs a driver against a new cluster of one tracker and one storage.
+fn drive(driver: &str, tracker_lines: &str) -> Result<()> {
+    let installed = install()?;
+    // One address for both: the asynchronous PyPI client takes the host of a file's URL for its tracker.
+    let address = Addresses::next()?.into();
+    let (tracker, storage) = (SocketAddr::new(address, 22122), SocketAddr::new(address, 23000));
+    let mut config = ClusterConfig::new(tracker);
+    config.tracker_lines = format!("store_lookup=0\nreserved_storage_space=1%\n{tracker_lines}");
+    let mut storage_config = StorageConfig::new(storage, "group1", 2);
+    storage_config.lines.push_str("subdir_count_per_path=8\n");
+    config.storages.push(storage_config);
+    let cluster = Cluster::start(config)?;
+
+    let work = cluster.dir().join("client");
+    fs::create_dir(&work)?;
+    let interpreter = if driver.ends_with(".py") { installed.join("venv/bin/python") } else { "node".into() };
+    let output = cluster.dir().join("steps");
+    let mut command = Command::new(interpreter);
+    command
+        .arg(here().join(driver))
+        .env("NODE_PATH", installed.join("node_modules"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("FDFS_TRACKER", tracker.to_string())
+        .env("FDFS_STORAGE", storage.to_string())
+        .env("FDFS_GROUP", "group1")
+        .env("FDFS_WORK_DIR", &work);
+    run(&mut command, &output)?;
+    compare(driver, &fs::read_to_string(output)?)
+}
+
+/// Runs a driver to its end; its lines go to the file `output`.
+fn run(command: &mut Command, output: &Path) -> Result<()> {
+    let errors = output.with_extension("errors");
+    command.stdin(Stdio::null()).stdout(File::create(output)?).stderr(File::create(&errors)?);
+    let mut child = Daemon::adopt(command.spawn().with_context(|| format!("{command:?}"))?, &errors);
+    let status = child.wait(Deadline::after(DRIVER_LIMIT))?;
+    ensure!(
+        status.success(),
+        "{status} after\n{}\n{}",
+        fs::read_to_string(output)?,
+        fs::read_to_string(errors)?
+    );
+    Ok(())
+}
+
+/// Compares what a driver reported with what the table says of it.
+fn compare(driver: &str, report: &str) -> Result<()> {
+    let known = faults()?.remove(driver).unwrap_or_default();
+    let (mut passed, mut problems) = (BTreeSet::new(), Vec::new());
+    for line in report.lines() {
+        if let Some(step) = line.strip_prefix("ok ") {
+            passed.insert(step);
+            if known.get(step) == Some(&Fails::Always) {
+                problems.push(format!("{step} fails no longer"));
+            }
+        } else if let Some((step, _)) = line.strip_prefix("failed ").and_then(|rest| rest.split_once(": ")) {
+            if !known.contains_key(step) {
+                problems.push(line.to_owned());
+            }
+        } else {
+            problems.push(format!("not understood: {line}"));
+        }
+    }
+    for step in known.keys() {
+        let failed = format!("failed {step}: ");
+        if !passed.contains(step.as_str()) && !report.lines().any(|line| line.starts_with(&failed)) {
+            problems.push(format!("{step} did not run"));
+        }
+    }
+    ensure!(passed.len() >= LEAST_STEPS, "only {} steps passed:\n{report}", passed.len());
+    ensure!(problems.is_empty(), "{driver}:\n{}", problems.join("\n"));
+    Ok(())
+}
+
+/// The table of faults: driver, step, and when it fails.
+fn faults() -> Result<BTreeMap<String, BTreeMap<String, Fails>>> {
+    let text = fs::read_to_string(here().join("README.md"))?;
+    let (_, table) = text.split_once("\n## Faults of the clients\n").context("the table of faults")?;
+    let mut faults = BTreeMap::<_, BTreeMap<_, _>>::new();
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.trim_matches('|').splitn(4, '|').map(str::trim).collect();
+        let [driver, step, when, why] = cells[..] else { bail!("a row of {} cells: {row}", cells.len()) };
+        ensure!(!why.is_empty(), "no fault is named in: {row}");
+        let when = match when {
+            "always" => Fails::Always,
+            "sometimes" => Fails::Sometimes,
+            _ => bail!("fails when? {row}"),
+        };
+        faults.entry(driver.trim_matches('`').to_owned()).or_default().insert(step.to_owned(), when);
+    }
+    ensure!(!faults.is_empty(), "the table of faults is empty");
+    Ok(faults)
+}
+
+/// Where the clients are installed; installs them if they are not.
+fn install() -> Result<PathBuf> {
+    let dir = match env::var_os("FDFS_CLIENTS") {
+        Some(dir) => PathBuf::from(dir),
+        None => here().join("../../target/clients"),
+    };
+    let status = Command::new(here().join("setup")).arg(&dir).status().context("tests/clients/setup")?;
+    ensure!(status.success(), "tests/clients/setup: {status}");
+    Ok(dir.canonicalize()?)
+}
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// How long a driver may take.
+const DRIVER_LIMIT: Duration = Duration::from_secs(240);
+/// Fewer steps than this mean that a driver does not work at all.
+const LEAST_STEPS: usize = 10;

@@ -32,6 +32,20 @@ struct Outcome {
     closes: Option<bool>,
 }
 
+impl Outcome {
+    fn summary(&self) -> String {
+        let answer = match &self.answer {
+            Answer::Frame { status, body, .. } => format!("status {status}, {} bytes", body.len()),
+            Answer::Closed => "no answer".to_owned(),
+        };
+        match self.closes {
+            Some(true) => format!("{answer}, closed"),
+            Some(false) => format!("{answer}, kept"),
+            None => answer,
+        }
+    }
+}
+
 impl Player {
     /// A player for a cluster with this tracker.
     pub(crate) fn new(tracker: SocketAddr) -> Result<Self> {
@@ -89,7 +103,7 @@ impl Player {
         let recorded = self.compare(exchange, &outcome);
         match (self.differences.get(&exchange.name), recorded) {
             (None, Ok(())) => Ok(()),
-            (None, Err(error)) => Err(error),
+            (None, Err(error)) => Err(error).context(outcome.summary()),
             (Some(difference), Ok(())) => bail!("no longer differs ({})", difference.reason),
             (Some(difference), Err(_)) => {
                 self.compare_difference(difference, &outcome).context("differs otherwise than the table says")
@@ -181,7 +195,13 @@ impl Player {
         let (mut expected, mut body) = (self.names.substitute(&expected), body.clone());
         varying::blank_varying(exchange, &mut expected);
         varying::blank_varying(exchange, &mut body);
-        ensure!(expected == body, "body\n  {}\n  instead of\n  {}", show(&body), show(&expected));
+        ensure!(
+            expected == body,
+            "body{}\n  {}\n  instead of\n  {}",
+            place(&body, &expected),
+            show(&body),
+            show(&expected)
+        );
         Ok(())
     }
 
@@ -279,6 +299,13 @@ fn parse_address(text: &str) -> Result<SocketAddr> {
 /// Two recording sessions numbered their connections from 1.
 fn tool_session(name: &str) -> &str {
     if name.contains("_stat") { "statistics" } else { "tools" }
+}
+
+/// Where two bodies of one length begin to differ.
+fn place(left: &[u8], right: &[u8]) -> String {
+    let same = left.iter().zip(right).position(|(left, right)| left != right);
+    same.filter(|_| left.len() == right.len())
+        .map_or_else(String::new, |offset| format!(" from byte {offset} on"))
 }
 
 /// Bytes as text and escapes, cut after a while.

@@ -31,11 +31,9 @@ pub(crate) fn blank_varying(exchange: &Exchange, body: &mut Vec<u8>) {
     match exchange.cmd {
         GET_STATUS => blank(body, 1..17),
         LIST_ONE_GROUP | LIST_ALL_GROUPS => blank_records(body, 0, GROUP_RECORD, |record| {
-            // MB: total, free, reserved, free in trunk files.
+            // MB: total, free, reserved, free in trunk files; whose turn it is to be written to.
             blank(record, 17..49);
-            if exchange.is_tool() {
-                blank(record, 81..89);
-            }
+            blank(record, 81..89);
         }),
         LIST_STORAGES => {
             let wide = body.len().is_multiple_of(WIDE_STORAGE_RECORD);

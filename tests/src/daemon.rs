@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Deadline;
@@ -32,6 +32,26 @@ impl Daemon {
             .spawn()
             .with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child, output: output.to_owned() })
+    }
+
+    /// Takes charge of a running child that writes to the file `output`.
+    pub fn adopt(child: Child, output: &Path) -> Self {
+        Self { child, output: output.to_owned() }
+    }
+
+    /// Waits until the process ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// When it has not ended in time.
+    pub fn wait(&mut self, deadline: Deadline) -> Result<ExitStatus> {
+        deadline
+            .wait_for("end of the process", || match self.child.try_wait() {
+                Ok(Some(status)) => Ok(Ok(status)),
+                Ok(None) => Err("still running"),
+                Err(error) => Ok(Err(error)),
+            })?
+            .context("waiting for the end of the process")
     }
 
     /// Waits until `probe` succeeds.
@@ -62,16 +82,8 @@ impl Daemon {
     /// When it has not ended in time; it is killed then.
     pub fn stop(mut self) -> Result<ExitStatus> {
         kill_process(self.pid()?, Signal::TERM)?;
-        let ended =
-            Deadline::after(STOP_LIMIT).wait_for("end after SIGTERM", || match self.child.try_wait() {
-                Ok(Some(status)) => Ok(Ok(status)),
-                Ok(None) => Err("still running"),
-                Err(error) => Ok(Err(error)),
-            });
-        match ended {
-            Ok(status) => Ok(status?),
-            Err(error) => bail!("{error}; the daemon wrote:\n{}", self.last_output()),
-        }
+        self.wait(Deadline::after(STOP_LIMIT))
+            .with_context(|| format!("after SIGTERM; the daemon wrote:\n{}", self.last_output()))
     }
 
     /// Ends the daemon as a crash would (SIGKILL).

@@ -91,18 +91,28 @@ impl Wire {
 
     /// Whether the server closes the connection, having nothing more to say.
     ///
-    /// A server that keeps it must answer an ACTIVE_TEST.
+    /// A server that is expected to keep it must answer an ACTIVE_TEST; one that is expected to close it has
+    /// a second for that.
     ///
     /// # Errors
     ///
-    /// When it does neither.
+    /// When it does something else.
     pub fn is_closed(mut self, expected: bool) -> Result<bool> {
-        if !expected {
-            self.send(&frame(ACTIVE_TEST, 0, b""))?;
+        if expected {
+            self.0.set_read_timeout(Some(CLOSE_LIMIT))?;
+            return match self.0.read(&mut [0]) {
+                Ok(0) => Ok(true),
+                Ok(_) => bail!("more than one answer"),
+                Err(error) if is_closed(error.kind()) => Ok(true),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    Ok(false)
+                }
+                Err(error) => Err(error.into()),
+            };
         }
-        match self.read_answer()? {
+        match self.call(ACTIVE_TEST, b"")? {
             Answer::Closed => Ok(true),
-            Answer::Frame { command: RESPONSE, status: 0, body } if body.is_empty() && !expected => Ok(false),
+            Answer::Frame { command: RESPONSE, status: 0, body } if body.is_empty() => Ok(false),
             other => bail!("more than one answer: {other:?}"),
         }
     }
@@ -123,6 +133,8 @@ fn is_closed(kind: ErrorKind) -> bool {
 
 /// How long connecting, reading and writing may take.
 const LIMIT: Duration = Duration::from_secs(10);
+/// How long a server may take to close a connection it has refused.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const HEADER_LEN: usize = 10;
 /// Command byte of every answer.
 const RESPONSE: u8 = 100;
