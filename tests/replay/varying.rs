@@ -77,6 +77,8 @@ pub(crate) fn blank_varying(exchange: &Exchange, body: &mut Vec<u8>) {
             blank(body, path..path + 1);
         }
         QUERY_FETCH_ONE | QUERY_UPDATE | QUERY_FETCH_ALL if server => {
+            // How many servers have the file varies with its age.
+            body.truncate(GROUP_LEN + SERVER_LEN);
             let port = body.len().saturating_sub(8);
             blank(body, GROUP_LEN..port);
         }
@@ -115,6 +117,8 @@ fn blank_records(body: &mut [u8], head: usize, length: usize, blank: impl Fn(&mu
 
 /// Bytes of a group name field.
 pub(crate) const GROUP_LEN: usize = 16;
+/// Address and port of one server.
+const SERVER_LEN: usize = 23;
 const GROUP_RECORD: usize = 113;
 const STORAGE_RECORD: usize = 487;
 const WIDE_STORAGE_RECORD: usize = 517;
