@@ -6,6 +6,7 @@
 
 mod addresses;
 mod binary;
+mod clients;
 mod cluster;
 mod daemon;
 mod deadline;
@@ -13,6 +14,7 @@ mod exchange;
 
 pub use addresses::Addresses;
 pub use binary::fdfs_binary;
+pub use clients::clients_dir;
 pub use cluster::{Cluster, ClusterConfig, StorageConfig};
 pub use daemon::Daemon;
 pub use deadline::Deadline;

@@ -1,0 +1,112 @@
+//! A running `fdfs up` on an address and in a directory of its own.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fdfs_tests::{Addresses, Daemon, Deadline, fdfs_binary};
+
+/// A site. Dropping it kills the process and unmounts what that leaves behind.
+pub(crate) struct Site {
+    daemon: Option<Daemon>,
+    address: IpAddr,
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    /// Starts it and waits until it says that it is ready.
+    pub(crate) fn start() -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("fdfs-up-").tempdir()?;
+        Self { daemon: None, address: Addresses::next()?.into(), dir }.run()
+    }
+
+    /// Ends it in order, and starts it again on the same directory.
+    pub(crate) fn restart(mut self) -> Result<Self> {
+        let daemon = self.daemon.take().context("it runs")?;
+        let status = daemon.stop()?;
+        ensure!(status.success(), "ended with {status}");
+        ensure!(!self.is_mounted()?, "it is still mounted");
+        self.run()
+    }
+
+    /// Kills it, and starts it again on the same directory.
+    pub(crate) fn crash_and_restart(mut self) -> Result<Self> {
+        self.daemon.take().context("it runs")?.kill()?;
+        self.run()
+    }
+
+    fn run(mut self) -> Result<Self> {
+        let output = self.dir.path().join(format!("output-{}", fs::read_dir(self.dir.path())?.count()));
+        let mut command = Command::new(fdfs_binary()?);
+        command.arg("up").arg("--dir").arg(self.data()).arg("--bind").arg(self.address.to_string());
+        let mut daemon = Daemon::start(&mut command, &output)?;
+        daemon.wait_until(Deadline::after(READY_LIMIT), "\"fdfs is ready\"", || {
+            let text = fs::read_to_string(&output)?;
+            ensure!(text.lines().any(|line| line == "fdfs is ready"), "not yet");
+            Ok(())
+        })?;
+        self.daemon = Some(daemon);
+        ensure!(self.is_mounted()?, "not mounted: {}", fs::read_to_string(&output)?);
+        Ok(self)
+    }
+
+    /// A directory for the test's own files.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where its credentials are.
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.data().join("credentials")
+    }
+
+    /// A path below the mount.
+    pub(crate) fn mounted(&self, path: &str) -> PathBuf {
+        self.data().join("mnt").join(path)
+    }
+
+    /// HOST and port of the tracker.
+    pub(crate) fn tracker(&self) -> (String, u16) {
+        (self.address.to_string(), 22122)
+    }
+
+    /// Base URL of S3.
+    pub(crate) fn s3(&self) -> String {
+        format!("http://{}:9000", self.address)
+    }
+
+    /// Base URL of the storage's native paths.
+    pub(crate) fn storage_http(&self) -> String {
+        format!("http://{}:8888", self.address)
+    }
+
+    /// Base URL of the front.
+    pub(crate) fn front(&self) -> String {
+        format!("http://{}:8000", self.address)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn is_mounted(&self) -> Result<bool> {
+        let mountpoint = self.data().join("mnt");
+        let mounts = fs::read_to_string("/proc/self/mounts")?;
+        Ok(mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|at| Path::new(at) == mountpoint)))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // A test that fails leaves a process that is killed, and a mount whose process is gone.
+        drop(self.daemon.take());
+        if self.is_mounted().unwrap_or(false) {
+            let _ = Command::new("umount").arg("--lazy").arg(self.data().join("mnt")).status();
+        }
+    }
+}
+
+const READY_LIMIT: Duration = Duration::from_secs(90);

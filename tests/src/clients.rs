@@ -1,0 +1,20 @@
+//! The clients of other makers that tests use.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Where the clients are installed, with `venv` and `node_modules`; `tests/clients/setup` installs them first where that was not done.
+///
+/// # Errors
+///
+/// When they cannot be installed.
+pub fn clients_dir() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let dir = env::var_os("FDFS_CLIENTS").map_or_else(|| here.join("../../target/clients"), PathBuf::from);
+    let status = Command::new(here.join("setup")).arg(&dir).status().context("tests/clients/setup")?;
+    ensure!(status.success(), "tests/clients/setup: {status}");
+    Ok(dir.canonicalize()?)
+}
