@@ -86,7 +86,7 @@ client = Fdfs_client({'host_tuple': (host,), 'port': int(port), 'timeout': 60, '
 ";
 const PYTHON_FETCH: &str = "client.download_to_file(sys.argv[4], id.encode())";
 const PYTHON_METADATA: &str = "
-for name, value in client.get_meta_data(id.encode()).items():
+for name, value in client.get_meta_data(id).items():
     text = lambda part: part.decode() if isinstance(part, bytes) else part
     print(text(name) + '=' + text(value))
 ";
