@@ -1,0 +1,169 @@
+//! Names and files together, over running trackers and storages.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use fdfs_client::{Client, ClientOptions};
+use fdfs_objects::{
+    CommitOptions, CompletePart, Defaults, ExtendedAttributes, Files, JoinMultipart, Kind, ListFrom,
+    ListItem, ListQuery, Namespace, NewInode, ObjectInfo, Objects, Preconditions, PutOptions, ROOT, Settings,
+    UploadOptions,
+};
+use fdfs_proto::ServerAddress;
+use fdfs_tests::{Addresses, Cluster, ClusterConfig, StorageConfig};
+
+/// A cluster of one storage with two store paths, and objects over it.
+struct Setup {
+    objects: Arc<Objects>,
+    client: Client,
+    // Ended after what uses it.
+    _cluster: Cluster,
+    _names: tempfile::TempDir,
+}
+
+impl Setup {
+    async fn start() -> Result<Self> {
+        let tracker: SocketAddr = (Addresses::next()?, 22_122).into();
+        let storage = (Addresses::next()?, 23_000).into();
+        let mut config = ClusterConfig::new(tracker);
+        config.storages.push(StorageConfig::new(storage, "group1", 2));
+        let cluster = tokio::task::spawn_blocking(move || Cluster::start(config)).await??;
+        let client = Client::new(ClientOptions::new(vec![ServerAddress {
+            ips: vec![tracker.ip()],
+            port: tracker.port(),
+        }]));
+        let names = tempfile::tempdir()?;
+        let namespace = Namespace::open_lmdb(names.path(), Defaults::default())?;
+        let settings = Settings {
+            free_after: Duration::ZERO,
+            join_multipart: JoinMultipart::Background,
+            min_part: 1,
+            ..Settings::default()
+        };
+        let objects = Objects::new(namespace, Arc::new(client.clone()), settings);
+        objects.refresh_groups().await?;
+        Ok(Self { objects, client, _cluster: cluster, _names: names })
+    }
+
+    async fn put(&self, key: &str, content: Bytes, length: Option<u64>) -> Result<ObjectInfo> {
+        let extended = ExtendedAttributes::from([(b"user.kind".to_vec(), b"test".to_vec())]);
+        let options = PutOptions { length, extended, ..PutOptions::default() };
+        let mut writer = self.objects.writer("group1", key.as_bytes(), options).await?;
+        for start in (0..content.len()).step_by(100_000) {
+            writer.write(content.slice(start..content.len().min(start + 100_000))).await?;
+        }
+        Ok(writer.commit(CommitOptions::default()).await?)
+    }
+
+    async fn get(&self, key: &str) -> Result<Bytes> {
+        let reader = self.objects.open("group1", key.as_bytes()).await?;
+        Ok(reader.read_bytes(0..u64::MAX).await?)
+    }
+}
+
+/// Bytes that are unlike at every place.
+fn content(length: usize) -> Bytes {
+    let bytes = (0_u32..).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes());
+    bytes.take(length).collect::<Vec<u8>>().into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_size_is_one_file_with_the_same_bytes_by_key_and_by_id() -> Result<()> {
+    let setup = Setup::start().await?;
+    for length in [0, 1, 4_096, 5 << 20] {
+        for known in [true, false] {
+            let key = format!("sizes/{length}-{known}.bin");
+            let content = content(length);
+            let info = setup.put(&key, content.clone(), known.then_some(length as u64)).await?;
+            let file = info.file_id.with_context(|| format!("{key} has no file"))?;
+            ensure!(file.to_string().ends_with(".bin"), "{file}");
+            ensure!(setup.get(&key).await? == content, "{key} by key");
+            let by_id = setup.client.read(&file, fdfs_client::ByteRange::ALL, usize::MAX).await?;
+            ensure!(by_id == content, "{key} by ID");
+            ensure!(setup.get(file.filename.as_str()).await? == content, "{key} by raw path");
+            let metadata = setup.client.metadata(&file).await?;
+            ensure!(metadata.get(b"kind") == Some(b"test"), "{key} metadata: {metadata:?}");
+        }
+    }
+    let reader = setup.objects.open("group1", b"sizes/5242880-true.bin").await?;
+    let middle = reader.read_bytes(1_000_000..3_000_000).await?;
+    ensure!(middle == content(5 << 20).slice(1_000_000..3_000_000));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_are_joined_by_the_storage_and_freed() -> Result<()> {
+    let setup = Setup::start().await?;
+    let (objects, key) = (&setup.objects, b"big.bin");
+    let whole = content(3 << 20);
+    let upload_id = objects.create_upload("group1", key, UploadOptions::default()).await?;
+    let mut parts = Vec::new();
+    for number in 1..=3_u16 {
+        let part = whole.slice((usize::from(number) - 1) << 20..usize::from(number) << 20);
+        let mut writer = objects.part_writer("group1", key, upload_id, number, Some(1 << 20)).await?;
+        writer.write(part).await?;
+        let part = writer.commit(CommitOptions::default()).await?;
+        parts.push(CompletePart { number, md5: Some(part.md5) });
+    }
+    let info = objects.complete_upload("group1", key, upload_id, parts, Preconditions::default()).await?;
+    ensure!(info.file_id.is_none() && setup.get("big.bin").await? == whole);
+    ensure!(objects.join_due().await? == 1, "the parts are joined");
+    let file = objects.head("group1", key).await?.file_id.context("the joined file")?;
+    ensure!(setup.get("big.bin").await? == whole, "by key");
+    ensure!(setup.client.read(&file, fdfs_client::ByteRange::ALL, usize::MAX).await? == whole, "by ID");
+    ensure!(objects.free_due().await? == 3, "the parts are freed");
+    let listed = Files::list(&setup.client, &file.group, file.filename.store_path(), None, 100).await?;
+    ensure!(listed.files.len() == 1 && listed.files[0].filename == file.filename, "{listed:?}");
+    objects.delete("group1", key, Preconditions::default()).await?;
+    ensure!(objects.free_due().await? == 1);
+    let gone = setup.client.stat(&file).await;
+    ensure!(matches!(gone, Err(fdfs_client::ClientError::NotFound)), "{gone:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn raw_files_of_others_are_found_listed_and_read() -> Result<()> {
+    let setup = Setup::start().await?;
+    let spec = fdfs_client::UploadSpec::new("txt".parse()?);
+    let legacy = setup.client.upload(spec, b"by an old client").await?.file_id;
+    let mut inode = setup.objects.lookup(ROOT, b"group1").await?.inode;
+    for name in legacy.filename.as_str().split('/') {
+        inode = setup.objects.lookup(inode, name.as_bytes()).await?.inode;
+    }
+    let reader = setup.objects.open_inode(inode).await?;
+    ensure!(reader.read_bytes(0..100).await? == "by an old client");
+    let prefix = legacy.filename.as_str().as_bytes()[..4].to_vec();
+    let query = ListQuery { prefix, limit: 10, from: ListFrom::Start, ..ListQuery::default() };
+    let page = setup.objects.list("group1", query).await?;
+    let [ListItem::Key { key, .. }] = &page.items[..] else { anyhow::bail!("{page:?}") };
+    ensure!(key == legacy.filename.as_str().as_bytes());
+    let absent = legacy.filename.as_str().replace(".txt", ".tyt");
+    let missing = setup.objects.head("group1", absent.as_bytes()).await;
+    ensure!(matches!(missing, Err(fdfs_objects::ObjectsError::NotFound)), "{missing:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_written_through_the_tree_is_one_file() -> Result<()> {
+    let setup = Setup::start().await?;
+    let objects = &setup.objects;
+    let group = objects.lookup(ROOT, b"group1").await?.inode;
+    let made = objects
+        .make(group, b"movie.mp4", NewInode { kind: Kind::File, mode: 0o644, ..NewInode::default() })
+        .await?;
+    let whole = content(2 << 20);
+    let mut writer = objects.write_inode(made.inode, None).await?;
+    for chunk in 0..16 {
+        writer.write(whole.slice(chunk << 17..(chunk + 1) << 17)).await?;
+    }
+    let info = writer.commit(CommitOptions::default()).await?;
+    let file = info.file_id.context("one file")?;
+    ensure!(setup.client.read(&file, fdfs_client::ByteRange::ALL, usize::MAX).await? == whole);
+    ensure!(setup.get("movie.mp4").await? == whole);
+    let space = objects.space(group).await?;
+    ensure!(space.total > 0 && space.free > 0, "{space:?}");
+    Ok(())
+}
