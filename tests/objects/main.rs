@@ -29,7 +29,9 @@ impl Setup {
         let tracker: SocketAddr = (Addresses::next()?, 22_122).into();
         let storage = (Addresses::next()?, 23_000).into();
         let mut config = ClusterConfig::new(tracker);
-        config.storages.push(StorageConfig::new(storage, "group1", 2));
+        let mut storage = StorageConfig::new(storage, "group1", 2);
+        storage.lines.push_str("subdir_count_per_path=4\n");
+        config.storages.push(storage);
         let cluster = tokio::task::spawn_blocking(move || Cluster::start(config)).await??;
         let client = Client::new(ClientOptions::new(vec![ServerAddress {
             ips: vec![tracker.ip()],
