@@ -7,11 +7,12 @@ use clap::{Parser, Subcommand};
 use crate::bench::BenchArgs;
 use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
 use crate::gateway::GatewayArgs;
+use crate::tools::{self, Tool};
 use crate::up::UpArgs;
 
 /// A file store that speaks FastDFS, S3, HTTP and POSIX.
 #[derive(Parser)]
-#[command(version, propagate_version = true)]
+#[command(version, propagate_version = true, after_help = tools::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -29,6 +30,8 @@ enum Command {
     Storage(DaemonArgs),
     /// Measure a FastDFS-compatible cluster.
     Bench(BenchArgs),
+    #[command(flatten)]
+    Tool(Tool),
 }
 
 /// Parses the arguments and runs what they name. Errors go to standard error with their causes.
@@ -39,6 +42,7 @@ pub fn run() -> ExitCode {
         Command::Up(args) => args.run(),
         Command::Gateway(args) => args.run(),
         Command::Bench(args) => args.run(),
+        Command::Tool(tool) => return tool.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ mod bench;
 mod cli;
 mod daemon;
 mod gateway;
+mod tools;
 mod up;
 
 use std::process::ExitCode;
