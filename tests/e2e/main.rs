@@ -97,7 +97,8 @@ fn metadata_is_one_through_every_way_in() -> Result<()> {
     outside.aws(&site, &[&put[..], &[path(&source)?]].concat())?;
     ensure!(attribute(&site.mounted("group1/cat.jpg"), "user.width")? == "1024", "xattr");
     let id = file_id(&site.mounted("group1/cat.jpg"))?;
-    ensure!(outside.python_metadata(&site, &id)?.contains("width=1024"), "FastDFS metadata");
+    let pairs = outside.node_metadata(&site, &id)?;
+    ensure!(pairs.contains("\"width\":\"1024\""), "FastDFS metadata: {pairs}");
     let head = outside.aws(&site, &["s3api", "head-object", "--bucket", "group1", "--key", "cat.jpg"])?;
     ensure!(head.contains("\"width\": \"1024\""), "{head}");
     Ok(())
