@@ -2,6 +2,7 @@
 
 mod files;
 mod kernel;
+mod model;
 mod operations;
 
 use std::sync::Arc;
