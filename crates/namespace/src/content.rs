@@ -117,40 +117,29 @@ pub(crate) fn free_unnamed(tx: &mut Transaction<'_, '_>, files: &[FileId]) -> Re
     Ok(())
 }
 
-/// Up to `limit` files freed before `before` (ms) whose next attempt is due; the oldest first.
+/// One page of the free list from `from` on: files freed before `before` (ms) whose next attempt is due, and where the next page begins.
 pub(crate) fn freed(
     read: &dyn Read,
+    from: Option<&[u8]>,
     before: u64,
     now: u64,
-    limit: usize,
-) -> Result<Vec<FreedFile>, NamespaceError> {
+) -> Result<(Vec<FreedFile>, Option<Vec<u8>>), NamespaceError> {
+    let start = keys::freed(0, "");
+    let page = read.range(from.unwrap_or(&start), &keys::freed(before.max(1), ""), PAGE)?;
+    let next =
+        (page.len() == PAGE).then(|| page.last().map(|(key, _)| [key.as_slice(), &[0]].concat())).flatten();
     let mut files = Vec::new();
-    let mut from = keys::freed(0, "");
-    let end = keys::freed(before.max(1), "");
-    // A bounded look: files whose deletion fails again and again must not hide those behind them.
-    for _ in 0..MAX_PAGES {
-        let page = read.range(&from, &end, PAGE)?;
-        let full = page.len() == PAGE;
-        for (key, value) in page {
-            let row: FreedRow = rows::unseal(&key, &value)?;
-            let text = std::str::from_utf8(key.get(9..).unwrap_or_default()).unwrap_or_default();
-            let file: FileId = text
-                .parse()
-                .map_err(|_| NamespaceError::Corrupt { family: 'f', what: "its key holds no file ID" })?;
-            if row.not_before <= now && !is_named(read, text)? {
-                files.push(FreedFile { freed_at: keys::number_at(&key, 1), file, attempts: row.attempts });
-                if files.len() >= limit {
-                    return Ok(files);
-                }
-            }
-            from = key;
+    for (key, value) in page {
+        let row: FreedRow = rows::unseal(&key, &value)?;
+        let text = std::str::from_utf8(key.get(9..).unwrap_or_default()).unwrap_or_default();
+        let file: FileId = text
+            .parse()
+            .map_err(|_| NamespaceError::Corrupt { family: 'f', what: "its key holds no file ID" })?;
+        if row.not_before <= now && !is_named(read, text)? {
+            files.push(FreedFile { freed_at: keys::number_at(&key, 1), file, attempts: row.attempts });
         }
-        if !full {
-            break;
-        }
-        from.push(0);
     }
-    Ok(files)
+    Ok((files, next))
 }
 
 /// Forgets a freed file that has been deleted, or notes a failed attempt.
@@ -192,5 +181,3 @@ fn counts(extents: &[ExtentRow]) -> BTreeMap<&str, u32> {
 const INLINE: usize = 8;
 /// Extents of one row outside.
 const BLOCK: usize = 256;
-/// Pages of the free list looked at in one go.
-const MAX_PAGES: usize = 4;

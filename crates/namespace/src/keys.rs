@@ -5,6 +5,7 @@ pub const ROOT: u64 = 1;
 
 pub(crate) const STAMP: u8 = b'!';
 pub(crate) const BUCKET: u8 = b'b';
+pub(crate) const COMPLETED: u8 = b'Q';
 pub(crate) const FREED: u8 = b'f';
 pub(crate) const JOIN: u8 = b'j';
 pub(crate) const ORPHAN: u8 = b'o';
@@ -87,7 +88,7 @@ pub(crate) fn parts(upload_id: &[u8; 16]) -> Vec<u8> {
 }
 
 pub(crate) fn completed(upload_id: &[u8; 16]) -> Vec<u8> {
-    join(b'Q', &[upload_id])
+    join(COMPLETED, &[upload_id])
 }
 
 pub(crate) fn part_table(inode: u64) -> Vec<u8> {

@@ -480,7 +480,18 @@ impl Namespace {
 
     /// Up to `limit` files that were freed before `before` (milliseconds since 1970) and may be deleted now.
     pub async fn freed(&self, before: u64, limit: usize) -> Result<Vec<FreedFile>, NamespaceError> {
-        self.read(move |read| content::freed(read, before, now_ms(), limit)).await
+        let (mut files, mut from) = (Vec::new(), None);
+        loop {
+            // Files whose deletion failed and is not due again do not hide those behind them.
+            let (page, next) =
+                self.read(move |read| content::freed(read, from.as_deref(), before, now_ms())).await?;
+            files.extend(page);
+            if files.len() >= limit || next.is_none() {
+                files.truncate(limit);
+                return Ok(files);
+            }
+            from = next;
+        }
     }
 
     /// Says that a freed file is deleted, or that this failed and is to be tried again later.
@@ -518,6 +529,19 @@ impl Namespace {
             Ok(old.len() == PAGE)
         })
         .await
+    }
+
+    /// Forgets uploads that were completed longer than `age` ago: a Complete that is repeated later finds no upload.
+    pub async fn trim_completed(&self, age: Duration) -> Result<(), NamespaceError> {
+        let before = now_ms().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let mut from = None;
+        loop {
+            let at = from.clone();
+            from = self.write(move |tx| uploads::trim_completed(tx, at.as_deref(), before)).await?;
+            if from.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// This process's session.

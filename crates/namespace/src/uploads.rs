@@ -357,6 +357,21 @@ pub(crate) fn join_failed(
     Ok(())
 }
 
+/// Removes what is kept of uploads completed before `before` (ms), of one page from `from` on; where the next page begins.
+pub(crate) fn trim_completed(
+    tx: &mut Transaction<'_, '_>,
+    from: Option<&[u8]>,
+    before: u64,
+) -> Result<Option<Vec<u8>>, NamespaceError> {
+    let page = rows::scan(tx, &[keys::COMPLETED], from.unwrap_or_default(), PAGE)?;
+    for (key, value) in &page {
+        if rows::unseal::<CompletedRow>(key, value)?.time < before {
+            tx.delete(key);
+        }
+    }
+    Ok((page.len() == PAGE).then(|| page.last().map(|(key, _)| [key.as_slice(), &[0]].concat())).flatten())
+}
+
 /// Sizes of the parts that an object was made of.
 pub(crate) fn part_sizes(read: &dyn Read, inode: u64) -> Result<Vec<u64>, NamespaceError> {
     let row: Option<PartTableRow> = rows::load(read, &keys::part_table(inode))?;

@@ -55,6 +55,12 @@ impl Objects {
                 })
                 .await;
         });
+        let objects = Arc::clone(self);
+        workers.spawn(async move {
+            objects
+                .every(TRIM_INTERVAL, async || Ok(objects.names.trim_completed(COMPLETED_KEPT).await?))
+                .await;
+        });
     }
 
     /// Ends the work in the background. What was under way is found again at the next start.
@@ -219,5 +225,9 @@ const JOIN_BATCH: usize = 16;
 const JOIN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the session is renewed and changes are trimmed.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(10);
+/// How often what is kept of completed uploads is trimmed.
+const TRIM_INTERVAL: Duration = Duration::from_secs(3_600);
+/// How long a repeated Complete is answered.
+const COMPLETED_KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// How long changes are kept.
 const CHANGES_KEPT: Duration = Duration::from_secs(3_600);

@@ -436,6 +436,8 @@ fn a_multipart_upload_becomes_one_object_and_is_joined() {
         let completed = complete(&[named(1), named(2)], 5).await.unwrap();
         assert_eq!(complete(&[named(1), named(2)], 5).await.unwrap(), completed);
 
+        namespace.trim_completed(std::time::Duration::from_secs(60)).await.unwrap();
+        assert_eq!(complete(&[named(1), named(2)], 5).await.unwrap(), completed);
         let record = namespace.get(root, b"big").await.unwrap();
         assert_eq!((record.attributes.size, record.attributes.etag, record.part_count), (10, Some(etag), 2));
         assert_eq!(namespace.part_sizes(completed.inode).await.unwrap(), [5, 5]);
@@ -488,7 +490,8 @@ fn content_of_ten_thousand_parts_is_kept_and_freed() {
         namespace.put(root, b"k", file, Preconditions::default()).await.unwrap();
         assert_eq!(namespace.get(root, b"k").await.unwrap().extents, extents);
         namespace.delete(root, b"k", Preconditions::default()).await.unwrap();
-        assert_eq!(namespace.freed(u64::MAX, 20_000).await.unwrap().len(), 4_000);
+        assert_eq!(namespace.freed(u64::MAX, 20_000).await.unwrap().len(), 10_000);
+        assert_eq!(namespace.freed(u64::MAX, 1_500).await.unwrap().len(), 1_500);
     });
 }
 
