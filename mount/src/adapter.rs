@@ -16,9 +16,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use fdfs_objects::{Attributes, Kind, NewInode, RenameMode, SetAttributes, SetMode};
 use fuser::{
-    AccessFlags, BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenAccMode, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle;
@@ -341,7 +342,10 @@ impl Filesystem for FuseAdapter {
         let fs = Arc::clone(&self.fs);
         self.run(span, Patience::WhileBytesMove, async move {
             match ops::content::read(&fs, handle, offset, size).await {
-                Ok(bytes) => reply.data(&bytes),
+                Ok(bytes) => {
+                    metrics::counter!("fdfs_mount_read_bytes_total").increment(bytes.len() as u64);
+                    reply.data(&bytes);
+                }
                 Err(error) => reply.error(errno(&error)),
             }
         });
@@ -364,7 +368,10 @@ impl Filesystem for FuseAdapter {
         self.run(span, Patience::WhileBytesMove, async move {
             let length = bytes.len() as u32;
             match ops::content::write(&fs, handle, offset, bytes).await {
-                Ok(()) => reply.written(length),
+                Ok(()) => {
+                    metrics::counter!("fdfs_mount_written_bytes_total").increment(u64::from(length));
+                    reply.written(length);
+                }
                 Err(error) => reply.error(errno(&error)),
             }
         });
@@ -550,6 +557,75 @@ impl Filesystem for FuseAdapter {
         self.run(span, Patience::Usual, async move {
             empty(ops::extended::remove(&fs, inode.0, name.as_bytes()).await, reply);
         });
+    }
+
+    fn fallocate(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _offset: u64,
+        _length: u64,
+        _mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        // The kernel remembers this, tells programs EOPNOTSUPP and does not ask again; so with the next three.
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _offset: i64,
+        _whence: i32,
+        reply: ReplyLseek,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn copy_file_range(
+        &self,
+        _request: &Request,
+        _from: INodeNo,
+        _from_handle: FileHandle,
+        _from_offset: u64,
+        _to: INodeNo,
+        _to_handle: FileHandle,
+        _to_offset: u64,
+        _length: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn poll(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _notifier: PollNotifier,
+        _events: PollEvents,
+        _flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn ioctl(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _data: &[u8],
+        _out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
     }
 
     fn access(&self, _request: &Request, _inode: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {

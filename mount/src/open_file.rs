@@ -66,7 +66,9 @@ impl OpenFiles {
             (0, Arc::new(OpenFile::new(inode)))
         });
         *count += 1;
-        Arc::clone(file)
+        let file = Arc::clone(file);
+        metrics::gauge!("fdfs_mount_open_files").set(files.len() as f64);
+        file
     }
 
     /// Closes an inode once; the last time lets go of it.
@@ -78,6 +80,7 @@ impl OpenFiles {
             let last = *count == 0;
             if last {
                 files.remove(&inode);
+                metrics::gauge!("fdfs_mount_open_files").set(files.len() as f64);
             }
             last
         };
@@ -261,6 +264,7 @@ impl OpenFile {
         content.pending = pending;
         match committed {
             Ok(()) => {
+                metrics::counter!("fdfs_mount_commits_total").increment(1);
                 content.dirty = false;
                 content.reader = None;
                 content.generation += 1;

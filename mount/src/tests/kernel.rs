@@ -304,6 +304,11 @@ fn programs_work() {
     run("mkdir tree; cp /etc/passwd tree/a; cp -p tree/a tree/b; cmp tree/a tree/b");
     run("mkdir copied; tar cf - tree | tar xf - -C copied; diff -r tree copied/tree; rm -r tree");
     run("touch -d @1000 old; test $(stat -c %Y old) = 1000; mv old renamed; test ! -e old");
+    assert_eq!(run("cp /bin/cat program; echo done | ./program"), "done\n");
+    assert_eq!(
+        run("truncate -s 100 t; fallocate -l 200 t 2>&1 | grep -o 'not supported'"),
+        "not supported\n"
+    );
     assert!(run("df --output=size -B 1 .").contains("4096000"));
 }
 
