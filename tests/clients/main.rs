@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use fdfs_tests::{Addresses, Cluster, ClusterConfig, Daemon, Deadline, StorageConfig};
+use fdfs_tests::{Addresses, Cluster, ClusterConfig, Daemon, Deadline, StorageConfig, Up};
 
 /// What the table says of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,6 +44,21 @@ fn npm_fdfs_client_does_its_whole_api() -> Result<()> {
 #[test]
 fn npm_fastdfs_client_does_its_whole_api() -> Result<()> {
     drive("npm_fastdfs_client.js", "")
+}
+
+#[test]
+fn boto3_does_the_s3_api() -> Result<()> {
+    drive_s3("s3_boto3.py")
+}
+
+#[test]
+fn the_aws_command_line_does_the_s3_api() -> Result<()> {
+    drive_s3("s3_aws_cli.py")
+}
+
+#[test]
+fn s3cmd_does_the_s3_api() -> Result<()> {
+    drive_s3("s3_s3cmd.py")
 }
 
 #[test]
@@ -82,6 +97,30 @@ fn drive(driver: &str, tracker_lines: &str) -> Result<()> {
         .env("FDFS_WORK_DIR", &work);
     run(&mut command, &output)?;
     compare(driver, &fs::read_to_string(output)?)
+}
+
+/// Runs a driver against `fdfs up` with a new directory.
+fn drive_s3(driver: &str) -> Result<()> {
+    let installed = install()?;
+    let dir = tempfile::Builder::new().prefix("fdfs-test-").tempdir()?;
+    let up = Up::start(&dir.path().join("data"), false)?;
+
+    let work = dir.path().join("client");
+    fs::create_dir(&work)?;
+    let output = dir.path().join("steps");
+    let mut command = Command::new(installed.join("venv/bin/python"));
+    command
+        .arg(here().join(driver))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("FDFS_S3", up.s3())
+        .env("FDFS_GROUP", "group1")
+        .env("FDFS_WORK_DIR", &work)
+        .env("AWS_SHARED_CREDENTIALS_FILE", up.credentials())
+        .env("AWS_CONFIG_FILE", dir.path().join("no-such-file"));
+    run(&mut command, &output)?;
+    compare(driver, &fs::read_to_string(output)?)?;
+    ensure!(up.stop()?.success(), "fdfs up did not end well");
+    Ok(())
 }
 
 /// Runs a driver to its end; its lines go to the file `output`.
@@ -166,4 +205,4 @@ fn here() -> PathBuf {
 /// How long a driver may take.
 const DRIVER_LIMIT: Duration = Duration::from_secs(240);
 /// Fewer steps than this mean that a driver does not work at all.
-const LEAST_STEPS: usize = 10;
+const LEAST_STEPS: usize = 8;

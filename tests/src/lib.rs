@@ -11,6 +11,7 @@ mod cluster;
 mod daemon;
 mod deadline;
 mod exchange;
+mod up;
 
 pub use addresses::Addresses;
 pub use binary::fdfs_binary;
@@ -19,3 +20,4 @@ pub use cluster::{Cluster, ClusterConfig, StorageConfig};
 pub use daemon::Daemon;
 pub use deadline::Deadline;
 pub use exchange::{Answer, Wire};
+pub use up::Up;
