@@ -9,7 +9,7 @@ use fdfs_proto::{
     storage::UploadRequest,
 };
 use fdfs_types::{StorageStatus, Timestamp};
-use support::Cluster;
+use support::{Cluster, FakeTracker};
 
 #[tokio::test]
 async fn a_new_storage_joins_asks_for_its_source_and_beats() {
@@ -87,4 +87,41 @@ async fn a_member_that_waits_for_nothing_is_done_at_once() {
     assert_eq!(report.group.as_str(), "group1");
     assert_eq!((report.storage.status, report.storage.ip), (StorageStatus::Offline, Some(member)));
     assert_eq!(report.storage.port, 0);
+}
+
+#[tokio::test]
+async fn a_tracker_that_comes_back_is_joined_again() {
+    let mut cluster = Cluster::start().await;
+    cluster.tracker.next(Command::BEAT).await;
+    let health = fdfs_ops::Health::new();
+    cluster.storage.register_health(&health);
+    assert!(health.report().0);
+    let ip = cluster.address.ip();
+    let mut tracker = cluster.tracker.restart(ip).await;
+    let join = JoinRequest::decode(&tracker.next(Command::JOIN).await).expect("join");
+    assert_eq!((join.is_initial, join.status), (false, Some(StorageStatus::Active)));
+    tracker.next(Command::BEAT).await;
+}
+
+#[tokio::test]
+async fn one_of_several_trackers_is_asked_for_the_source_and_the_others_are_told() {
+    let second_ip = support::unused_ip();
+    let mut second = FakeTracker::start(second_ip, None);
+    let mut cluster = Cluster::start_with(|config| {
+        config.trackers.push(format!("{second_ip}:22122").parse().expect("tracker"));
+    })
+    .await;
+    let mut asked = 0;
+    for tracker in [&mut cluster.tracker, &mut second] {
+        let join = JoinRequest::decode(&tracker.next(Command::JOIN).await).expect("join");
+        assert_eq!(join.trackers.len(), 2);
+        loop {
+            match tracker.heard.recv().await.expect("request").0 {
+                Command::SYNC_DEST_REQ => asked += 1,
+                Command::SYNC_NOTIFY => break,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(asked, 1);
 }

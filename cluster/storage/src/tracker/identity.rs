@@ -84,6 +84,16 @@ impl Identity {
         if parameters.use_storage_id && !ids.iter().any(|entry| entry.id == id && entry.group == group) {
             return Err(StorageError::UnknownId { id, group });
         }
+        if parameters.use_trunk_file {
+            warn!(
+                "the trackers want small files in trunk files, which are not supported yet: each gets its own"
+            );
+        }
+        if parameters.store_slave_file_use_link {
+            warn!(
+                "the trackers want slave files to be links, which are not supported: each gets its own content"
+            );
+        }
         let source = source(&parameters, id, &ips)?;
         info!(%group, storage_id = %id, ?ips, "identity known");
         Ok(Self { group, id, ips, port, source, parameters, ids })
@@ -174,8 +184,9 @@ async fn fetch_ids(trackers: &[Tracker]) -> Result<Vec<StorageIdEntry>, StorageE
     }
 }
 
-/// Asks the trackers in turn until one answers. One that says no with a reason that waiting does not mend ends it.
+/// Asks the trackers in turn until one answers. What is refused may be granted when an operator has mended it.
 async fn ask_any<R: Request>(trackers: &[Tracker], request: &R) -> Result<R::Response, StorageError> {
+    let mut pause = FIRST_PAUSE;
     loop {
         for tracker in trackers {
             match tracker.ask(request).await {
@@ -186,7 +197,8 @@ async fn ask_any<R: Request>(trackers: &[Tracker], request: &R) -> Result<R::Res
                 }
             }
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
@@ -205,7 +217,8 @@ impl std::fmt::Display for Chain<'_> {
     }
 }
 
-const RETRY: Duration = Duration::from_secs(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

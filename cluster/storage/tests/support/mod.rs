@@ -106,6 +106,12 @@ impl FakeTracker {
         Self { server: Server::start(limits, vec![listener], script).expect("start"), heard }
     }
 
+    /// Ends, and starts again at the same address.
+    pub(crate) async fn restart(self, ip: IpAddr) -> Self {
+        self.server.shutdown(Duration::ZERO).await;
+        Self::start(ip, None)
+    }
+
     /// The next request of this kind.
     pub(crate) async fn next(&mut self, command: Command) -> Vec<u8> {
         let wait = async {

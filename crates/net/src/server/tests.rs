@@ -10,7 +10,7 @@ use std::{
 use fdfs_proto::{Command, Header, Status};
 
 use super::{Limits, Server, Service, listen};
-use crate::{Connection, NetError};
+use crate::{Connection, FileError, NetError};
 
 /// Answers every request with its own body; 14 with a file, 12 with an error before the body is read.
 struct Echo {
@@ -66,6 +66,10 @@ fn start(change: impl FnOnce(&mut Limits)) -> Server {
 fn start_with_file(content: &[u8], change: impl FnOnce(&mut Limits)) -> Server {
     let mut file = tempfile::tempfile().expect("temporary file");
     file.write_all(content).expect("content");
+    start_with(file, change)
+}
+
+fn start_with(file: std::fs::File, change: impl FnOnce(&mut Limits)) -> Server {
     let mut limits = Limits { threads: 2, ..Limits::new("test") };
     change(&mut limits);
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -155,6 +159,59 @@ fn a_file_is_sent_whatever_its_size() {
             assert_eq!(answer(&mut client), (Header::response(length), content.clone()));
         }
     }
+}
+
+#[test]
+fn a_file_that_is_not_in_memory_is_sent_too() {
+    for length in [100_usize, 16_000, 3_000_000] {
+        let content: Vec<u8> = (0..length).map(|number| (number % 249) as u8).collect();
+        let mut file = tempfile::tempfile().expect("temporary file");
+        file.write_all(&content).expect("content");
+        file.sync_all().expect("sync");
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("eviction");
+        let server = start_with(file, |_| {});
+        let mut client = connect(&server);
+        client.write_all(&request(Command::DOWNLOAD_FILE, b"")).expect("request");
+        assert_eq!(answer(&mut client).1, content);
+    }
+}
+
+#[test]
+fn a_file_that_is_shorter_than_promised_breaks_no_other_request() {
+    struct Promise(std::fs::File);
+
+    impl Service for Promise {
+        async fn serve(self: Arc<Self>, mut connection: Connection) {
+            while let Ok(Some(header)) = connection.next_request().await {
+                let sent = connection.respond_file(&self.0, 0, header.length).await;
+                if let Err(FileError::Unread(_)) = sent {
+                    connection.respond_status(Status::EIO).await.expect("answer");
+                } else if sent.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    let file = tempfile::tempfile().expect("temporary file");
+    file.set_len(50).expect("length");
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let limits = Limits { threads: 1, ..Limits::new("test") };
+    let service = Arc::new(Promise(file));
+    let server = Server::start(limits, vec![listen(any, false).expect("listen")], service).expect("start");
+    let mut client = connect(&server);
+    // A short one has not been begun when that is noticed.
+    client.write_all(&request(Command(111), &[0; 60])).expect("request");
+    assert_eq!(answer(&mut client).0.status, Status::EIO);
+    client.write_all(&request(Command(111), &[0; 40])).expect("request");
+    assert_eq!(answer(&mut client).1, [0; 40]);
+    // A long one has: the connection ends in the middle of the answer.
+    client.write_all(&request(Command(111), &[0; 100_000])).expect("request");
+    let mut rest = Vec::new();
+    if let Err(error) = client.read_to_end(&mut rest) {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+    assert!(rest.len() < 100_010, "{}", rest.len());
 }
 
 #[test]
