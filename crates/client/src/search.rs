@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use fdfs_net::CallError;
 use fdfs_proto::tracker::{QueryFetchAllRequest, QueryUpdateRequest};
@@ -193,6 +194,9 @@ impl<'a> Search<'a> {
         let file_id = self.file_id.clone();
         let answer = match self.purpose {
             Purpose::Read => {
+                if let Some(holders) = self.known_holders().await {
+                    return Ok(holders);
+                }
                 let answer = self.client.trackers.ask(&QueryFetchAllRequest { file_id }).await;
                 answer.map(|mut answer| {
                     let count = answer.storages.len();
@@ -213,6 +217,19 @@ impl<'a> Search<'a> {
             Err(ClientError::Refused { status: Status::EINVAL, .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Those that surely hold the file, where the topology is known well enough to tell without the trackers.
+    async fn known_holders(&self) -> Option<Vec<SocketAddr>> {
+        let client = self.client;
+        let max_age = client.options.topology_max_age;
+        let topology = client.topology.get_if_cheap(&client.trackers, max_age).await?;
+        let group = topology.groups.get(&self.file_id.group)?;
+        let holders = group.holders(self.file_id, SystemTime::now().into());
+        let mut addresses: Vec<_> = holders.into_iter().filter_map(Group::address).collect();
+        let count = addresses.len();
+        addresses.rotate_left(fastrand::usize(..count.max(1)));
+        (count > 0).then_some(addresses)
     }
 
     /// The storage that took the upload, then every other member that serves.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fdfs_proto::tracker::{GroupRecord, ListAllGroupsRequest, ListStoragesRequest, StorageRecord};
-use fdfs_types::{FileId, GroupName, Source, StorageStatus};
+use fdfs_types::{FileId, FileKind, GroupName, Source, StorageStatus, Timestamp};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -36,6 +37,7 @@ pub(crate) struct TopologyCache {
     present: RwLock<Option<(Instant, Arc<Topology>)>>,
     /// Held while it is fetched, so that it is fetched once.
     fetching: Mutex<()>,
+    asked_in_vain: AtomicU32,
 }
 
 impl Group {
@@ -59,6 +61,24 @@ impl Group {
         self.storages.iter().filter(move |storage| !gone.contains(&storage.status))
     }
 
+    /// The storages that surely have a file that was not removed, by the rules of the trackers: the one that took the
+    /// upload, and those that have told to be synchronised so far. Empty when only the trackers can tell.
+    pub fn holders(&self, file_id: &FileId, now: Timestamp) -> Vec<&StorageRecord> {
+        let Ok(fields) = file_id.filename.fields() else { return Vec::new() };
+        let source = self.source(file_id).map(|source| source.id);
+        let is_fixed = matches!(file_id.filename.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)));
+        let created = fields.created();
+        let age = now.since(created);
+        let has_it = |storage: &&StorageRecord| {
+            let synced = storage.stat.last_synced;
+            let is_synced = age > SYNC_MAX_DELAY
+                || synced > created
+                || (synced.0.saturating_add(1) >= created.0 && age > SYNC_MAX_TIME);
+            storage.rw_mode.is_readable() && (Some(storage.id) == source || (is_fixed && is_synced))
+        };
+        self.active().filter(has_it).collect()
+    }
+
     /// The members that serve clients.
     pub fn active(&self) -> impl Iterator<Item = &StorageRecord> {
         self.members().filter(|storage| storage.status == StorageStatus::Active)
@@ -66,6 +86,24 @@ impl Group {
 }
 
 impl TopologyCache {
+    /// The topology, if it is known and not older than `max_age`. After many questions in vain it is fetched: one who
+    /// asks often is better served by it.
+    pub(crate) async fn get_if_cheap(&self, trackers: &Trackers, max_age: Duration) -> Option<Arc<Topology>> {
+        if max_age.is_zero() {
+            return None;
+        }
+        if let Some((at, topology)) = &*self.present.read()
+            && at.elapsed() <= max_age
+        {
+            return Some(Arc::clone(topology));
+        }
+        if self.asked_in_vain.fetch_add(1, Ordering::Relaxed) < ENOUGH {
+            return None;
+        }
+        self.asked_in_vain.store(0, Ordering::Relaxed);
+        self.get(trackers, max_age).await.ok()
+    }
+
     /// The topology, not older than `max_age`.
     pub(crate) async fn get(
         &self,
@@ -107,3 +145,15 @@ async fn fetch(trackers: &Trackers) -> Result<Topology, ClientError> {
     }
     Ok(topology)
 }
+
+/// Questions that are worth fetching the topology.
+const ENOUGH: u32 = 8;
+
+/// A file of this age is taken to be everywhere.
+const SYNC_MAX_DELAY: Duration = Duration::from_secs(86400);
+
+/// A file of this age has arrived where later ones of the same second have.
+const SYNC_MAX_TIME: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests;

@@ -272,7 +272,7 @@ impl Client {
                 Err(error) => error,
             };
             if !is_local_fault(&error) && !is_full(&error) {
-                return Err(ClientError::from_call(target.address, spec.command(), error));
+                return Err(self.upload_failed(target, spec.command(), error));
             }
             info!(address = %target.address, %error, "upload goes on at another storage");
             self.inner().capabilities.forget(target.address);
@@ -344,6 +344,12 @@ impl Client {
         }
     }
 
+    /// Takes note that an upload failed for good: what the storage can do is asked anew next time.
+    fn upload_failed(&self, target: Target, command: Command, error: CallError) -> ClientError {
+        self.inner().capabilities.forget(target.address);
+        ClientError::from_call(target.address, command, error)
+    }
+
     /// The head of a framed upload, where the storage takes one and a plain one would say less.
     async fn framed_head(
         &self,
@@ -393,13 +399,13 @@ impl Upload {
             State::Sending(target, mut lease) => {
                 let file_id = read_answer(&mut lease)
                     .await
-                    .map_err(|error| ClientError::from_call(target.address, command, error))?;
+                    .map_err(|error| client.upload_failed(target, command, error))?;
                 Ok(Uploaded { file_id, size: self.written, storage: target.address, has_owner: false })
             }
             State::Framed(target, sender) => sender
                 .finish(target)
                 .await
-                .map_err(|error| ClientError::from_call(target.address, Command::UPLOAD_FRAMED, error)),
+                .map_err(|error| self.client.upload_failed(target, Command::UPLOAD_FRAMED, error)),
             State::Failed => Err(ClientError::unavailable("the upload has failed before", None)),
         }
     }
@@ -422,9 +428,10 @@ impl Upload {
             }
             State::Sending(target, mut lease) => {
                 for piece in bytes.chunks(PIECE) {
-                    lease.send_body(piece).await.map_err(|error| {
-                        ClientError::from_call(target.address, self.spec.command(), error)
-                    })?;
+                    lease
+                        .send_body(piece)
+                        .await
+                        .map_err(|error| self.client.upload_failed(target, self.spec.command(), error))?;
                 }
                 Ok(State::Sending(target, lease))
             }
@@ -432,7 +439,7 @@ impl Upload {
                 sender
                     .write(bytes)
                     .await
-                    .map_err(|error| ClientError::from_call(target.address, Command::UPLOAD_FRAMED, error))?;
+                    .map_err(|error| self.client.upload_failed(target, Command::UPLOAD_FRAMED, error))?;
                 Ok(State::Framed(target, sender))
             }
             State::Spooled(mut spool) => {
@@ -452,7 +459,7 @@ impl Upload {
         let (client, spec) = (&self.client, &self.spec);
         if spec.kind == UploadKind::Normal || spec.size.is_some() {
             let (target, mut lease) = client.open_target(spec).await?;
-            let failed = |error| ClientError::from_call(target.address, spec.command(), error);
+            let failed = |error| client.upload_failed(target, spec.command(), error);
             if let Some(head) = client.framed_head(spec, target, spec.size).await.map_err(failed)? {
                 let sender = FramedSender::begin(lease, &head).await.map_err(failed)?;
                 return Ok(State::Framed(target, Box::new(sender)));

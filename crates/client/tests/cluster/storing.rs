@@ -207,3 +207,15 @@ fn operations_can_be_spawned() {
     is_send(&cluster_less.metadata(&file_id));
     is_send(&cluster_less.topology());
 }
+
+#[tokio::test]
+async fn a_storage_that_is_replaced_by_an_original_one_is_found_out_after_one_failure() {
+    let cluster = Cluster::start(1);
+    let client = cluster.client();
+    stream(&client, spec(), &content(MIB)).await.unwrap();
+    cluster.storages[0].is_ours.store(false, Ordering::Relaxed);
+    assert!(stream(&client, spec(), &content(MIB)).await.is_err());
+    let uploaded = stream(&client, spec(), &content(MIB)).await.unwrap();
+    assert_eq!(stored(&cluster, &uploaded), content(MIB));
+    assert_eq!(cluster.storages[0].count(Command::HELLO), 2);
+}

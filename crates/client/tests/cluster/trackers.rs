@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use fdfs_client::{Client, ClientError, ClientOptions, UploadSpec};
-use fdfs_proto::{ServerAddress, Status};
+use fdfs_client::{ByteRange, Client, ClientError, ClientOptions, UploadSpec};
+use fdfs_proto::{Command, ServerAddress, Status};
 
 use crate::fake::{Cluster, Fault, group};
 
@@ -58,4 +58,19 @@ async fn the_topology_is_fetched_once_while_it_is_fresh() {
         assert_eq!(topology.groups[&group()].active().count(), 2);
     }
     assert_eq!(cluster.trackers[0].asked.load(Ordering::Relaxed), 2, "groups, and storages of one");
+}
+
+#[tokio::test]
+async fn one_who_reads_often_does_not_ask_the_trackers_every_time() {
+    let mut cluster = Cluster::start(2);
+    cluster.options.topology_max_age = Duration::from_secs(60);
+    let file_id = cluster.put(&[0, 1], b"abc");
+    let client = cluster.client();
+    for _ in 0..100 {
+        assert_eq!(client.read(&file_id, ByteRange::ALL, 3).await.unwrap(), &b"abc"[..]);
+    }
+    let asked = cluster.trackers[0].asked.load(Ordering::Relaxed);
+    assert!(asked <= 12, "the tracker was asked {asked} times");
+    let reads = |index: usize| cluster.storages[index].count(Command::DOWNLOAD_FILE);
+    assert!(reads(0) > 10 && reads(1) > 10, "both storages share the work: {} and {}", reads(0), reads(1));
 }
