@@ -255,6 +255,15 @@ async fn metadata_is_mirrored_where_fastdfs_can_hold_it() {
     assert_eq!(files.metadata_of(&file).get(b"height"), Some(&b"768"[..]));
     let refused = objects.set_extended(inode, b"user.fdfs.crc32", b"0", SetMode::Any).await;
     assert!(matches!(refused, Err(ObjectsError::NotPermitted(_))));
+
+    // What is refused leaves the file's metadata alone.
+    let exists = objects.set_extended(inode, b"user.height", b"1", SetMode::Create).await;
+    assert!(matches!(exists, Err(ObjectsError::AlreadyExists)));
+    let missing = objects.set_extended(inode, b"user.depth", b"1", SetMode::Replace).await;
+    assert!(matches!(missing, Err(ObjectsError::NoAttribute)));
+    assert!(matches!(objects.remove_extended(inode, b"user.depth").await, Err(ObjectsError::NoAttribute)));
+    assert_eq!(files.metadata_of(&file).encode(), b"height\x02768\x01width\x021024");
+
     objects.remove_extended(inode, b"user.width").await.unwrap();
     objects.remove_extended(inode, b"user.height").await.unwrap();
     assert!(files.metadata_of(&file).is_empty());

@@ -102,6 +102,7 @@ impl Objects {
             return self.raw_set_extended(&path?, name, value, mode).await;
         }
         let (info, _) = split_record(self.names.record(inode).await?);
+        check_mode(info.extended.contains_key(name), value, mode)?;
         let mut extended = info.extended.clone();
         match value {
             Some(value) => extended.insert(name.to_vec(), value.to_vec()),
@@ -120,6 +121,15 @@ impl Objects {
             _ => Mirrored::None,
         };
         Ok(self.names.set_extended(inode, name, value, mode, mirrored).await?)
+    }
+}
+
+/// Refuses what the namespace will refuse, before the file's metadata is touched.
+fn check_mode(is_set: bool, value: Option<&[u8]>, mode: SetMode) -> Result<(), ObjectsError> {
+    match (is_set, value, mode) {
+        (true, Some(_), SetMode::Create) => Err(ObjectsError::AlreadyExists),
+        (false, Some(_), SetMode::Replace) | (false, None, _) => Err(ObjectsError::NoAttribute),
+        _ => Ok(()),
     }
 }
 
