@@ -4,7 +4,6 @@
 //! stands in `README.md`, in the table that is read here: those have to fail, and no other may.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use fdfs_tests::{Addresses, Cluster, ClusterConfig, Daemon, Deadline, StorageConfig, Up};
+use fdfs_tests::{Addresses, Cluster, ClusterConfig, Daemon, Deadline, Site, StorageConfig, clients_dir};
 
 /// What the table says of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,7 +70,7 @@ fn the_table_of_faults_names_drivers_that_exist() -> Result<()> {
 
 /// Runs a driver against a new cluster of one tracker and one storage.
 fn drive(driver: &str, tracker_lines: &str) -> Result<()> {
-    let installed = install()?;
+    let installed = clients_dir()?;
     // One address for both: the asynchronous PyPI client takes the host of a file's URL for its tracker.
     let address = Addresses::next()?.into();
     let (tracker, storage) = (SocketAddr::new(address, 22122), SocketAddr::new(address, 23000));
@@ -101,26 +100,23 @@ fn drive(driver: &str, tracker_lines: &str) -> Result<()> {
 
 /// Runs a driver against `fdfs up` with a new directory.
 fn drive_s3(driver: &str) -> Result<()> {
-    let installed = install()?;
-    let dir = tempfile::Builder::new().prefix("fdfs-test-").tempdir()?;
-    let up = Up::start(&dir.path().join("data"), false)?;
-
-    let work = dir.path().join("client");
+    let installed = clients_dir()?;
+    let mut site = Site::start_without_mount()?;
+    let work = site.dir().join("client");
     fs::create_dir(&work)?;
-    let output = dir.path().join("steps");
+    let output = site.dir().join("steps");
     let mut command = Command::new(installed.join("venv/bin/python"));
     command
         .arg(here().join(driver))
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("FDFS_S3", up.s3())
+        .env("FDFS_S3", site.s3())
         .env("FDFS_GROUP", "group1")
         .env("FDFS_WORK_DIR", &work)
-        .env("AWS_SHARED_CREDENTIALS_FILE", up.credentials())
-        .env("AWS_CONFIG_FILE", dir.path().join("no-such-file"));
+        .env("AWS_SHARED_CREDENTIALS_FILE", site.credentials())
+        .env("AWS_CONFIG_FILE", site.dir().join("no-such-file"));
     run(&mut command, &output)?;
     compare(driver, &fs::read_to_string(output)?)?;
-    ensure!(up.stop()?.success(), "fdfs up did not end well");
-    Ok(())
+    site.stop()
 }
 
 /// Runs a driver to its end; its lines go to the file `output`.
@@ -185,17 +181,6 @@ fn faults() -> Result<BTreeMap<String, BTreeMap<String, Fails>>> {
     }
     ensure!(!faults.is_empty(), "the table of faults is empty");
     Ok(faults)
-}
-
-/// Where the clients are installed; installs them if they are not.
-fn install() -> Result<PathBuf> {
-    let dir = match env::var_os("FDFS_CLIENTS") {
-        Some(dir) => PathBuf::from(dir),
-        None => here().join("../../target/clients"),
-    };
-    let status = Command::new(here().join("setup")).arg(&dir).status().context("tests/clients/setup")?;
-    ensure!(status.success(), "tests/clients/setup: {status}");
-    Ok(dir.canonicalize()?)
 }
 
 fn here() -> PathBuf {

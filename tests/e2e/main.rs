@@ -1,7 +1,6 @@
 //! `fdfs up` as a newcomer meets it: one process, and every way in shows the same object.
 
 mod outside;
-mod site;
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;
@@ -9,10 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fdfs_tests::{Deadline, clients_dir};
+use fdfs_tests::{Deadline, Site, clients_dir};
 
 use crate::outside::Outside;
-use crate::site::Site;
 
 /// A file put by aws-cli is seen on the mount, fetched by a Python and a Node FastDFS client under its ID, and by curl on its legacy URL.
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::site::Site;
+use fdfs_tests::Site;
 
 /// Where those programs are installed.
 pub(crate) struct Outside {

@@ -11,7 +11,7 @@ mod cluster;
 mod daemon;
 mod deadline;
 mod exchange;
-mod up;
+mod site;
 
 pub use addresses::Addresses;
 pub use binary::fdfs_binary;
@@ -20,4 +20,4 @@ pub use cluster::{Cluster, ClusterConfig, StorageConfig};
 pub use daemon::Daemon;
 pub use deadline::Deadline;
 pub use exchange::{Answer, Wire};
-pub use up::Up;
+pub use site::Site;

@@ -6,34 +6,70 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::{Addresses, Daemon, Deadline, fdfs_binary};
 use anyhow::{Context as _, Result, ensure};
-use fdfs_tests::{Addresses, Daemon, Deadline, fdfs_binary};
 
-/// A site. Dropping it kills the process and unmounts what that leaves behind.
-pub(crate) struct Site {
+/// A site: `fdfs up`. Dropping it kills the process and unmounts what that leaves behind.
+#[derive(Debug)]
+pub struct Site {
     daemon: Option<Daemon>,
+    mounts: bool,
     address: IpAddr,
     dir: tempfile::TempDir,
 }
 
 impl Site {
     /// Starts it and waits until it says that it is ready.
-    pub(crate) fn start() -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When it does not, or is not mounted.
+    pub fn start() -> Result<Self> {
+        Self::new(true)?.run()
+    }
+
+    /// Starts it without a mount and waits until it says that it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn start_without_mount() -> Result<Self> {
+        Self::new(false)?.run()
+    }
+
+    fn new(mounts: bool) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("fdfs-up-").tempdir()?;
-        Self { daemon: None, address: Addresses::next()?.into(), dir }.run()
+        Ok(Self { daemon: None, mounts, address: Addresses::next()?.into(), dir })
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end in time, or not well.
+    pub fn stop(&mut self) -> Result<()> {
+        let status = self.daemon.take().context("it runs")?.stop()?;
+        ensure!(status.success(), "ended with {status}");
+        ensure!(!self.is_mounted()?, "it is still mounted");
+        Ok(())
     }
 
     /// Ends it in order, and starts it again on the same directory.
-    pub(crate) fn restart(mut self) -> Result<Self> {
-        let daemon = self.daemon.take().context("it runs")?;
-        let status = daemon.stop()?;
-        ensure!(status.success(), "ended with {status}");
-        ensure!(!self.is_mounted()?, "it is still mounted");
+    ///
+    /// # Errors
+    ///
+    /// When either fails.
+    pub fn restart(mut self) -> Result<Self> {
+        self.stop()?;
         self.run()
     }
 
     /// Kills it, and starts it again on the same directory.
-    pub(crate) fn crash_and_restart(mut self) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// When it does not start.
+    pub fn crash_and_restart(mut self) -> Result<Self> {
         self.daemon.take().context("it runs")?.kill()?;
         self.run()
     }
@@ -42,6 +78,9 @@ impl Site {
         let output = self.dir.path().join(format!("output-{}", fs::read_dir(self.dir.path())?.count()));
         let mut command = Command::new(fdfs_binary()?);
         command.arg("up").arg("--dir").arg(self.data()).arg("--bind").arg(self.address.to_string());
+        if !self.mounts {
+            command.arg("--no-mount");
+        }
         let mut daemon = Daemon::start(&mut command, &output)?;
         daemon.wait_until(Deadline::after(READY_LIMIT), "\"fdfs is ready\"", || {
             let text = fs::read_to_string(&output)?;
@@ -49,42 +88,42 @@ impl Site {
             Ok(())
         })?;
         self.daemon = Some(daemon);
-        ensure!(self.is_mounted()?, "not mounted: {}", fs::read_to_string(&output)?);
+        ensure!(!self.mounts || self.is_mounted()?, "not mounted: {}", fs::read_to_string(&output)?);
         Ok(self)
     }
 
     /// A directory for the test's own files.
-    pub(crate) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     /// Where its credentials are.
-    pub(crate) fn credentials(&self) -> PathBuf {
+    pub fn credentials(&self) -> PathBuf {
         self.data().join("credentials")
     }
 
     /// A path below the mount.
-    pub(crate) fn mounted(&self, path: &str) -> PathBuf {
+    pub fn mounted(&self, path: &str) -> PathBuf {
         self.data().join("mnt").join(path)
     }
 
-    /// HOST and port of the tracker.
-    pub(crate) fn tracker(&self) -> (String, u16) {
+    /// Host and port of the tracker.
+    pub fn tracker(&self) -> (String, u16) {
         (self.address.to_string(), 22122)
     }
 
     /// Base URL of S3.
-    pub(crate) fn s3(&self) -> String {
+    pub fn s3(&self) -> String {
         format!("http://{}:9000", self.address)
     }
 
     /// Base URL of the storage's native paths.
-    pub(crate) fn storage_http(&self) -> String {
+    pub fn storage_http(&self) -> String {
         format!("http://{}:8888", self.address)
     }
 
     /// Base URL of the front.
-    pub(crate) fn front(&self) -> String {
+    pub fn front(&self) -> String {
         format!("http://{}:8000", self.address)
     }
 
