@@ -1,9 +1,12 @@
-//! Where a file would be stored.
+//! Where a file would be stored, and where it is sought.
 
 use std::net::SocketAddr;
 
-use fdfs_proto::tracker::{QueryStoreInGroupOneRequest, QueryStoreOneRequest};
-use fdfs_types::GroupName;
+use fdfs_proto::tracker::{
+    QueryFetchAllRequest, QueryFetchOneRequest, QueryStoreAllRequest, QueryStoreInGroupOneRequest,
+    QueryStoreOneRequest, QueryUpdateRequest,
+};
+use fdfs_types::{FileId, GroupName};
 
 use crate::{Client, ClientError};
 
@@ -29,5 +32,29 @@ impl Client {
         };
         let store_path = Some(answer.store_path).filter(|index| *index < 0x80);
         Ok(Placement { group: answer.group, storage: answer.storage, store_path })
+    }
+
+    /// All storages of the group where the trackers want a file now.
+    pub async fn stores(&self) -> Result<Vec<SocketAddr>, ClientError> {
+        Ok(self.inner().trackers.ask(&QueryStoreAllRequest).await?.storages)
+    }
+
+    /// The storage that the trackers name for reading a file. It may fail, and the file may lie elsewhere: reading
+    /// with this client needs no such answer.
+    pub async fn storage_to_read(&self, file_id: &FileId) -> Result<SocketAddr, ClientError> {
+        let request = QueryFetchOneRequest { file_id: file_id.clone() };
+        Ok(self.inner().trackers.ask(&request).await?.storage)
+    }
+
+    /// All storages that the trackers name for reading a file.
+    pub async fn storages_to_read(&self, file_id: &FileId) -> Result<Vec<SocketAddr>, ClientError> {
+        let request = QueryFetchAllRequest { file_id: file_id.clone() };
+        Ok(self.inner().trackers.ask(&request).await?.storages)
+    }
+
+    /// The storage that the trackers name for changing a file.
+    pub async fn storage_to_change(&self, file_id: &FileId) -> Result<SocketAddr, ClientError> {
+        let request = QueryUpdateRequest { file_id: file_id.clone() };
+        Ok(self.inner().trackers.ask(&request).await?.storage)
     }
 }
