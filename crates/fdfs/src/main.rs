@@ -6,11 +6,17 @@ mod bench;
 mod cli;
 mod daemon;
 mod gateway;
+mod legacy;
 mod tools;
 mod up;
 
 use std::process::ExitCode;
 
+use self::legacy::OldProgram;
+
 fn main() -> ExitCode {
-    cli::run()
+    match OldProgram::called() {
+        Some(program) => program.run(),
+        None => cli::run(),
+    }
 }

@@ -15,7 +15,7 @@ mod output;
 mod progress;
 mod truncate;
 mod upload;
-mod words;
+pub mod words;
 
 use std::process::ExitCode;
 
@@ -24,11 +24,13 @@ use clap::Subcommand;
 use self::cluster::ClusterArgs;
 use self::delete::DeleteArgs;
 use self::download::DownloadArgs;
+pub use self::download::Part;
 use self::info::InfoArgs;
 use self::meta::MetaArgs;
 use self::modify::{AppendArgs, ModifyArgs};
 use self::monitor::MonitorArgs;
 use self::output::Output;
+pub use self::output::sentence;
 use self::truncate::{RegenerateArgs, TruncateArgs};
 use self::upload::UploadArgs;
 

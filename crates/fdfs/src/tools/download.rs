@@ -16,7 +16,7 @@ use fdfs_client::{ByteRange, Client, ClientError, Download};
 use fdfs_types::{FileId, FileKind};
 use serde_json::json;
 
-use self::part::Part;
+pub use self::part::Part;
 use super::cluster::ClusterArgs;
 use super::content::is_standard;
 use super::output::Output;
@@ -168,7 +168,7 @@ impl DownloadArgs {
             Some(length) if have > 0 && have == length => return Ok(None),
             Some(length) => match length.checked_sub(have) {
                 Some(left) => Some(left),
-                None => return self.from_start(client, id, part).await,
+                None => return self.restarted(client, id, part).await,
             },
             None => None,
         };
@@ -177,15 +177,17 @@ impl DownloadArgs {
             Ok(download) => Ok(Some(download)),
             Err(ClientError::OutOfRange { size }) if have > 0 && size == range.offset => Ok(None),
             // Not a part of this file as it is now.
-            Err(ClientError::OutOfRange { .. }) if have > 0 => self.from_start(client, id, part).await,
+            Err(ClientError::OutOfRange { .. }) if have > 0 => self.restarted(client, id, part).await,
             Err(error) => {
-                part.discard_if_empty();
+                if part.size() == 0 {
+                    part.discard();
+                }
                 Err(error.into())
             }
         }
     }
 
-    async fn from_start(
+    async fn restarted(
         &self,
         client: &Client,
         id: &FileId,

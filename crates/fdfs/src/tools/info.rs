@@ -39,9 +39,13 @@ impl InfoArgs {
 
 fn text(id: &FileId, info: &FileInfo) -> String {
     let source = info.source.map_or_else(|| "unknown".to_owned(), |ip| ip.to_string());
+    let size = match info.size {
+        0..1024 => words::bytes(info.size),
+        size => format!("{size} bytes, {}", words::bytes(size)),
+    };
     let rows = [
         ("kind", kind(id).to_owned()),
-        ("size", format!("{} ({})", info.size, words::bytes(info.size))),
+        ("size", size),
         ("created", words::time(info.created)),
         ("crc32", format!("{:08x}", info.crc32)),
         ("source", source),

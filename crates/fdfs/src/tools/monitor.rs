@@ -146,7 +146,7 @@ fn storage_object(storage: &StorageRecord) -> Value {
         "status": storage.status.name(),
         "rw_mode": storage.rw_mode.name(),
         "version": storage.version,
-        "sync_source": storage.sync_source.as_ref().map(|id| id.as_str()),
+        "sync_source": storage.sync_source.as_ref().map(fdfs_types::StorageId::as_str),
         "joined": words::json_time(storage.joined),
         "started": words::json_time(storage.started),
         "total_mb": storage.total_mb,

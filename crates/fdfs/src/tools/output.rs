@@ -102,7 +102,7 @@ impl Code {
 }
 
 /// An error and its causes; what a text says already is not said again.
-fn sentence(error: &anyhow::Error) -> String {
+pub fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !sentence.contains(&cause) {

@@ -77,9 +77,9 @@ impl Part {
         Ok(Some(self.crc32.finalize()))
     }
 
-    /// Removes it if nothing came.
-    pub fn discard_if_empty(&self) {
-        if let Some((path, _)) = self.paths.as_ref().filter(|_| self.size == 0) {
+    /// Removes it: nobody will go on with it.
+    pub fn discard(&self) {
+        if let Some((path, _)) = &self.paths {
             let _ = fs::remove_file(path); // a leftover does no harm
         }
     }

@@ -1,0 +1,65 @@
+//! What every old tool does first: it reads client.conf and finds a tracker.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use fdfs_client::{Client, ClientOptions};
+use fdfs_conf::ClientConfig;
+use fdfs_proto::ServerAddress;
+use tokio::runtime::Runtime;
+
+use super::errno;
+use crate::tools::cluster;
+
+/// A client of the cluster that a client.conf names.
+pub struct Session {
+    pub options: ClientOptions,
+    pub client: Client,
+    pub runtime: Runtime,
+}
+
+impl Session {
+    /// Reads a client.conf. A failure is told on standard error; its number is the exit code.
+    pub fn open(path: &Path) -> Result<Self, i32> {
+        Self::try_open(path).map_err(|error| {
+            errno::log(&error);
+            errno::of(&error)
+        })
+    }
+
+    /// Reads a client.conf, and connects to a tracker.
+    pub fn connect(path: &Path) -> Result<Self, i32> {
+        let session = Self::open(path)?;
+        session.tracker()?;
+        Ok(session)
+    }
+
+    /// The first tracker that answers.
+    pub fn tracker(&self) -> Result<(ServerAddress, SocketAddr), i32> {
+        for tracker in &self.options.trackers {
+            for address in tracker.sockets() {
+                match self.runtime.block_on(self.client.active_test(address)) {
+                    Ok(()) => return Ok((tracker.clone(), address)),
+                    Err(error) => {
+                        let error = anyhow::Error::from(error);
+                        errno::log(&error.context(format!("connect to server {address} fail")));
+                    }
+                }
+            }
+        }
+        Err(NO_TRACKER)
+    }
+
+    fn try_open(path: &Path) -> anyhow::Result<Self> {
+        let config = ClientConfig::read(path, &mut |path| fs::read(path))?.config;
+        let options = cluster::options(&config).with_context(|| path.display().to_string())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = Client::new(options.clone());
+        Ok(Self { options, client, runtime })
+    }
+}
+
+/// The original's exit code when no tracker can be reached: EINPROGRESS, whatever the reason.
+const NO_TRACKER: i32 = 115;
