@@ -2,12 +2,14 @@
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use fdfs_client::{ByteRange, Client, ClientError, ClientOptions, UploadKind, UploadSpec, Uploaded};
 use fdfs_proto::ServerAddress;
+use fdfs_proto::ours::{ForgetOwnedRequest, JoinFilesRequest, OwnerToken, WriteConcern};
 use fdfs_proto::storage::MetadataMode;
 use fdfs_tests::{Addresses, Cluster, ClusterConfig, StorageConfig};
 use fdfs_types::{Extension, FileKind, Metadata};
@@ -173,5 +175,54 @@ async fn the_cluster_is_described() -> Result<()> {
     assert_eq!(leader.await??, cluster.config().tracker);
     client.active_test(cluster.config().tracker).await?;
     client.active_test(cluster.config().storages[0].address).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn storages_of_ours_keep_tokens_list_raw_files_and_join_parts() -> Result<()> {
+    let (cluster, client) = start(1)?;
+    let (storage, group) = (cluster.config().storages[0].address, "group1".parse()?);
+    let session = NonZeroU64::new(7).context("seven is not zero")?;
+    let mut parts = Vec::new();
+    for sequence in 1..=3 {
+        let spec = UploadSpec { store_path: Some(1), storage: Some(storage), ..spec()? };
+        let uploaded =
+            stream(&client, spec.for_owner(OwnerToken { session, sequence }), &content(MIB)).await?;
+        assert!(uploaded.has_owner);
+        parts.push(uploaded.file_id.filename);
+    }
+    let owned = client.list_owned(storage, group, session, 1, 10).await?;
+    let sequences: Vec<_> = owned.files.iter().map(|file| (file.sequence, file.filename.clone())).collect();
+    assert_eq!(sequences, [(2, parts[1].clone()), (3, parts[2].clone())]);
+
+    let owner = Some(OwnerToken { session, sequence: 4 });
+    let request = JoinFilesRequest {
+        group,
+        extension: "dat".parse()?,
+        owner,
+        write_concern: WriteConcern::Storage,
+        parts: parts.clone(),
+    };
+    let joined = client.join_files(storage, &request).await?;
+    assert_eq!(joined.filename.kind(), Ok(FileKind::Normal));
+    assert_eq!(client.read(&joined, ByteRange::ALL, 3 * MIB).await?, content(MIB).repeat(3));
+    assert_eq!(client.file_info(&joined).await?.crc32, crc32fast::hash(&content(MIB).repeat(3)));
+
+    let mut expected = parts;
+    expected.push(joined.filename.clone());
+    expected.sort();
+    let mut listed = Vec::new();
+    loop {
+        let page = client.list_raw(group, 1, listed.last().cloned(), 3).await?;
+        listed.extend(page.files.into_iter().map(|file| file.filename));
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!(listed, expected);
+
+    client.forget_owned(storage, &ForgetOwnedRequest { group, session, sequences: vec![1, 2, 4] }).await?;
+    let left = client.list_owned(storage, group, session, 0, 10).await?;
+    assert_eq!(left.files.iter().map(|file| file.sequence).collect::<Vec<_>>(), [3]);
     Ok(())
 }
