@@ -1,26 +1,28 @@
 //! The storage's side of the protocol: one request after the other, each answered on the thread it came in.
 
 mod change;
-mod named;
+mod framed;
+mod handle;
 mod ours;
+mod patch;
 mod read;
 mod upload;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
-    Command, Encode, Header, Request, Status,
+    Command, Encode as _, Header, Status, Writer,
     ours::{ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest},
     storage::{
-        AppendRequest, DeleteRequest, GetMetadataRequest, ModifyRequest, SetMetadataRequest, TruncateRequest,
-        UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
+        AppendRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest, SetMetadataRequest,
+        TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
     },
 };
-use fdfs_types::{FileKind, GroupName, RemoteFilename};
+use fdfs_types::{GroupName, RemoteFilename};
 use tracing::{debug, error, warn};
 
-use self::named::Named;
+use self::handle::Handle;
 use crate::{
     error::Refusal,
     shared::Shared,
@@ -114,123 +116,45 @@ impl StorageService {
             Command::UPLOAD_FILE => self.upload::<UploadRequest>(connection, header).await,
             Command::UPLOAD_APPENDER_FILE => self.upload::<UploadAppenderRequest>(connection, header).await,
             Command::UPLOAD_SLAVE_FILE => self.upload::<UploadSlaveRequest>(connection, header).await,
+            Command::UPLOAD_FRAMED => self.upload_framed(connection, header).await,
             Command::APPEND_FILE => self.patch::<AppendRequest>(connection, header).await,
             Command::MODIFY_FILE => self.patch::<ModifyRequest>(connection, header).await,
             Command::DOWNLOAD_FILE => self.download(connection, header).await,
-            Command::TRUNCATE_FILE => {
-                self.answer(
-                    connection,
-                    header,
-                    SMALL,
-                    Wait::IfDurable,
-                    |shared, request: TruncateRequest, _| change::truncate(shared, &request),
-                )
-                .await
-            }
-            Command::DELETE_FILE => {
-                self.answer(connection, header, SMALL, Wait::IfLarge, |shared, request: DeleteRequest, _| {
-                    change::delete(shared, &request)
-                })
-                .await
-            }
-            Command::SET_METADATA => {
-                self.answer(
-                    connection,
-                    header,
-                    METADATA,
-                    Wait::IfDurable,
-                    |shared, request: SetMetadataRequest, _| change::set_metadata(shared, request),
-                )
-                .await
-            }
             Command::REGENERATE_APPENDER_FILENAME => self.regenerate(connection, header).await,
-            Command::GET_METADATA => {
-                self.answer(
-                    connection,
-                    header,
-                    SMALL,
-                    Wait::Never,
-                    |shared, request: GetMetadataRequest, _| read::metadata(shared, &request),
-                )
-                .await
-            }
-            Command::QUERY_FILE_INFO => self.file_info(connection, header).await,
+            Command::TRUNCATE_FILE => self.answer::<TruncateRequest>(connection, header).await,
+            Command::DELETE_FILE => self.answer::<DeleteRequest>(connection, header).await,
+            Command::SET_METADATA => self.answer::<SetMetadataRequest>(connection, header).await,
+            Command::GET_METADATA => self.answer::<GetMetadataRequest>(connection, header).await,
+            Command::QUERY_FILE_INFO => self.answer::<FileInfoRequest>(connection, header).await,
+            Command::HELLO => self.answer::<HelloRequest>(connection, header).await,
+            Command::LIST_RAW_FILES => self.answer::<ListRawRequest>(connection, header).await,
+            Command::JOIN_FILES => self.answer::<JoinFilesRequest>(connection, header).await,
+            Command::LIST_OWNED_FILES => self.answer::<ListOwnedRequest>(connection, header).await,
+            Command::FORGET_OWNED_FILES => self.answer::<ForgetOwnedRequest>(connection, header).await,
             Command::ACTIVE_TEST if header.length == 0 => {
                 connection.respond_status(Status::OK).await?;
                 Ok(Served::with(Ok(()), 0))
             }
-            command if command.is_ours() => self.serve_ours(connection, header).await,
-            Command::CREATE_LINK => self.refuse(connection, Refusal::Unsupported).await,
             command if is_for_members(command) => self.refuse(connection, Refusal::Unsupported).await,
             _ => self.refuse(connection, Refusal::UnknownCommand).await,
         }
     }
 
-    async fn serve_ours(&self, connection: &mut Connection, header: &Header) -> Result<Served, NetError> {
-        match header.command {
-            Command::HELLO => {
-                self.answer(connection, header, SMALL, Wait::Never, |_, request: HelloRequest, _| {
-                    Ok(ours::hello(&request))
-                })
-                .await
-            }
-            Command::UPLOAD_FRAMED => self.upload_framed(connection, header).await,
-            Command::LIST_RAW_FILES => {
-                self.answer(connection, header, SMALL, Wait::Always, |shared, request: ListRawRequest, _| {
-                    ours::list_raw(shared, &request)
-                })
-                .await
-            }
-            Command::JOIN_FILES => {
-                let limit = JoinFilesRequest::MAX_LEN;
-                self.answer(
-                    connection,
-                    header,
-                    limit,
-                    Wait::Always,
-                    |shared, request: JoinFilesRequest, _| ours::join(shared, &request),
-                )
-                .await
-            }
-            Command::LIST_OWNED_FILES => {
-                self.answer(connection, header, SMALL, Wait::Never, |shared, request: ListOwnedRequest, _| {
-                    Ok(ours::list_owned(shared, &request))
-                })
-                .await
-            }
-            Command::FORGET_OWNED_FILES => {
-                let wait = Wait::IfDurable;
-                self.answer(connection, header, METADATA, wait, |shared, request: ForgetOwnedRequest, _| {
-                    ours::forget_owned(shared, &request)
-                })
-                .await
-            }
-            _ => self.refuse(connection, Refusal::UnknownCommand).await,
-        }
-    }
-
-    /// Reads a request without content, does what `act` says and answers what it returns.
-    async fn answer<R, T>(
+    /// Reads a request without content, has it handled, and answers.
+    async fn answer<R: Handle>(
         &self,
         connection: &mut Connection,
         header: &Header,
-        limit: usize,
-        wait: Wait,
-        act: impl FnOnce(&Shared, R, IpAddr) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<Served, NetError>
-    where
-        R: Request + Named + Send + 'static,
-        T: Encode + Send + 'static,
-    {
-        let request = match connection.read_request::<R>(header, limit).await? {
+    ) -> Result<Served, NetError> {
+        let request = match connection.read_request::<R>(header, R::LIMIT).await? {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let filename = self.name_for_log(request.filename());
-        let wait = wait.for_file(request.filename());
+        let may_wait = request.may_wait(self.shared.waits_for_disk);
         let peer = connection.peer_ip();
         let result = match self.check_group(request.group()) {
-            Ok(()) => self.act(wait, move |shared| act(shared, request, peer)).await,
+            Ok(()) => self.act(may_wait, move |shared| request.handle(shared, peer)).await,
             Err(refusal) => Err(refusal),
         };
         let mut served = match result {
@@ -239,7 +163,7 @@ impl StorageService {
                 connection
                     .respond_with(|out| {
                         let before = out.len();
-                        answer.write(&mut fdfs_proto::Writer::new(out));
+                        answer.write(&mut Writer::new(out));
                         sent = (out.len() - before) as u64;
                     })
                     .await?;
@@ -254,14 +178,9 @@ impl StorageService {
     /// Works on the disk: here where that is quick, else where waiting blocks nobody.
     async fn act<T: Send + 'static>(
         &self,
-        wait: Wait,
+        may_wait: bool,
         work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let may_wait = match wait {
-            Wait::Never => false,
-            Wait::IfDurable => self.shared.waits_for_disk,
-            Wait::Always | Wait::IfUnnamed | Wait::IfLarge => true,
-        };
         if !may_wait {
             return work(&self.shared);
         }
@@ -281,9 +200,9 @@ impl StorageService {
         Ok(Served::with(Err(refusal), 0))
     }
 
-    fn check_group(&self, group: Option<&GroupName>) -> Result<(), Refusal> {
+    fn check_group(&self, group: Option<GroupName>) -> Result<(), Refusal> {
         match group {
-            Some(group) if *group != self.shared.group() => Err(Refusal::OtherGroup(*group)),
+            Some(group) if group != self.shared.group() => Err(Refusal::OtherGroup(group)),
             _ => Ok(()),
         }
     }
@@ -299,39 +218,9 @@ impl Served {
     }
 }
 
-/// Whether work may have to wait for the disk for long.
-#[derive(Clone, Copy, Debug)]
-enum Wait {
-    /// It looks up or reads little.
-    Never,
-    /// It waits where changes are to be durable.
-    IfDurable,
-    /// It reads or frees a whole file.
-    Always,
-    /// It reads the whole file where the name does not have the checksum.
-    IfUnnamed,
-    /// It frees a file, which takes long if that is large; and waits where changes are to be durable.
-    IfLarge,
-}
-
-impl Wait {
-    /// Settles what depends on the file.
-    fn for_file(self, filename: Option<&RemoteFilename>) -> Self {
-        let kind = || filename.and_then(|name| name.kind().ok());
-        let size = || filename.and_then(|name| name.fields().ok()?.size.size());
-        match self {
-            Self::IfUnnamed if matches!(kind(), Some(FileKind::Normal)) => Self::Never,
-            Self::IfUnnamed => Self::Always,
-            Self::IfLarge if size().is_some_and(|size| size <= QUICK_DELETE) => Self::IfDurable,
-            Self::IfLarge => Self::Always,
-            settled => settled,
-        }
-    }
-}
-
 /// Commands between storages, and from trackers to storages.
 fn is_for_members(command: Command) -> bool {
-    matches!(command.0, 9 | 16..=19 | 25..=33 | 35 | 37 | 40)
+    matches!(command.0, 9 | 16..=20 | 25..=33 | 35 | 37 | 40)
 }
 
 fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
@@ -349,12 +238,3 @@ fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
         _ => debug!(?cmd, filename, error = %refusal, "request refused"),
     }
 }
-
-/// Longest request without content and metadata: two names, their lengths, and some room.
-const SMALL: usize = 1024;
-
-/// Size of a file up to which deleting it takes no time to speak of.
-const QUICK_DELETE: u64 = 64 * 1024 * 1024;
-
-/// Longest request that carries metadata.
-const METADATA: usize = 256 * 1024;

@@ -1,71 +1,84 @@
-//! Changes of files: append, modify, truncate, delete, metadata, and turning an appender file into a normal one.
+//! Changes of files: truncate, delete, metadata, and turning an appender file into a normal one.
+
+use std::net::IpAddr;
 
 use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
-    Empty, Header, Streamed,
-    storage::{
-        AppendRequest, DeleteRequest, MetadataMode, ModifyRequest, RegenerateRequest, SetMetadataRequest,
-        TruncateRequest,
-    },
+    Empty, Header,
+    storage::{DeleteRequest, MetadataMode, RegenerateRequest, SetMetadataRequest, TruncateRequest},
 };
-use fdfs_store::{MetadataFlag, Patch, Store, StoreError};
-use fdfs_types::RemoteFilename;
+use fdfs_store::MetadataFlag;
+use fdfs_types::{GroupName, RemoteFilename};
 
-use super::{SMALL, Served, StorageService, Wait};
+use super::{
+    Served, StorageService,
+    handle::{Handle, LARGE, SMALL},
+};
 use crate::{error::Refusal, shared::Shared};
 
-/// A request whose content changes an appender file.
-pub(super) trait Change: Streamed {
-    /// The file.
-    fn filename(&self) -> &RemoteFilename;
+/// Cuts or extends an appender file.
+impl Handle for TruncateRequest {
+    type Answer = Empty;
 
-    /// Begins the change.
-    fn begin(&self, store: &Store) -> Result<Patch, StoreError>;
-}
-
-impl Change for AppendRequest {
-    fn filename(&self) -> &RemoteFilename {
-        &self.filename
+    fn filename(&self) -> Option<&RemoteFilename> {
+        Some(&self.filename)
     }
 
-    fn begin(&self, store: &Store) -> Result<Patch, StoreError> {
-        store.append(&self.filename, Some(self.size))
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
+        shared.store.truncate(&self.filename, self.size)?;
+        Ok(Empty)
     }
 }
 
-impl Change for ModifyRequest {
-    fn filename(&self) -> &RemoteFilename {
-        &self.filename
+/// Removes a file and its metadata.
+impl Handle for DeleteRequest {
+    type Answer = Empty;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.file_id.group)
     }
 
-    fn begin(&self, store: &Store) -> Result<Patch, StoreError> {
-        store.modify(&self.filename, self.offset, Some(self.size))
+    fn filename(&self) -> Option<&RemoteFilename> {
+        Some(&self.file_id.filename)
+    }
+
+    /// Freeing a large file takes its time.
+    fn may_wait(&self, is_durable: bool) -> bool {
+        let size = self.file_id.filename.fields().ok().and_then(|fields| fields.size.size());
+        is_durable || size.is_none_or(|size| size > QUICK_DELETE)
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
+        shared.store.delete(&self.file_id.filename)?;
+        Ok(Empty)
+    }
+}
+
+/// Replaces or merges the metadata of a file.
+impl Handle for SetMetadataRequest {
+    type Answer = Empty;
+
+    const LIMIT: usize = LARGE;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.file_id.group)
+    }
+
+    fn filename(&self) -> Option<&RemoteFilename> {
+        Some(&self.file_id.filename)
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
+        let flag = match self.mode {
+            MetadataMode::Overwrite => MetadataFlag::Overwrite,
+            MetadataMode::Merge => MetadataFlag::Merge,
+        };
+        shared.store.set_metadata(&self.file_id.filename, flag, self.metadata)?;
+        Ok(Empty)
     }
 }
 
 impl StorageService {
-    /// Puts the content of a request into an appender file.
-    pub(super) async fn patch<R: Change>(
-        &self,
-        connection: &mut Connection,
-        header: &Header,
-    ) -> Result<Served, NetError> {
-        let request = match connection.read_head::<R>(header).await? {
-            Ok(request) => request,
-            Err(error) => return self.refuse(connection, error.into()).await,
-        };
-        let content = request.content_length();
-        let filename = self.name_for_log(Some(request.filename()));
-        let served = match self.receive_patch(connection, &request).await? {
-            Ok(()) => {
-                connection.respond(&[]).await?;
-                Served::with(Ok(()), 0)
-            }
-            Err(refusal) => self.refuse(connection, refusal).await?,
-        };
-        Ok(Served { filename, content, ..served })
-    }
-
     /// Turns an appender file into a normal one, under a new name.
     pub(super) async fn regenerate(
         &self,
@@ -77,57 +90,18 @@ impl StorageService {
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let filename = self.name_for_log(Some(&request.filename));
-        // The whole file is read.
-        match self.act(Wait::Always, move |shared| Ok(shared.store.regenerate(&request.filename)?)).await {
+        // The whole file is read, for its checksum.
+        let served = match self.act(true, move |shared| Ok(shared.store.regenerate(&request.filename)?)).await
+        {
             Ok(stored) => {
                 let renamed = self.name_for_log(Some(&stored.filename));
-                let served = self.answer_name(connection, stored.filename).await?;
-                Ok(Served { filename, renamed, ..served })
+                Served { renamed, ..self.answer_name(connection, stored.filename).await? }
             }
-            Err(refusal) => Ok(Served { filename, ..self.refuse(connection, refusal).await? }),
-        }
-    }
-
-    async fn receive_patch<R: Change>(
-        &self,
-        connection: &mut Connection,
-        request: &R,
-    ) -> Result<Result<(), Refusal>, NetError> {
-        let mut patch = match request.begin(&self.shared.store) {
-            Ok(patch) => patch,
-            Err(error) => return Ok(Err(error.into())),
+            Err(refusal) => self.refuse(connection, refusal).await?,
         };
-        while let Some(chunk) = connection.next_chunk().await? {
-            if let Err(error) = patch.write(chunk) {
-                return Ok(Err(error.into()));
-            }
-        }
-        let wait = if patch.size() > QUICK_COPY { Wait::Always } else { Wait::IfDurable };
-        Ok(self.act(wait, move |_| Ok(patch.finish().map(drop)?)).await)
+        Ok(Served { filename, ..served })
     }
 }
 
-/// Cuts or extends an appender file.
-pub(super) fn truncate(shared: &Shared, request: &TruncateRequest) -> Result<Empty, Refusal> {
-    shared.store.truncate(&request.filename, request.size)?;
-    Ok(Empty)
-}
-
-/// Removes a file and its metadata.
-pub(super) fn delete(shared: &Shared, request: &DeleteRequest) -> Result<Empty, Refusal> {
-    shared.store.delete(&request.file_id.filename)?;
-    Ok(Empty)
-}
-
-/// Replaces or merges the metadata of a file.
-pub(super) fn set_metadata(shared: &Shared, request: SetMetadataRequest) -> Result<Empty, Refusal> {
-    let flag = match request.mode {
-        MetadataMode::Overwrite => MetadataFlag::Overwrite,
-        MetadataMode::Merge => MetadataFlag::Merge,
-    };
-    shared.store.set_metadata(&request.file_id.filename, flag, request.metadata)?;
-    Ok(Empty)
-}
-
-/// A change of more bytes is copied into place where that blocks nobody.
-const QUICK_COPY: u64 = 1024 * 1024;
+/// Size of a file up to which deleting it takes no time to speak of.
+const QUICK_DELETE: u64 = 64 * 1024 * 1024;

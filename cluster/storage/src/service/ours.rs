@@ -1,144 +1,119 @@
-//! Commands of ours: framed uploads, lists of files, joining files, owners.
+//! Commands of ours without content: what we can do, lists of files, joining files, owners.
 
-use fdfs_net::{Connection, NetError};
+use std::net::IpAddr;
+
 use fdfs_proto::{
-    Decode, Empty, Header,
+    Empty,
     ours::{
-        Capabilities, ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
-        ListOwnedResponse, ListRawRequest, ListRawResponse, RawFile, Trailer, UploadFramedRequest,
-        WriteConcern,
+        Capabilities, ForgetOwnedRequest, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
+        ListOwnedResponse, ListRawRequest, ListRawResponse, RawFile,
     },
 };
-use fdfs_store::{ListedFile, NewFile, Store, StoreError, StorePathChoice, StoredFile, Upload};
-use fdfs_types::FileId;
+use fdfs_store::{ListedFile, NewFile, StorePathChoice};
+use fdfs_types::{FileId, GroupName};
 
-use super::{SMALL, Served, StorageService, Wait};
+use super::{
+    framed::check_concern,
+    handle::{Handle, LARGE},
+};
 use crate::{error::Refusal, shared::Shared};
 
-/// What this storage can do.
-pub(super) fn hello(_request: &HelloRequest) -> Hello {
-    let capabilities = Capabilities::UPLOAD_FRAMED
-        | Capabilities::LIST_RAW_FILES
-        | Capabilities::JOIN_FILES
-        | Capabilities::OWNERS;
-    Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() }
-}
+/// Tells what this storage can do.
+impl Handle for HelloRequest {
+    type Answer = Hello;
 
-impl StorageService {
-    /// Stores content whose length its end tells.
-    pub(super) async fn upload_framed(
-        &self,
-        connection: &mut Connection,
-        header: &Header,
-    ) -> Result<Served, NetError> {
-        let request: UploadFramedRequest = match connection.read_request(header, SMALL).await? {
-            Ok(request) => request,
-            Err(error) => return self.refuse(connection, error.into()).await,
-        };
-        let served = match self.receive_frames(connection, &request).await? {
-            Ok((stored, content)) => {
-                let filename = self.name_for_log(Some(&stored.filename));
-                let served = self.answer_name(connection, stored.filename).await?;
-                Served { filename, content, ..served }
-            }
-            // What is left of the frames cannot be told from the next request.
-            Err(refusal) => Served { must_close: true, ..self.refuse(connection, refusal).await? },
-        };
-        Ok(served)
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        false
     }
 
-    async fn receive_frames(
-        &self,
-        connection: &mut Connection,
-        request: &UploadFramedRequest,
-    ) -> Result<Result<(StoredFile, u64), Refusal>, NetError> {
-        let begun =
-            check_concern(request.write_concern).and_then(|()| Ok(begin(&self.shared.store, request)?));
-        let mut upload = match begun {
-            Ok(upload) => upload,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        loop {
-            connection.expect_more(Frame::LEN as u64);
-            let length = match Frame::decode(connection.read_prefix(Frame::LEN).await?) {
-                Ok(Frame::Data(length)) => length,
-                Ok(Frame::End) => break,
-                Err(error) => return Ok(Err(Refusal::Request(error.into()))),
-            };
-            connection.expect_more(length.into());
-            while let Some(chunk) = connection.next_chunk().await? {
-                if let Err(error) = upload.write(chunk) {
-                    return Ok(Err(error.into()));
-                }
-            }
-        }
-        connection.expect_more(Trailer::LEN as u64);
-        let trailer = match Trailer::decode(connection.read_prefix(Trailer::LEN).await?) {
-            Ok(trailer) => trailer,
-            Err(error) => return Ok(Err(Refusal::Request(error.into()))),
-        };
-        let came = Trailer { length: upload.size(), crc32: upload.crc32() };
-        if came != trailer {
-            return Ok(Err(Refusal::Damaged { announced: trailer, came }));
-        }
-        let finished = self.act(Wait::IfDurable, move |_| Ok(upload.finish()?)).await;
-        Ok(finished.map(|stored| (stored, trailer.length)))
+    fn handle(self, _shared: &Shared, _peer: IpAddr) -> Result<Hello, Refusal> {
+        let capabilities = Capabilities::UPLOAD_FRAMED
+            | Capabilities::LIST_RAW_FILES
+            | Capabilities::JOIN_FILES
+            | Capabilities::OWNERS;
+        Ok(Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() })
     }
-}
-
-fn begin(store: &Store, request: &UploadFramedRequest) -> Result<Upload, StoreError> {
-    let mut upload = store.create(&NewFile {
-        store_path: request.store_path.map_or(StorePathChoice::Any, StorePathChoice::Index),
-        size: None,
-        extension: request.extension,
-        appender: false,
-    })?;
-    if let Some(owner) = request.owner {
-        upload.set_owner(owner);
-    }
-    Ok(upload)
 }
 
 /// Makes one file of several.
-pub(super) fn join(shared: &Shared, request: &JoinFilesRequest) -> Result<FileId, Refusal> {
-    check_concern(request.write_concern)?;
-    let new = NewFile {
-        store_path: StorePathChoice::Any,
-        size: None,
-        extension: request.extension,
-        appender: false,
-    };
-    let stored = shared.store.join(&request.parts, &new, request.owner)?;
-    Ok(FileId { group: shared.group(), filename: stored.filename })
+impl Handle for JoinFilesRequest {
+    type Answer = FileId;
+
+    const LIMIT: usize = Self::MAX_LEN;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.group)
+    }
+
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        true
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<FileId, Refusal> {
+        check_concern(self.write_concern)?;
+        let store_path = StorePathChoice::Any;
+        let new = NewFile { store_path, size: None, extension: self.extension, appender: false };
+        let stored = shared.store.join(&self.parts, &new, self.owner)?;
+        Ok(FileId { group: shared.group(), filename: stored.filename })
+    }
 }
 
-/// The files of a store path behind a name.
-pub(super) fn list_raw(shared: &Shared, request: &ListRawRequest) -> Result<ListRawResponse, Refusal> {
-    let limit = (request.limit as usize).clamp(1, MAX_LISTED);
-    let listing = shared.store.list(request.store_path, request.after.as_ref(), limit)?;
-    let raw =
-        |file: ListedFile| RawFile { filename: file.filename, size: file.size, modified: file.modified };
-    Ok(ListRawResponse { has_more: listing.has_more, files: listing.files.into_iter().map(raw).collect() })
+/// Lists the files of a store path behind a name.
+impl Handle for ListRawRequest {
+    type Answer = ListRawResponse;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.group)
+    }
+
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        true
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<ListRawResponse, Refusal> {
+        let limit = (self.limit as usize).clamp(1, MAX_LISTED);
+        let listing = shared.store.list(self.store_path, self.after.as_ref(), limit)?;
+        let raw =
+            |file: ListedFile| RawFile { filename: file.filename, size: file.size, modified: file.modified };
+        Ok(ListRawResponse {
+            has_more: listing.has_more,
+            files: listing.files.into_iter().map(raw).collect(),
+        })
+    }
 }
 
-/// The files with tokens of a session.
-pub(super) fn list_owned(shared: &Shared, request: &ListOwnedRequest) -> ListOwnedResponse {
-    let limit = (request.limit as usize).clamp(1, MAX_LISTED);
-    let (files, has_more) = shared.store.owned_files(request.session, request.after, limit);
-    ListOwnedResponse { has_more, files }
+/// Lists the files with tokens of a session.
+impl Handle for ListOwnedRequest {
+    type Answer = ListOwnedResponse;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.group)
+    }
+
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        false
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<ListOwnedResponse, Refusal> {
+        let limit = (self.limit as usize).clamp(1, MAX_LISTED);
+        let (files, has_more) = shared.store.owned_files(self.session, self.after, limit);
+        Ok(ListOwnedResponse { has_more, files })
+    }
 }
 
 /// Forgets tokens.
-pub(super) fn forget_owned(shared: &Shared, request: &ForgetOwnedRequest) -> Result<Empty, Refusal> {
-    shared.store.forget_owned_files(request.session, &request.sequences)?;
-    Ok(Empty)
-}
+impl Handle for ForgetOwnedRequest {
+    type Answer = Empty;
 
-/// A second member cannot be asked for yet.
-fn check_concern(concern: WriteConcern) -> Result<(), Refusal> {
-    match concern {
-        WriteConcern::Storage | WriteConcern::Local => Ok(()),
-        WriteConcern::Replicated => Err(Refusal::Unsupported),
+    const LIMIT: usize = LARGE;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.group)
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
+        shared.store.forget_owned_files(self.session, &self.sequences)?;
+        Ok(Empty)
     }
 }
 

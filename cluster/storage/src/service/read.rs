@@ -1,14 +1,70 @@
 //! Reading: downloads, file info, metadata.
 
+use std::net::IpAddr;
+
 use fdfs_net::{Connection, FileError, NetError};
 use fdfs_proto::{
     Header, Raw,
     storage::{DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest},
 };
 use fdfs_store::Counter;
+use fdfs_types::{FileKind, GroupName, RemoteFilename};
 
-use super::{Named, SMALL, Served, StorageService, Wait};
+use super::{
+    Served, StorageService,
+    handle::{Handle, SMALL},
+};
 use crate::{error::Refusal, shared::Shared};
+
+/// Tells the metadata of a file, in the bytes it is kept in.
+impl Handle for GetMetadataRequest {
+    type Answer = Raw;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.file_id.group)
+    }
+
+    fn filename(&self) -> Option<&RemoteFilename> {
+        Some(&self.file_id.filename)
+    }
+
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        false
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Raw, Refusal> {
+        Ok(Raw(shared.store.metadata(&self.file_id.filename)?))
+    }
+}
+
+/// Tells size, time and checksum of a file.
+impl Handle for FileInfoRequest {
+    type Answer = FileInfoResponse;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.file_id.group)
+    }
+
+    fn filename(&self) -> Option<&RemoteFilename> {
+        Some(&self.file_id.filename)
+    }
+
+    /// A checksum that the name does not have is computed from the whole file.
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        !self.skip_crc32 && self.file_id.filename.kind() != Ok(FileKind::Normal)
+    }
+
+    fn handle(self, shared: &Shared, peer: IpAddr) -> Result<FileInfoResponse, Refusal> {
+        let info = shared.store.info(&self.file_id.filename, !self.skip_crc32)?;
+        Ok(FileInfoResponse {
+            ip_width: shared.ip_width(),
+            size: info.size,
+            modified: info.modified,
+            crc32: info.crc32.unwrap_or(0),
+            source: shared.identity.address_of(info.source, peer),
+        })
+    }
+}
 
 impl StorageService {
     /// Sends a file, or a range of it.
@@ -21,9 +77,8 @@ impl StorageService {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
-        let filename = self.name_for_log(request.filename());
-        let served = self.send_range(connection, &request).await?;
-        Ok(Served { filename, ..served })
+        let filename = self.name_for_log(Some(&request.file_id.filename));
+        Ok(Served { filename, ..self.send_range(connection, &request).await? })
     }
 
     async fn send_range(
@@ -31,7 +86,7 @@ impl StorageService {
         connection: &mut Connection,
         request: &DownloadRequest,
     ) -> Result<Served, NetError> {
-        if let Err(refusal) = self.check_group(request.group()) {
+        if let Err(refusal) = self.check_group(Some(request.file_id.group)) {
             return self.refuse(connection, refusal).await;
         }
         let store = &self.shared.store;
@@ -56,30 +111,4 @@ impl StorageService {
             Err(FileError::Net(error)) => Err(error),
         }
     }
-
-    /// Tells size, time and checksum of a file. A checksum that the name does not have is computed aside.
-    pub(super) async fn file_info(
-        &self,
-        connection: &mut Connection,
-        header: &Header,
-    ) -> Result<Served, NetError> {
-        let computes = header.status.0 & 1 == 0;
-        let wait = if computes { Wait::IfUnnamed } else { Wait::Never };
-        self.answer(connection, header, SMALL, wait, |shared, request: FileInfoRequest, peer| {
-            let info = shared.store.info(&request.file_id.filename, !request.skip_crc32)?;
-            Ok(FileInfoResponse {
-                ip_width: shared.ip_width(),
-                size: info.size,
-                modified: info.modified,
-                crc32: info.crc32.unwrap_or(0),
-                source: shared.identity.address_of(info.source, peer),
-            })
-        })
-        .await
-    }
-}
-
-/// The metadata of a file, as it is kept.
-pub(super) fn metadata(shared: &Shared, request: &GetMetadataRequest) -> Result<Raw, Refusal> {
-    Ok(Raw(shared.store.metadata(&request.file_id.filename)?))
 }

@@ -8,7 +8,7 @@ use fdfs_proto::{
 use fdfs_store::{NewFile, Store, StoreError, StorePathChoice, Upload};
 use fdfs_types::{FileId, GroupName, RemoteFilename};
 
-use super::{Served, StorageService, Wait};
+use super::{Served, StorageService};
 
 /// A request whose content becomes a new file.
 pub(super) trait Begin: Streamed {
@@ -66,7 +66,7 @@ impl StorageService {
                 return Ok(Served { content, ..self.refuse(connection, error.into()).await? });
             }
         }
-        match self.act(Wait::IfDurable, move |_| Ok(upload.finish()?)).await {
+        match self.act(self.shared.waits_for_disk, move |_| Ok(upload.finish()?)).await {
             Ok(stored) => {
                 let filename = self.name_for_log(Some(&stored.filename));
                 let served = self.answer_name(connection, stored.filename).await?;
