@@ -40,7 +40,7 @@ fn two_storages_answer_as_recorded() -> Result<()> {
 
     // Once the tracker knows that the first storage has what the second one stored, it offers both. Only
     // later files of the second one tell it so.
-    if !player.expects_difference("A2/t/query_fetch_one/source_offline") {
+    if !player.expects_difference("A/s/download/via_second_server") {
         let later_file = find(&recorded, "A/s/upload/F2_on_second_server")?;
         let offered = find(&recorded, "A/t/query_fetch_all/F2")?;
         await_answer(
@@ -226,5 +226,6 @@ const EXCHANGES: usize = 588;
 const TWO_STORAGES_LEN: usize = 16 + 2 * 23;
 const GET_LEADER: u8 = 95;
 const LEADER_LIMIT: Duration = Duration::from_secs(30);
-const REPLICATION_LIMIT: Duration = Duration::from_secs(30);
+/// The original begins to replicate to a new storage only after a while.
+const REPLICATION_LIMIT: Duration = Duration::from_secs(90);
 const TURN_LIMIT: Duration = Duration::from_secs(600);
