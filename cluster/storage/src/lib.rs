@@ -5,6 +5,7 @@ mod maintenance;
 mod membership;
 mod native_http;
 mod service;
+mod settings;
 mod shared;
 mod storage;
 mod tracker;

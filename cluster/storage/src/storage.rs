@@ -1,7 +1,7 @@
 //! The daemon's face: start, run, stop.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,12 +9,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use fdfs_conf::{AddressFamily, DistributeMode, StorageConfig};
-use fdfs_net::{ConnectionCounts, Limits, Pool, PoolConfig, Server, listen};
+use fdfs_conf::StorageConfig;
+use fdfs_net::{ConnectionCounts, Limits, Pool, Server, listen};
 use fdfs_ops::{AccessLog, Health};
-use fdfs_proto::tracker::{ClusterParameters, ReservedSpace};
-use fdfs_store::{Distribution, PathSelection, Policy, Reserve, Store, StoreOptions, StorePathOptions};
-use fdfs_types::{GroupName, Source, StorageId};
+use fdfs_store::Store;
+use fdfs_types::{GroupName, StorageId};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tracing::{error, info};
@@ -25,6 +24,7 @@ use crate::{
     membership::Membership,
     native_http::NativeHttp,
     service::StorageService,
+    settings,
     shared::Shared,
     tracker::{self, Identity, ReportSettings, Reporter, Tracker},
     traffic::Traffic,
@@ -49,16 +49,16 @@ impl Storage {
     pub async fn bind(config: StorageConfig) -> Result<Self, StorageError> {
         let started = SystemTime::now().into();
         let port = config.listeners.first().map_or(StorageConfig::DEFAULT_PORT, |listener| listener.port);
-        let pool = Pool::new(pool_config(&config));
+        let pool = Pool::new(settings::pool_config(&config));
         let trackers = Tracker::resolve_all(&config.trackers, &pool).await;
         let group = tracker::group(&config, port, &trackers).await?;
         let ips = tracker::my_ips(group, port, &trackers).await?;
-        let mut options = store_options(&config, &ips, port);
+        let mut options = settings::store_options(&config, &ips, port);
         let identity = Identity::learn(group, ips, port, config.server_id, &trackers).await?;
         // Known before the disk is opened: it tells files of ours from replicated ones found without a record.
-        options.policy = policy(&identity.parameters, identity.source);
+        options.policy = settings::policy(&identity.parameters, identity.source);
         let store = on_disk(move || Ok(Store::open(&options)?)).await?;
-        report(&store);
+        info!(report = ?store.report(), "store opened");
         identity.remember(&store, &trackers).await?;
         let access_log = config.base_path.join("logs/storage_access.log");
         let access_log = AccessLog::open(&access_log, config.access_log.as_ref())
@@ -162,7 +162,7 @@ impl Storage {
 
 fn serve(config: &StorageConfig, shared: &Arc<Shared>) -> Result<Server, StorageError> {
     let mut listeners = Vec::new();
-    for (address, dual) in listen_addresses(config) {
+    for (address, dual) in settings::listen_addresses(config) {
         listeners.push(open(address, dual)?);
     }
     let allow = config.allow_hosts.clone();
@@ -181,82 +181,6 @@ fn serve(config: &StorageConfig, shared: &Arc<Shared>) -> Result<Server, Storage
 
 fn open(address: SocketAddr, dual: bool) -> Result<TcpListener, StorageError> {
     listen(address, dual).map_err(|source| StorageError::Listen { address, source })
-}
-
-/// Every address to listen on, and whether it takes IPv4 clients on IPv6.
-fn listen_addresses(config: &StorageConfig) -> Vec<(SocketAddr, bool)> {
-    let mut addresses = Vec::new();
-    for listener in &config.listeners {
-        let with_port = |ip: IpAddr| SocketAddr::new(ip, listener.port);
-        match (&listener.addresses[..], config.address_family) {
-            ([], AddressFamily::Auto | AddressFamily::Ipv4) => {
-                addresses.push((with_port(Ipv4Addr::UNSPECIFIED.into()), false));
-            }
-            ([], family) => {
-                addresses.push((with_port(Ipv6Addr::UNSPECIFIED.into()), family == AddressFamily::Both));
-            }
-            (ips, _) => addresses.extend(ips.iter().map(|ip| (with_port(*ip), false))),
-        }
-    }
-    addresses
-}
-
-/// Outgoing connections leave from the address that is listened on, if that is one and so configured.
-fn pool_config(config: &StorageConfig) -> PoolConfig {
-    let bind = match config.listeners.first().map(|listener| &listener.addresses[..]) {
-        Some([ip, ..]) if config.client_bind => Some(*ip),
-        _ => None,
-    };
-    PoolConfig {
-        connect_timeout: config.connect_timeout,
-        network_timeout: config.network_timeout,
-        bind,
-        max_idle_time: config.connection_pool_max_idle_time,
-        ..PoolConfig::default()
-    }
-}
-
-fn store_options(config: &StorageConfig, ips: &[IpAddr], port: u16) -> StoreOptions {
-    // The real policy is put in when the trackers have told it.
-    let source = Source::Ip(Ipv4Addr::UNSPECIFIED);
-    let ips: Vec<String> = ips.iter().map(IpAddr::to_string).collect();
-    StoreOptions {
-        store_paths: config
-            .store_paths
-            .iter()
-            .map(|path| StorePathOptions { path: path.path.clone(), read_only: path.is_readonly })
-            .collect(),
-        subdir_count: config.subdir_count_per_path.into(),
-        distribution: match config.distribute {
-            DistributeMode::RoundRobin { rotate_count } => Distribution::RoundRobin { rotate_count },
-            DistributeMode::Hash => Distribution::Hash,
-        },
-        check_store_path_mark: config.check_store_path_mark,
-        ip_addr: ips.join(","),
-        port,
-        fsync_after_written_bytes: config.fsync_after_written_bytes.unwrap_or(0),
-        ..StoreOptions::new(&config.base_path, source)
-    }
-}
-
-/// What the trackers prescribe for new files.
-fn policy(parameters: &ClusterParameters, source: Source) -> Policy {
-    Policy {
-        source,
-        store_path: if parameters.store_path == 2 {
-            PathSelection::LoadBalance
-        } else {
-            PathSelection::RoundRobin
-        },
-        reserve: match parameters.reserved_storage_space {
-            ReservedSpace::Megabytes(megabytes) => Reserve::Megabytes(megabytes),
-            ReservedSpace::BasisPoints(points) => Reserve::Ratio(f64::from(points) / 10_000.0),
-        },
-    }
-}
-
-fn report(store: &Store) {
-    info!(report = ?store.report(), "store opened");
 }
 
 async fn on_disk<T: Send + 'static>(

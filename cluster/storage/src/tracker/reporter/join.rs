@@ -1,0 +1,101 @@
+//! Joining a tracker, and settling from whom the old files come.
+
+use std::{net::SocketAddr, ops::ControlFlow};
+
+use fdfs_net::{CallError, Lease};
+use fdfs_proto::{
+    ServerAddress,
+    cluster::{ChangeStatusRequest, JoinRequest, SyncDestRequest, SyncNotifyRequest},
+};
+use fdfs_types::{StorageStatus, Timestamp};
+use tracing::info;
+
+use super::{MAX_ANSWER, Reporter, Tracker};
+
+impl Reporter {
+    /// Joins, and settles from whom the old files come. Breaks off where the tracker has to look at us anew.
+    pub(super) async fn join(&self, lease: &mut Lease) -> Result<ControlFlow<()>, CallError> {
+        let response = lease.ask(&self.join_request(lease.address()), MAX_ANSWER).await?;
+        let before = self.shared.membership.lock().joined(response.status);
+        info!(status = %response.status, "joined");
+        if let Some(mine) = before
+            && mine != response.status
+            && !(is_available(mine) && is_available(response.status))
+            && !self.is_leader(lease.address())
+        {
+            // Only the leader's list has told `mine`: this follower is told too.
+            lease.ask(&ChangeStatusRequest { status: mine }, MAX_ANSWER).await?;
+            return Ok(ControlFlow::Break(()));
+        }
+        self.settle_source(lease).await?;
+        let flag = self.shared.store.init_flag();
+        let notify = SyncNotifyRequest {
+            source: flag.sync_source.parse().ok(),
+            until: Timestamp(i64::try_from(flag.sync_until_timestamp).unwrap_or(i64::MAX)),
+        };
+        lease.ask(&notify, MAX_ANSWER).await?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn join_request(&self, tracker: SocketAddr) -> JoinRequest {
+        let identity = &self.shared.identity;
+        let store = &self.shared.store;
+        let flag = store.init_flag();
+        let mut trackers: Vec<ServerAddress> = self.all.iter().map(Tracker::server_address).collect();
+        trackers.sort_by_cached_key(|tracker| (tracker.ips.len(), tracker.to_string()));
+        trackers.dedup();
+        trackers.truncate(JoinRequest::MAX_TRACKERS);
+        let status = self.shared.membership.lock().my_status().or_else(|| {
+            let is_only = self.all.len() == 1;
+            is_only.then_some(StorageStatus::Init)
+        });
+        JoinRequest {
+            group: identity.group,
+            port: identity.port,
+            store_path_count: u16::try_from(store.store_paths().len()).unwrap_or(256),
+            subdir_count: self.settings.subdir_count,
+            upload_priority: self.settings.upload_priority,
+            joined: Timestamp(i64::try_from(flag.storage_join_time).unwrap_or(i64::MAX)),
+            started: self.shared.started,
+            version: COMPATIBLE_VERSION.to_owned(),
+            is_initial: !flag.sync_old_done,
+            status,
+            storage_id: identity.parameters.use_storage_id.then_some(identity.id),
+            tracker_ip: Some(tracker.ip()),
+            trackers,
+        }
+    }
+
+    /// Asks from whom the old files come, unless that is known. Whichever reporter comes first asks.
+    async fn settle_source(&self, lease: &mut Lease) -> Result<(), CallError> {
+        let _settling = self.settling.lock().await;
+        let store = &self.shared.store;
+        if store.init_flag().sync_old_done {
+            return Ok(());
+        }
+        let source = lease.ask(&SyncDestRequest, MAX_ANSWER).await?.source;
+        match &source {
+            Some(source) => info!(storage_id = %source.id, until = %source.until, "old files will come"),
+            None => info!("there are no old files to wait for"),
+        }
+        let updated = store.update_init_flag(|flag| {
+            flag.sync_old_done = true;
+            flag.sync_source = source.as_ref().map(|source| source.id.to_string()).unwrap_or_default();
+            flag.sync_until_timestamp = source.map_or(0, |source| source.until.0.max(0).unsigned_abs());
+        });
+        updated.map_err(|error| CallError::Connect(std::io::Error::other(error)))
+    }
+
+    fn is_leader(&self, tracker: SocketAddr) -> bool {
+        let leader = self.shared.leader.lock();
+        leader.as_ref().is_some_and(|leader| leader.ip == Some(tracker.ip()) && leader.port == tracker.port())
+    }
+}
+
+/// States between which a follower and the leader may differ without harm.
+fn is_available(status: StorageStatus) -> bool {
+    matches!(status, StorageStatus::Offline | StorageStatus::Online | StorageStatus::Active)
+}
+
+/// The version of the original that this storage behaves as, in lists of trackers.
+const COMPATIBLE_VERSION: &str = "6.16.1";
