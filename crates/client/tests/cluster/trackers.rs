@@ -74,3 +74,15 @@ async fn one_who_reads_often_does_not_ask_the_trackers_every_time() {
     let reads = |index: usize| cluster.storages[index].count(Command::DOWNLOAD_FILE);
     assert!(reads(0) > 10 && reads(1) > 10, "both storages share the work: {} and {}", reads(0), reads(1));
 }
+
+#[tokio::test]
+async fn the_trackers_name_storages_for_reading_and_changing() {
+    let cluster = Cluster::start(2);
+    let client = cluster.client();
+    let id = client.upload(spec(), b"abc").await.unwrap().file_id;
+    let addresses: Vec<_> = cluster.storages.iter().map(|storage| storage.address).collect();
+    assert_eq!(client.stores().await.unwrap(), addresses);
+    let to_read = client.storages_to_read(&id).await.unwrap();
+    assert!(!to_read.is_empty() && to_read.iter().all(|address| addresses.contains(address)), "{to_read:?}");
+    assert!(addresses.contains(&client.storage_to_change(&id).await.unwrap()));
+}
