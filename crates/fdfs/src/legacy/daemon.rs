@@ -12,10 +12,34 @@ use fdfs_conf::{ConfError, ConfFile};
 use self::command::{Action, Command, Refusal};
 use super::arguments::{Arguments, complain, say};
 use super::{VERSION, errno};
-use crate::daemon::{Daemon, pid_path, run_foreground};
+use crate::daemon::{Daemon, StorageDaemon, TrackerDaemon, pid_path, run_foreground};
+
+/// A daemon that goes to the background.
+pub trait Background: Daemon {
+    /// How long its start is waited for.
+    const START: Start;
+}
+
+/// How long a start is waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// It fails when this time is over.
+    Within(Duration),
+    /// After this time it goes on alone.
+    AloneAfter(Duration),
+}
+
+impl Background for TrackerDaemon {
+    const START: Start = Start::Within(Duration::from_secs(60));
+}
+
+/// A storage waits for its trackers as long as it takes; whoever starts both at boot must get on.
+impl Background for StorageDaemon {
+    const START: Start = Start::AloneAfter(Duration::from_secs(5));
+}
 
 /// Does what the arguments say, with the daemon `D`.
-pub fn run<D: Daemon>(arguments: &Arguments) -> i32 {
+pub fn run<D: Background>(arguments: &Arguments) -> i32 {
     match Command::parse(&arguments.rest) {
         Ok(Command::Version) => {
             say(format_args!("\n{} V{VERSION}\n", D::PROGRAM));
@@ -41,7 +65,7 @@ pub fn run<D: Daemon>(arguments: &Arguments) -> i32 {
     }
 }
 
-fn act<D: Daemon>(action: Action, program: &str, config: &Path, base: &Path, in_foreground: bool) -> i32 {
+fn act<D: Background>(action: Action, program: &str, config: &Path, base: &Path, in_foreground: bool) -> i32 {
     let pid_file = pid_path::<D>(base);
     match action {
         Action::Status => match fdfs_ops::running(&pid_file) {
@@ -56,6 +80,12 @@ fn act<D: Daemon>(action: Action, program: &str, config: &Path, base: &Path, in_
         },
         Action::Stop => stop(&pid_file, true),
         Action::Restart => {
+            // What cannot be started again is better left running.
+            if let Err(error) = D::load(config) {
+                let code = error.errno();
+                errno::log(&error.into());
+                return code;
+            }
             match stop(&pid_file, false) {
                 0 => complain("starting ..."),
                 NOT_RUNNING | NO_SUCH_PROCESS => {}
@@ -95,7 +125,7 @@ fn stop(pid_file: &Path, must_run: bool) -> i32 {
     }
 }
 
-fn start<D: Daemon>(program: &str, config: &Path, pid_file: &Path, in_foreground: bool) -> i32 {
+fn start<D: Background>(program: &str, config: &Path, pid_file: &Path, in_foreground: bool) -> i32 {
     if let Some(ready) = child::Ready::of_this_process() {
         return child::serve::<D>(config, ready);
     }
@@ -105,7 +135,7 @@ fn start<D: Daemon>(program: &str, config: &Path, pid_file: &Path, in_foreground
     }
     let done = match in_foreground {
         true => run_foreground::<D>(config, || {}),
-        false => child::start(program, config),
+        false => child::start(program, config, D::START),
     };
     match done {
         Ok(()) => 0,

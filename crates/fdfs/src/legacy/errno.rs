@@ -61,10 +61,15 @@ pub fn failed(what: impl Display, errno: i32) -> String {
     format!("{what} fail, error no: {errno}, error info: {}", meaning(errno))
 }
 
-/// Prints an error as a line of the original's log, with its causes.
+/// Prints an error with its causes, in the form of the original's log.
 pub fn log(error: &anyhow::Error) {
+    log_line("ERROR", crate::tools::sentence(error));
+}
+
+/// Prints a line in the form of the original's log on standard error.
+pub fn log_line(level: &str, text: impl Display) {
     let now = local_time(Timestamp::from(std::time::SystemTime::now()));
-    complain(format_args!("[{now}] ERROR - {}", crate::tools::sentence(error)));
+    complain(format_args!("[{now}] {level} - {text}"));
 }
 
 const ENOENT: i32 = 2;

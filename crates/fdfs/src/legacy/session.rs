@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use fdfs_client::{Client, ClientOptions};
-use fdfs_conf::ClientConfig;
+use fdfs_conf::{ClientConfig, Loaded};
 use fdfs_proto::ServerAddress;
 use tokio::runtime::Runtime;
 
@@ -53,7 +53,10 @@ impl Session {
     }
 
     fn try_open(path: &Path) -> anyhow::Result<Self> {
-        let config = ClientConfig::read(path, &mut |path| fs::read(path))?.config;
+        let Loaded { config, warnings } = ClientConfig::read(path, &mut |path| fs::read(path))?;
+        for warning in warnings.iter().filter(|warning| !warning.is_harmless()) {
+            errno::log_line("WARNING", warning);
+        }
         let options = cluster::options(&config).with_context(|| path.display().to_string())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let client = Client::new(options.clone());

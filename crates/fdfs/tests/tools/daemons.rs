@@ -93,6 +93,21 @@ fn a_tracker_is_started_found_restarted_and_stopped() {
 }
 
 #[test]
+fn a_restart_with_a_broken_configuration_leaves_the_daemon_alone() {
+    let daemon = Background::new("tracker/data/fdfs_trackerd.pid");
+    let site = &daemon.site;
+    let address = free_address();
+    let conf = site.tracker_conf("tracker.conf", address, "");
+    let call = |action: &str| site.old("fdfs_trackerd", &[conf.to_str().unwrap(), action]);
+    assert_eq!(call("start").code, 0);
+    let pid = daemon.pid();
+    site.tracker_conf("tracker.conf", address, "store_lookup=9");
+    assert_eq!(call("restart").code, 22);
+    assert!(answers(address) && daemon.pid() == pid);
+    assert_eq!(call("stop").code, 0, "the base path is enough to stop it");
+}
+
+#[test]
 fn a_killed_tracker_is_known_to_be_gone_and_started_again() {
     let daemon = Background::new("tracker/data/fdfs_trackerd.pid");
     let site = &daemon.site;
@@ -133,6 +148,16 @@ fn a_start_that_fails_has_the_number_of_its_error() {
     assert!(run.code == 22 && run.err.starts_with("invalid action: begin\n"), "{run:?}");
     let run = site.old("fdfs_storaged", &["-V"]);
     assert_eq!((run.code, run.text()), (0, "\nfdfs_storaged V6.16.1\n\n"));
+}
+
+#[test]
+fn a_storage_that_cannot_start_says_so() {
+    let daemon = Background::new("storage/data/fdfs_storaged.pid");
+    let site = &daemon.site;
+    let conf = site.conf("storage.conf", &format!("base_path={}\n", site.path("storage").display()));
+    let run = site.old("fdfs_storaged", &[conf.to_str().unwrap()]);
+    assert!(run.code == 2 && run.err.contains("tracker_server"), "{run:?}");
+    assert!(daemon.pid().is_none());
 }
 
 #[test]

@@ -173,6 +173,28 @@ fn appender_files_are_told_about_grown_and_regenerated() {
 }
 
 #[test]
+fn an_empty_file_can_be_appended() {
+    let cluster = Cluster::start();
+    cluster.site.file("a", b"a");
+    cluster.site.file("empty", b"");
+    let id = id_of(&cluster.old("fdfs_upload_appender", &["a"]));
+    assert_eq!(told(&cluster.old("fdfs_append_file", &[&id, "empty"])), (0, ""));
+    let run = cluster.old("fdfs_file_info", &[&id]);
+    assert!(run.ok().contains("\nfile size: 1\n"), "{run:?}");
+}
+
+#[test]
+fn keys_without_effect_are_named() {
+    let site = Site::new();
+    let conf = "tracker_server=127.0.8.99\nuse_connection_pool=true\nconect_timeout=3\n";
+    site.conf("work/odd.conf", conf);
+    let run = site.old("fdfs_file_info", &["odd.conf", UNKNOWN]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let lines: Vec<_> = run.err.lines().collect();
+    assert!(lines.len() == 1 && lines[0].contains("] WARNING - odd.conf:3: "), "{run:?}");
+}
+
+#[test]
 fn checksums_have_no_leading_zeros() {
     let site = Site::new();
     site.file("a.txt", b"hello world");

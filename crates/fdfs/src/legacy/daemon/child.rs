@@ -15,11 +15,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::errno;
+use super::super::arguments::complain;
+use super::{Start, errno};
 use crate::daemon::{Daemon, run_foreground};
 
 /// Where a daemon in the background tells how its start went.
@@ -39,7 +39,7 @@ impl Ready {
 }
 
 /// Starts this program again in the background, and waits until it serves or has failed.
-pub fn start(program: &str, config: &Path) -> anyhow::Result<()> {
+pub fn start(program: &str, config: &Path, patience: Start) -> anyhow::Result<()> {
     let config = config.canonicalize().with_context(|| config.display().to_string())?;
     let mut command = Command::new("/proc/self/exe");
     command.arg0(program).arg(config).arg("start").env(MARK, "1").current_dir("/");
@@ -52,10 +52,16 @@ pub fn start(program: &str, config: &Path) -> anyhow::Result<()> {
         let read = BufReader::new(pipe).read_line(&mut line).map(|_| line);
         let _ = sender.send(read); // too late for anybody
     });
-    let line = match receiver.recv_timeout(PATIENCE) {
+    let (Start::Within(limit) | Start::AloneAfter(limit)) = patience;
+    let line = match receiver.recv_timeout(limit) {
         Ok(line) => line.context("cannot hear from the daemon")?,
+        Err(_) if patience == Start::Within(limit) => {
+            let late = std::io::Error::from(rustix::io::Errno::TIMEDOUT);
+            return Err(late)
+                .with_context(|| format!("the daemon does not serve after {limit:?}; see its log"));
+        }
         Err(_) => {
-            super::complain("still starting: its log tells what it waits for");
+            complain("still starting: its log tells what it waits for");
             return Ok(());
         }
     };
@@ -97,7 +103,3 @@ const MARK: &str = "FDFS_IN_BACKGROUND";
 
 const READY: &str = "ready";
 const FAILED: &str = "failed";
-
-/// How long a start is waited for. A storage waits for its trackers as long as it takes; whoever starts both at boot
-/// must get on.
-const PATIENCE: Duration = Duration::from_secs(5);
