@@ -45,7 +45,7 @@ fn attempt(session: &Session, local: &Path, manner: Manner) -> Result<(), i32> {
     let (_, size) = open(local).map_err(|error| report("upload file", &error))?;
     change("truncate file", session, async { session.client.truncate(&id, size / 2).await })?;
     print_info(session, &id, true)?;
-    say(format_args!("file url: http://{ip}/{id}"));
+    say(format_args!("file url: {}", session.url(place.storage, &id)));
 
     say(format_args!("storage_append_by_{}", manner.name()));
     send_part(session, &id, local, None)?;
