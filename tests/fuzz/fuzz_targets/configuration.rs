@@ -1,0 +1,17 @@
+//! Any text as a configuration file: an error that names its line, or settings.
+
+#![no_main]
+
+use std::path::Path;
+
+use fdfs_conf::{ClientConfig, ClusterParameters, ConfFile, StorageConfig, TrackerConfig};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    if let Ok(file) = ConfFile::parse(Path::new("fuzz.conf"), text) {
+        drop(TrackerConfig::from_file(&file));
+        drop(StorageConfig::from_file(&file));
+        drop(ClientConfig::from_file(&file));
+    }
+    drop(ClusterParameters::from_reply(text));
+});
