@@ -1,6 +1,6 @@
 //! Changes that others must learn of: rows for those who were away, a channel for those who are here.
 
-use crate::engine::Read;
+use crate::engine::{EngineError, PAGE, Read};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, ChangeRow};
@@ -39,6 +39,8 @@ pub enum ChangeKind {
     BucketMade,
     /// A bucket went.
     BucketRemoved,
+    /// Changes of other processes may have been missed: whatever is known may be wrong. It has no inode, and no row.
+    Missed,
 }
 
 impl ChangeKind {
@@ -51,6 +53,7 @@ impl ChangeKind {
             Self::Attributes => 5,
             Self::BucketMade => 6,
             Self::BucketRemoved => 7,
+            Self::Missed => 0,
         }
     }
 
@@ -68,6 +71,19 @@ impl ChangeKind {
     }
 }
 
+/// What a row tells; nothing for a kind that this program does not know.
+pub(crate) fn of_row(key: &[u8], value: &[u8]) -> Result<Option<Change>, NamespaceError> {
+    let row: ChangeRow = rows::unseal(key, value)?;
+    Ok(ChangeKind::from_number(row.kind).map(|kind| Change {
+        kind,
+        inode: row.inode,
+        version: row.version,
+        parent: row.parent,
+        name: row.name,
+        from: (kind == ChangeKind::Renamed).then_some((row.other_parent, row.other_name)),
+    }))
+}
+
 /// Up to `limit` changes of `writer` after `sequence`, each with its own.
 pub(crate) fn after(
     read: &dyn Read,
@@ -78,16 +94,7 @@ pub(crate) fn after(
     let from = keys::change(writer, sequence.saturating_add(1));
     let mut changes = Vec::new();
     for (key, value) in rows::scan(read, &keys::changes(writer), &from, limit)? {
-        let row: ChangeRow = rows::unseal(&key, &value)?;
-        let Some(kind) = ChangeKind::from_number(row.kind) else { continue };
-        let change = Change {
-            kind,
-            inode: row.inode,
-            version: row.version,
-            parent: row.parent,
-            name: row.name,
-            from: (kind == ChangeKind::Renamed).then_some((row.other_parent, row.other_name)),
-        };
+        let Some(change) = of_row(&key, &value)? else { continue };
         changes.push((keys::number_at(&key, 9), change));
     }
     Ok(changes)
@@ -100,12 +107,47 @@ pub(crate) fn old_rows(
     before: u64,
 ) -> Result<Vec<Vec<u8>>, NamespaceError> {
     let mut old = Vec::new();
-    for (key, value) in rows::scan(read, b"c", &keys::changes(writer_from), crate::engine::PAGE)? {
-        let row: ChangeRow = rows::unseal(&key, &value)?;
-        if row.time >= before {
-            break;
+    let mut from = keys::changes(writer_from);
+    while old.len() < PAGE {
+        let page = rows::scan(read, &[keys::CHANGE], &from, PAGE - old.len())?;
+        let Some((last, _)) = page.last() else { break };
+        from = [last.as_slice(), &[0]].concat();
+        for (key, value) in page {
+            let row: ChangeRow = rows::unseal(&key, &value)?;
+            if row.time >= before {
+                // The rest of this writer's rows are younger still; the next writer's oldest may be older.
+                from = keys::changes(keys::number_at(&key, 1).saturating_add(1));
+                break;
+            }
+            old.push(key);
         }
-        old.push(key);
     }
     Ok(old)
+}
+
+/// The writers that have rows, in order.
+pub(crate) fn writers(read: &dyn Read) -> Result<Vec<u64>, EngineError> {
+    let mut writers = Vec::new();
+    let mut from = keys::changes(0);
+    while let Some((key, _)) = rows::scan(read, &[keys::CHANGE], &from, 1)?.pop() {
+        let writer = keys::number_at(&key, 1);
+        writers.push(writer);
+        from = keys::changes(writer.saturating_add(1));
+    }
+    Ok(writers)
+}
+
+/// The sequence of the last row of `writer`; 0 where it has none.
+pub(crate) fn last_sequence(read: &dyn Read, writer: u64) -> Result<u64, EngineError> {
+    // Rows can only be read forwards: the last one is found by halving.
+    let (mut found, mut beyond) = (0_u64, u64::MAX);
+    while let Some(middle) = found.checked_add((beyond - found).div_ceil(2)).filter(|middle| *middle < beyond)
+    {
+        let from = keys::change(writer, middle);
+        match rows::scan(read, &keys::changes(writer), &from, 1)?.pop() {
+            Some((key, _)) => found = keys::number_at(&key, 9),
+            None => beyond = middle,
+        }
+    }
+    Ok(found)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fdfs_types::FileId;
 
 use crate::attributes::Extent;
-use crate::engine::{PAGE, Read};
+use crate::engine::{PAGE, Read, prefix_end};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, ExtentRow, ExtentsRow, FreedRow, InodeRow, ReverseRow};
@@ -36,13 +36,15 @@ pub(crate) fn replace(
 ) -> Result<(), NamespaceError> {
     let old = extent_rows(tx, inode, row)?;
     let new: Vec<ExtentRow> = extents.iter().map(Extent::to_row).collect();
-    for (file, count) in counts(&new) {
+    let (taken, left) = (counts(&new), counts(&old));
+    expect_uses(tx, inode, taken.keys().copied(), left.keys().copied())?;
+    for (file, count) in taken {
         take(tx, file, inode, count)?;
     }
     for block in 0..row.extent_blocks {
         tx.delete(&keys::extents(inode, block));
     }
-    for (file, count) in counts(&old) {
+    for (file, count) in left {
         let_go(tx, file, inode, count)?;
     }
     row.extent_blocks = 0;
@@ -56,6 +58,22 @@ pub(crate) fn replace(
         row.extent_blocks = block + 1;
     }
     Ok(())
+}
+
+/// Says which files are about to be taken and let go of.
+pub(crate) fn expect_uses<'a>(
+    read: &dyn Read,
+    inode: u64,
+    taken: impl Iterator<Item = &'a str>,
+    left: impl Iterator<Item = &'a str>,
+) -> Result<(), NamespaceError> {
+    let keys: Vec<Vec<u8>> = taken.map(|file| keys::reverse(file, inode)).collect();
+    let users = |file| {
+        let prefix = keys::reverses(file);
+        let end = prefix_end(&prefix);
+        (prefix, end, 2)
+    };
+    Ok(read.expect(&keys, &left.map(users).collect::<Vec<_>>())?)
 }
 
 /// Counts `uses` more of `file` by `inode` (0: by a part that waits).
@@ -80,14 +98,20 @@ pub(crate) fn let_go(
     uses: u32,
 ) -> Result<(), NamespaceError> {
     let key = keys::reverse(file, inode);
-    let mut row = rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default();
+    // Two rows tell all: ours, and whether there is another.
+    let prefix = keys::reverses(file);
+    let users = rows::scan(tx, &prefix, &prefix, 2)?;
+    let mut row = match users.iter().find(|(found, _)| *found == key) {
+        Some((_, value)) => rows::unseal::<ReverseRow>(&key, value)?,
+        None => rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default(),
+    };
     row.uses = row.uses.saturating_sub(uses);
     if row.uses > 0 {
         tx.put(key, &row);
         return Ok(());
     }
     tx.delete(&key);
-    if !is_named(tx, file)? {
+    if users.iter().all(|(found, _)| *found == key) {
         tx.put(keys::freed(tx.now_ms(), file), &FreedRow::default());
     }
     Ok(())

@@ -12,18 +12,23 @@ mod txn;
 pub(crate) mod contract;
 
 use std::any::Any;
+use std::sync::Weak;
 
 use thiserror::Error;
 
 pub use lmdb::LmdbEngine;
 pub use memory::MemoryEngine;
 pub use txn::Txn;
+pub(crate) use txn::Writes;
 
 /// The most rows that one range may return: a transaction lives no longer than a page.
 pub const PAGE: usize = 1_000;
 
 /// The longest key in bytes; FORMAT.md.
 pub const MAX_KEY: usize = 1_100;
+
+/// A range and its limit, as [`Read::range`] takes them.
+pub type Range = (Vec<u8>, Vec<u8>, usize);
 
 /// A row's key and value.
 pub type Row = (Vec<u8>, Vec<u8>);
@@ -43,6 +48,23 @@ pub trait Engine: Send + Sync + 'static {
 
     /// True where a read costs microseconds and may be made on a thread that serves others.
     fn reads_inline(&self) -> bool;
+
+    /// True where other processes may use the store at the same time.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Has `watcher` told of what other processes commit, for as long as it lives. Nothing comes of an engine that is not shared.
+    fn watch(&self, _watcher: Weak<dyn Watcher>) {}
+}
+
+/// Learns of changes that other processes committed.
+pub trait Watcher: Send + Sync {
+    /// Change rows were committed.
+    fn committed(&self, rows: &[Row]);
+
+    /// Some may have been missed: what is known must be dropped.
+    fn missed(&self);
 }
 
 /// Reading rows of a snapshot.
@@ -53,6 +75,11 @@ pub trait Read {
     /// The values under `keys`, in their order.
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, EngineError> {
         keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// Says what will be read soon, so that an engine whose rows are far away can fetch all of it at once.
+    fn expect(&self, _keys: &[Vec<u8>], _ranges: &[Range]) -> Result<(), EngineError> {
+        Ok(())
     }
 
     /// Up to `limit` rows (at most [`PAGE`]) with `from <= key < to`, in order of their keys.
@@ -83,6 +110,12 @@ pub enum EngineError {
     /// A commit failed earlier, or the engine is closing; nothing is written any more.
     #[error("the namespace has stopped: {0}")]
     Stopped(String),
+    /// The store cannot be reached, or has too much to do; it may work later. Whether a write happened may not be known.
+    #[error("the namespace is unavailable: {0}")]
+    Unavailable(String),
+    /// The store does not let this process in.
+    #[error("the namespace refuses access: {0}")]
+    Refused(String),
     /// The store failed.
     #[error("namespace store: {0}")]
     Store(String),
@@ -110,7 +143,7 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 }
 
 /// Runs a job on `base`; gives what is to be written, or why nothing is.
-fn run_job(job: &mut dyn Job, base: &dyn Read) -> Result<Option<txn::Writes>, EngineError> {
+pub(crate) fn run_job(job: &mut dyn Job, base: &dyn Read) -> Result<Option<Writes>, EngineError> {
     let mut txn = Txn::new(base);
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run(&mut txn)));
     match caught {

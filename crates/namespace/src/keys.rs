@@ -6,6 +6,7 @@ pub const ROOT: u64 = 1;
 pub(crate) const STAMP: u8 = b'!';
 pub(crate) const BUCKET: u8 = b'b';
 pub(crate) const COMPLETED: u8 = b'Q';
+pub(crate) const CHANGE: u8 = b'c';
 pub(crate) const FREED: u8 = b'f';
 pub(crate) const JOIN: u8 = b'j';
 pub(crate) const ORPHAN: u8 = b'o';
@@ -104,11 +105,11 @@ pub(crate) fn session(session: u64) -> Vec<u8> {
 }
 
 pub(crate) fn change(writer: u64, sequence: u64) -> Vec<u8> {
-    join(b'c', &[&writer.to_be_bytes(), &sequence.to_be_bytes()])
+    join(CHANGE, &[&writer.to_be_bytes(), &sequence.to_be_bytes()])
 }
 
 pub(crate) fn changes(writer: u64) -> Vec<u8> {
-    number(b'c', writer)
+    number(CHANGE, writer)
 }
 
 /// The big-endian number at `at` of a key; 0 where the key is too short.

@@ -5,6 +5,7 @@
 //! the files' bytes.
 
 pub mod engine;
+pub mod remote;
 
 mod attributes;
 mod buckets;
@@ -15,6 +16,7 @@ mod keys;
 mod names;
 mod namespace;
 mod rows;
+mod sessions;
 mod stamp;
 mod transaction;
 mod tree;

@@ -14,10 +14,11 @@ use crate::attributes::{Attributes, ETag, Entry, ExtendedAttributes, Extent, Mir
 use crate::buckets::{self, Bucket, NewBucket};
 use crate::changes::{self, Change};
 use crate::content::{self, FreedFile};
-use crate::engine::{Engine, EngineError, Job, LmdbEngine, MemoryEngine, PAGE, Read, Txn};
+use crate::engine::{Engine, EngineError, Job, LmdbEngine, MemoryEngine, PAGE, Read, Txn, Watcher};
 use crate::error::NamespaceError;
 use crate::keys;
-use crate::rows::{self, InodeRow, LeaseRow, SessionRow};
+use crate::rows::{self, LeaseRow, SessionRow};
+use crate::sessions;
 use crate::stamp;
 use crate::transaction::{Defaults, Shared, Transaction};
 use crate::tree;
@@ -49,7 +50,7 @@ impl Namespace {
         Self::open(Arc::new(MemoryEngine::default()), defaults)
     }
 
-    /// Opens the namespace of an engine: checks or writes its stamp, begins a session, removes orphans of those before.
+    /// Opens the namespace of an engine: checks or writes its stamp, begins a session, removes orphans of sessions that are gone. It may block.
     pub fn open(engine: Arc<dyn Engine>, defaults: Defaults) -> Result<Self, NamespaceError> {
         let (announce, _) = broadcast::channel(ANNOUNCED);
         let shared = Shared {
@@ -63,11 +64,12 @@ impl Namespace {
         };
         let namespace = Self { engine, shared: Arc::new(shared) };
         namespace.write_blocking(stamp::check_or_write)?;
-        let session = namespace.write_blocking(begin_session)?;
+        let kind = if namespace.engine.is_shared() { sessions::MOUNT } else { sessions::GATEWAY };
+        let session = namespace.write_blocking(move |tx| sessions::begin(tx, kind))?;
         let (announce, _) = broadcast::channel(ANNOUNCED);
         let shared = Shared {
             session,
-            slot: 0,
+            slot: sessions::slot(session, kind),
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),
             holds: Mutex::new(BTreeMap::new()),
@@ -75,7 +77,13 @@ impl Namespace {
             defaults,
         };
         let namespace = Self { engine: namespace.engine, shared: Arc::new(shared) };
-        while namespace.write_blocking(remove_orphans)? {}
+        let alone = !namespace.engine.is_shared();
+        let mut after = Some(0);
+        while let Some(inode) = after {
+            after = namespace.write_blocking(move |tx| sessions::remove_orphans(tx, inode, alone))?;
+        }
+        let shared: Arc<dyn Watcher> = namespace.shared.clone();
+        namespace.engine.watch(Arc::downgrade(&shared));
         Ok(namespace)
     }
 
@@ -505,7 +513,8 @@ impl Namespace {
 
     // --- changes and sessions
 
-    /// Changes of this process as they are committed. A receiver that lags must drop what it knows.
+    /// Changes as they are committed: those of this process, and those of the others that use its store through the namespace service or
+    /// beside it. A receiver that lags, or gets [`ChangeKind::Missed`](crate::ChangeKind::Missed), must drop what it knows.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.shared.announce.subscribe()
     }
@@ -549,6 +558,25 @@ impl Namespace {
         self.shared.session
     }
 
+    /// Removes inodes without a name that sessions which are gone held open.
+    pub async fn remove_orphans(&self) -> Result<(), NamespaceError> {
+        let mut after = Some(0);
+        while let Some(inode) = after {
+            after = self.write(move |tx| sessions::remove_orphans(tx, inode, false)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends this session: what it held open may go at once, and it writes nothing more.
+    pub async fn end_session(&self) -> Result<(), NamespaceError> {
+        let session = self.shared.session;
+        self.write(move |tx| {
+            tx.delete(&keys::session(session));
+            Ok(())
+        })
+        .await
+    }
+
     /// Says that this session lives.
     pub async fn renew_session(&self) -> Result<(), NamespaceError> {
         let session = self.shared.session;
@@ -562,6 +590,11 @@ impl Namespace {
             Ok(())
         })
         .await
+    }
+
+    /// The engine, and where changes are announced: for those who serve both.
+    pub(crate) fn engine_and_announcements(&self) -> (Arc<dyn Engine>, broadcast::Sender<Change>) {
+        (Arc::clone(&self.engine), self.shared.announce.clone())
     }
 
     // --- running transactions
@@ -710,7 +743,7 @@ where
 }
 
 /// Takes the next `count` numbers of a counter.
-fn lease(
+pub(crate) fn lease(
     tx: &mut Transaction<'_, '_>,
     counter: &str,
     first: u64,
@@ -720,28 +753,6 @@ fn lease(
     let start = rows::load::<LeaseRow>(tx, &key)?.map_or(first, |row| row.next);
     tx.put(key, &LeaseRow { next: start + count });
     Ok(start..start + count)
-}
-
-fn begin_session(tx: &mut Transaction<'_, '_>) -> Result<u64, NamespaceError> {
-    let session = lease(tx, "session", 1, 1)?.start;
-    let now = tx.now_ms();
-    tx.put(keys::session(session), &SessionRow { started: now, renewed: now, ..SessionRow::default() });
-    Ok(session)
-}
-
-/// Removes a page of inodes that lost their last name while a process that is gone held them; true if there may be more.
-fn remove_orphans(tx: &mut Transaction<'_, '_>) -> Result<bool, NamespaceError> {
-    let orphans = rows::scan(tx, &[keys::ORPHAN], &[keys::ORPHAN], ORPHANS)?;
-    for (key, _) in &orphans {
-        let inode = keys::number_at(key, 1);
-        let mut row = match tree::inode(tx, inode) {
-            Ok(row) => row,
-            Err(NamespaceError::NotFound) => InodeRow::default(),
-            Err(error) => return Err(error),
-        };
-        tree::purge(tx, inode, &mut row)?;
-    }
-    Ok(orphans.len() == ORPHANS)
 }
 
 /// Nanoseconds since 1970.
@@ -766,8 +777,6 @@ const LEASE: u64 = 4_096;
 const LEASE_LOW: u64 = 1_100;
 /// Blocks taken for one write before it is given up.
 const MAX_LEASES: usize = 8;
-/// Orphans removed in one transaction.
-const ORPHANS: usize = 100;
 /// Changes that a slow listener may be behind.
 const ANNOUNCED: usize = 4_096;
 /// How long a write may take, sync included.

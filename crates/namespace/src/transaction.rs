@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use prost::Message;
 use tokio::sync::broadcast;
+use tracing::warn;
 
-use crate::changes::{Change, ChangeKind};
-use crate::engine::{EngineError, Read, Row, Txn};
+use crate::changes::{self, Change, ChangeKind};
+use crate::engine::{EngineError, Range, Read, Row, Txn, Watcher};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, ChangeRow};
@@ -54,6 +55,34 @@ pub struct Defaults {
 impl Default for Defaults {
     fn default() -> Self {
         Self { uid: 0, gid: 0, umask: 0o022 }
+    }
+}
+
+impl Watcher for Shared {
+    fn committed(&self, rows: &[Row]) {
+        // Own changes were announced at their commit.
+        for (key, value) in rows.iter().filter(|(key, _)| keys::number_at(key, 1) != self.session) {
+            match changes::of_row(key, value) {
+                // Nobody listening is no fault.
+                Ok(change) => change.into_iter().for_each(|change| drop(self.announce.send(change))),
+                Err(error) => {
+                    warn!(%error, "a change cannot be read");
+                    self.missed();
+                }
+            }
+        }
+    }
+
+    fn missed(&self) {
+        let change = Change {
+            kind: ChangeKind::Missed,
+            inode: 0,
+            version: 0,
+            parent: 0,
+            name: Vec::new(),
+            from: None,
+        };
+        let _ = self.announce.send(change);
     }
 }
 
@@ -114,6 +143,10 @@ impl<'a, 'b> Transaction<'a, 'b> {
 impl Read for Transaction<'_, '_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
         self.txn.get(key)
+    }
+
+    fn expect(&self, keys: &[Vec<u8>], ranges: &[Range]) -> Result<(), EngineError> {
+        self.txn.expect(keys, ranges)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, EngineError> {

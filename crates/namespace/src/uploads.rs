@@ -259,6 +259,8 @@ pub(crate) fn complete(
         ..NewFile::default()
     };
     let mut table = PartTableRow::default();
+    let rows: Vec<Vec<u8>> = wanted.iter().map(|part| keys::part(&upload_id.0, part.number)).collect();
+    tx.expect(&rows, &[])?;
     for (index, wanted_part) in wanted.iter().enumerate() {
         let number = wanted_part.number;
         let row: PartRow =
@@ -395,10 +397,13 @@ fn remove(
         if page.is_empty() {
             break;
         }
-        for (key, value) in page {
-            let row: PartRow = rows::unseal(&key, &value)?;
-            tx.delete(&key);
-            let_part_go(tx, &row)?;
+        let parts: Vec<PartRow> =
+            page.iter().map(|(key, value)| rows::unseal(key, value)).collect::<Result<_, _>>()?;
+        let files = parts.iter().flat_map(|part| &part.extents).map(|extent| extent.file.as_str());
+        content::expect_uses(tx, WAITING, std::iter::empty(), files)?;
+        page.iter().for_each(|(key, _)| tx.delete(key));
+        for part in &parts {
+            let_part_go(tx, part)?;
         }
     }
     tx.delete(&keys::upload(root, key, &upload_id.0));

@@ -121,9 +121,10 @@ impl From<NamespaceError> for ObjectsError {
             NamespaceError::AttributesTooLarge => Self::AttributesTooLarge,
             NamespaceError::Engine(EngineError::NoSpace) => Self::NoSpace,
             NamespaceError::Engine(EngineError::KeyTooLong(_)) => Self::InvalidName,
-            NamespaceError::Timeout | NamespaceError::Engine(EngineError::Stopped(_)) => {
-                Self::Unavailable(error.to_string())
-            }
+            NamespaceError::Timeout
+            | NamespaceError::Engine(
+                EngineError::Stopped(_) | EngineError::Unavailable(_) | EngineError::Refused(_),
+            ) => Self::Unavailable(error.to_string()),
             error => Self::Internal(error.to_string()),
         }
     }

@@ -50,6 +50,7 @@ impl Objects {
             objects
                 .every(HOUSEKEEPING_INTERVAL, async || {
                     objects.names.renew_session().await?;
+                    objects.names.remove_orphans().await?;
                     while objects.names.trim_changes(CHANGES_KEPT).await? {}
                     Ok(())
                 })

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use super::{Engine, EngineError, Job, LmdbEngine, MAX_KEY, MemoryEngine, PAGE, Read, Row, Txn};
+use crate::remote::tests::Loopback;
 
 type Body = Box<dyn FnMut(&mut Txn<'_>) -> bool + Send>;
 
@@ -62,10 +63,13 @@ pub(crate) type NamedEngine = (&'static str, Arc<dyn Engine>);
 pub(crate) fn engines() -> (tempfile::TempDir, Vec<NamedEngine>) {
     let directory = tempfile::tempdir().unwrap();
     let lmdb = LmdbEngine::open(directory.path()).unwrap();
+    let served = LmdbEngine::open(&directory.path().join("served")).unwrap();
     let engines: Vec<NamedEngine> = vec![
         ("memory", Arc::new(MemoryEngine::default())),
         ("memory, every write twice", Arc::new(Twice(MemoryEngine::default()))),
         ("lmdb", Arc::new(lmdb)),
+        ("memory behind a service", Arc::new(Loopback::over_memory())),
+        ("lmdb behind a service", Arc::new(Loopback::over(Arc::new(served)))),
     ];
     (directory, engines)
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::{EngineError, MAX_KEY, PAGE, Read, Row};
+use super::{EngineError, MAX_KEY, PAGE, Range, Read, Row};
 
 /// What a transaction wants written: a value, or nothing for a deletion.
-pub(super) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// A running transaction: reads see its own writes, and nobody else does before the commit.
 pub struct Txn<'a> {
@@ -16,7 +16,7 @@ pub struct Txn<'a> {
 }
 
 impl<'a> Txn<'a> {
-    pub(super) fn new(base: &'a dyn Read) -> Self {
+    pub(crate) fn new(base: &'a dyn Read) -> Self {
         Self { base, writes: Writes::new(), too_long: None }
     }
 
@@ -34,7 +34,12 @@ impl<'a> Txn<'a> {
         self.writes.insert(key.to_vec(), None);
     }
 
-    pub(super) fn into_writes(self) -> Result<Writes, EngineError> {
+    /// Takes over what another transaction wrote on top of this one.
+    pub(crate) fn absorb(&mut self, writes: Writes) {
+        self.writes.extend(writes);
+    }
+
+    pub(crate) fn into_writes(self) -> Result<Writes, EngineError> {
         match self.too_long {
             Some(length) => Err(EngineError::KeyTooLong(length)),
             None => Ok(self.writes),
@@ -48,6 +53,10 @@ impl Read for Txn<'_> {
             Some(own) => Ok(own.clone()),
             None => self.base.get(key),
         }
+    }
+
+    fn expect(&self, keys: &[Vec<u8>], ranges: &[Range]) -> Result<(), EngineError> {
+        self.base.expect(keys, ranges)
     }
 
     fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, EngineError> {
