@@ -93,6 +93,8 @@ async fn a_member_that_waits_for_nothing_is_done_at_once() {
 async fn a_tracker_that_comes_back_is_joined_again() {
     let mut cluster = Cluster::start().await;
     cluster.tracker.next(Command::BEAT).await;
+    // The second beat is sent after the answer to the first, that the storage is active, was taken in.
+    cluster.tracker.next(Command::BEAT).await;
     let health = fdfs_ops::Health::new();
     cluster.storage.register_health(&health);
     assert!(health.report().0);

@@ -1,3 +1,5 @@
+//! What the list of a cluster looks like, line by line.
+
 use std::net::IpAddr;
 
 use fdfs_proto::StorageStat;
