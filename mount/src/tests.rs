@@ -1,15 +1,13 @@
 //! Tests: operations without a kernel, and mounts through one.
 
-mod files;
 mod kernel;
 mod model;
 mod operations;
 
 use std::sync::Arc;
 
+use fdfs_objects::testing::MemoryFiles;
 use fdfs_objects::{Defaults, Namespace, Objects, Settings};
-
-use files::MemoryFiles;
 
 /// Objects over a namespace and files in memory.
 fn objects(files: &MemoryFiles) -> Arc<Objects> {

@@ -16,6 +16,8 @@ mod objects;
 mod pins;
 mod raw;
 mod reader;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod workers;
 mod writer;
 mod xattr;

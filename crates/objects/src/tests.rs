@@ -1,7 +1,5 @@
 //! Objects over a namespace in memory and files in memory.
 
-mod double;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +8,13 @@ use bytes::Bytes;
 use fdfs_namespace::{Defaults, Extent, Namespace, NewFile};
 use futures_util::TryStreamExt;
 
+use crate::testing::MemoryFiles;
 use crate::*;
-use double::MemoryFiles;
 
 /// A cluster of one group, without work in the background.
 async fn cluster(settings: Settings) -> (Arc<Objects>, Arc<MemoryFiles>) {
     let files = Arc::new(MemoryFiles::default());
+    files.state(|state| state.read_piece = 2);
     let names = Namespace::in_memory(Defaults::default()).unwrap();
     let objects = Objects::new(names, files.clone(), settings);
     objects.refresh_groups().await.unwrap();
@@ -89,7 +88,7 @@ async fn an_empty_object_has_a_file_where_storages_can_serve_it() {
     assert_eq!(get(&objects, "empty").await, "");
     assert_eq!(info.attributes.etag.unwrap().to_string(), "d41d8cd98f00b204e9800998ecf8427e");
 
-    files.change(|state| state.refuses_empty = true);
+    files.state(|state| state.refuses_empty = true);
     let info = put(&objects, "empty", b"").await;
     assert_eq!((info.file_id, info.attributes.size), (None, 0));
     assert_eq!(get(&objects, "empty").await, "");
@@ -105,7 +104,7 @@ async fn a_small_content_of_unknown_length_is_an_ordinary_upload_and_a_long_one_
         }
         let info = writer.commit(CommitOptions::default()).await.unwrap();
         assert_eq!(info.size(), chunks * 2);
-        assert_eq!(files.change(|state| state.lengths.pop()), Some(length));
+        assert_eq!(files.state(|state| state.lengths.pop()), Some(length));
     }
     assert_eq!(get(&objects, "long").await, "ababab");
 }
@@ -198,7 +197,7 @@ async fn a_freed_file_waits_for_its_time_and_for_its_storage() {
     let (objects, files) = at_once().await;
     put(&objects, "k", b"old").await;
     objects.delete("group1", b"k", Preconditions::default()).await.unwrap();
-    files.change(|state| state.away = true);
+    files.state(|state| state.away = true);
     assert_eq!(objects.free_due().await.unwrap(), 0);
     let waiting = objects.namespace().freed(u64::MAX, 10).await.unwrap();
     assert_eq!(waiting, [], "the next attempt is not due at once");
@@ -209,7 +208,7 @@ async fn a_freed_file_waits_for_its_time_and_for_its_storage() {
 async fn a_file_that_somebody_else_deleted_is_freed_as_well() {
     let (objects, files) = at_once().await;
     let file = put(&objects, "k", b"x").await.file_id.unwrap();
-    files.change(|state| state.files.remove(&file.to_string()));
+    files.state(|state| state.files.remove(&file.to_string()));
     let read = objects.open("group1", b"k").await.unwrap().read_bytes(0..1).await;
     assert!(matches!(read, Err(ObjectsError::Unavailable(_))), "a lost file is not a missing name: {read:?}");
     objects.delete("group1", b"k", Preconditions::default()).await.unwrap();
@@ -297,7 +296,7 @@ async fn parts_stand_beside_each_other_and_become_one_file() {
         parts.push(put_part(&objects, upload_id, number, content).await);
     }
     assert!(is(objects.head("group1", b"big.bin").await, ObjectsError::NotFound));
-    let targets: BTreeSet<String> = files.change(|state| state.targets.iter().cloned().collect());
+    let targets: BTreeSet<String> = files.state(|state| state.targets.iter().cloned().collect());
     assert!(targets.len() == 1 && !targets.contains("None"), "all parts go to one place: {targets:?}");
 
     let none = Preconditions::default;
@@ -326,7 +325,7 @@ async fn parts_stand_beside_each_other_and_become_one_file() {
 #[tokio::test]
 async fn parts_that_cannot_be_joined_stay_parts() {
     let (objects, files) = at_once().await;
-    files.change(|state| state.cannot_join = true);
+    files.state(|state| state.cannot_join = true);
     let upload_id = objects.create_upload("group1", b"big.bin", UploadOptions::default()).await.unwrap();
     let parts =
         vec![put_part(&objects, upload_id, 1, b"one").await, put_part(&objects, upload_id, 2, b"two").await];
@@ -428,14 +427,14 @@ async fn the_root_holds_buckets_and_nothing_else() {
     assert!(matches!(objects.remove_directory(ROOT, b"group1").await, Err(ObjectsError::NotPermitted(_))));
     assert!(is(objects.lookup(ROOT, b"mine").await, ObjectsError::NotFound));
     let space = objects.space(ROOT).await.unwrap();
-    assert_eq!((space.total, space.free), (1_000_000, 400_000));
+    assert_eq!((space.total, space.free), (4_096_000, 409_600));
 }
 
 #[tokio::test]
 async fn a_new_group_has_a_bucket_without_a_restart() {
     let (objects, files) = cluster(Settings { groups_interval: Duration::ZERO, ..Settings::default() }).await;
     assert!(is(objects.bucket("group2").await, ObjectsError::NoSuchBucket));
-    files.change(|state| state.groups.push("group2".parse().unwrap()));
+    files.state(|state| state.groups.push("group2".parse().unwrap()));
     assert_eq!(objects.bucket("group2").await.unwrap().group, Some("group2".parse().unwrap()));
     let nowhere =
         NewBucketOptions { placement: vec!["group9".parse().unwrap()], ..NewBucketOptions::default() };

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use fdfs_objects::testing::MemoryFiles;
 use fdfs_objects::{Objects, PutOptions};
 use rustix::fs::{RenameFlags, XattrFlags};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::files::MemoryFiles;
 use super::{bytes, objects};
 use crate::{Config, Mount, MountError, Unmounted};
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fdfs_objects::testing::MemoryFiles;
 use fdfs_objects::{ROOT, SetAttributes};
 use fuser::FileHandle;
 
-use super::files::MemoryFiles;
 use super::{bytes, objects};
 use crate::config::Config;
 use crate::file_system::{Caller, FileSystem};

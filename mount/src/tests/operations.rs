@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fdfs_objects::testing::MemoryFiles;
 use fdfs_objects::{Kind, NewInode, ObjectsError, PutOptions, ROOT, SetAttributes, SetMode};
 use fuser::FileHandle;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::files::MemoryFiles;
 use super::{bytes, objects};
 use crate::adapter::{FuseAdapter, Patience};
 use crate::config::Config;
@@ -155,7 +155,7 @@ async fn a_stream_that_breaks_is_opened_once_more() {
 async fn what_is_written_in_order_becomes_one_file_whatever_its_size() {
     let rig = Rig::new().await;
     for (seed, length) in [(1, 1), (2, 4_096), (3, 1_048_576), (4, 5_000_000)] {
-        rig.files.state(|state| state.uploads.clear());
+        rig.files.state(|state| state.lengths.clear());
         let content = bytes(seed, length);
         let (inode, handle) = rig.create(&format!("file{length}.bin")).await;
         for (number, piece) in content.chunks(131_072).enumerate() {
@@ -166,7 +166,7 @@ async fn what_is_written_in_order_becomes_one_file_whatever_its_size() {
         assert_eq!(rig.files.content(&file_id).unwrap(), content);
         assert!(file_id.ends_with(".bin"), "{file_id}");
         let known = (length <= 1_048_576).then_some(length as u64);
-        assert_eq!(rig.files.state(|state| state.uploads.clone()), [known]);
+        assert_eq!(rig.files.state(|state| state.lengths.clone()), [known]);
         assert_eq!(rig.get(&format!("file{length}.bin")).await, content);
     }
 }
@@ -183,9 +183,9 @@ async fn an_answered_flush_or_fsync_has_committed() {
     rig.write(handle, 4, b"two").await;
     content::flush(&rig.fs, handle).await.unwrap();
     assert_eq!(rig.get("log").await, b"one two");
-    let before = rig.files.state(|state| state.uploads.len());
+    let before = rig.files.state(|state| state.lengths.len());
     rig.close(handle).await;
-    assert_eq!(rig.files.state(|state| state.uploads.len()), before);
+    assert_eq!(rig.files.state(|state| state.lengths.len()), before);
 }
 
 #[tokio::test]
@@ -373,7 +373,7 @@ async fn what_is_written_to_a_file_without_a_name_is_never_uploaded() {
             rig.write(handle, number as u64 * 1_000_000, piece).await;
         }
         rig.close(handle).await;
-        assert_eq!(rig.files.state(|state| state.count()), 0);
+        assert_eq!(rig.files.count(), 0);
         assert!(rig.fs.objects.attributes(inode).await.is_err());
     }
 }

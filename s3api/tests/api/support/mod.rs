@@ -1,19 +1,18 @@
 //! A server over files in memory, and a client that says exactly what it is told to.
 
-mod memory_files;
 mod signed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fdfs_objects::testing::MemoryFiles;
 use fdfs_objects::{Defaults, Namespace, Objects, Settings};
 use fdfs_s3::{Config, Credentials, KeyPair, S3Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub(crate) use memory_files::MemoryFiles;
 pub(crate) use signed::Signed;
 
 /// Key pair of every test.

@@ -1,36 +1,57 @@
-//! Files in memory, with the faults that tests want.
+//! A double of a cluster's files, in memory, with the faults that tests want. Only tests and the feature `testing` compile it.
+#![expect(clippy::unwrap_used, reason = "a double panics where a test is wrong")]
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use fdfs_types::{Extension, FileId, GroupName, Metadata, NameFields, RemoteFilename, SizeField, Source};
 use futures_util::stream;
 use parking_lot::Mutex;
 
-use crate::*;
+use crate::{
+    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
+    RawFiles, UploadTarget,
+};
 
-/// The files of a cluster that is not there.
+/// The files of a cluster that is not there; a clone shares them.
 #[derive(Clone, Default)]
-pub(crate) struct MemoryFiles {
+pub struct MemoryFiles {
     state: Arc<Mutex<State>>,
     before_join: Arc<Mutex<Option<Hook>>>,
 }
 
 type Hook = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-pub(crate) struct State {
-    pub(crate) files: BTreeMap<String, (Bytes, Metadata)>,
-    pub(crate) groups: Vec<GroupName>,
-    /// Lengths as said at the beginning of uploads.
-    pub(crate) lengths: Vec<Option<u64>>,
+/// What the files are, what happened to them, and what is to go wrong.
+pub struct State {
+    /// Content and metadata by file ID.
+    pub files: BTreeMap<String, (Bytes, Metadata)>,
+    /// The groups; `group1` at first.
+    pub groups: Vec<GroupName>,
+    /// Lengths as said when uploads began.
+    pub lengths: Vec<Option<u64>>,
     /// Targets as asked for.
-    pub(crate) targets: Vec<String>,
-    pub(crate) refuses_empty: bool,
-    pub(crate) cannot_join: bool,
-    pub(crate) away: bool,
+    pub targets: Vec<String>,
+    /// Ranges that were asked for.
+    pub reads: Vec<(u64, u64)>,
+    /// Pieces that uploads came in.
+    pub pieces: usize,
+    /// Longest piece that a read comes in.
+    pub read_piece: usize,
+    /// Empty files are refused, as original storages do.
+    pub refuses_empty: bool,
+    /// Files cannot be joined, as at original storages.
+    pub cannot_join: bool,
+    /// Nothing can be reached.
+    pub away: bool,
+    /// A read panics.
+    pub panics: bool,
+    /// Streams that break at their first byte.
+    pub broken_streams: usize,
     counter: u32,
 }
 
@@ -41,42 +62,54 @@ impl Default for State {
             groups: vec!["group1".parse().unwrap()],
             lengths: Vec::new(),
             targets: Vec::new(),
+            reads: Vec::new(),
+            pieces: 0,
+            read_piece: 50_000,
             refuses_empty: false,
             cannot_join: false,
             away: false,
+            panics: false,
+            broken_streams: 0,
             counter: 0,
         }
     }
 }
 
 impl MemoryFiles {
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock())
+    /// Looks at the state, or changes it.
+    pub fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.state.lock())
     }
 
-    pub(crate) fn before_join(
-        &self,
-        hook: impl Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static,
-    ) {
+    /// Runs `hook` whenever files are to be joined, before they are.
+    pub fn before_join(&self, hook: impl Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static) {
         *self.before_join.lock() = Some(Box::new(hook));
     }
 
     /// Adds a file as an old client does.
-    pub(crate) fn add(&self, content: &'static [u8], extension: &str) -> FileId {
+    pub fn add(&self, content: &[u8], extension: &str) -> FileId {
         let group = self.state.lock().groups[0];
-        self.store(&group, &extension.parse().unwrap(), Bytes::from_static(content))
+        self.store(&group, &extension.parse().unwrap(), Bytes::copy_from_slice(content))
     }
 
-    pub(crate) fn content(&self, file: &FileId) -> Option<Bytes> {
+    /// The content of a file, if there is one.
+    pub fn content(&self, file: &impl Display) -> Option<Bytes> {
         self.state.lock().files.get(&file.to_string()).map(|(content, _)| content.clone())
     }
 
-    pub(crate) fn metadata_of(&self, file: &FileId) -> Metadata {
+    /// The metadata of a file that there is.
+    pub fn metadata_of(&self, file: &impl Display) -> Metadata {
         self.state.lock().files[&file.to_string()].1.clone()
     }
 
-    pub(crate) fn ids(&self) -> Vec<FileId> {
+    /// Every file, in byte order.
+    pub fn ids(&self) -> Vec<FileId> {
         self.state.lock().files.keys().map(|file| file.parse().unwrap()).collect()
+    }
+
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.state.lock().files.len()
     }
 
     fn store(&self, group: &GroupName, extension: &Extension, content: Bytes) -> FileId {
@@ -103,6 +136,7 @@ impl MemoryFiles {
 #[async_trait]
 impl Files for MemoryFiles {
     async fn place(&self, groups: &[GroupName]) -> Result<UploadTarget, FilesError> {
+        self.reach()?;
         let group = groups.first().copied().unwrap_or_else(|| self.state.lock().groups[0]);
         Ok(UploadTarget { group, storage: "100001".parse().unwrap(), path: 0 })
     }
@@ -117,16 +151,23 @@ impl Files for MemoryFiles {
         state.targets.push(format!("{:?}", new.target));
         let group = new.groups.first().copied().unwrap_or(state.groups[0]);
         drop(state);
-        Ok(Box::new(MemoryUpload { files: self.clone(), group, new, content: Vec::new() }))
+        Ok(Box::new(MemoryUpload { files: self.clone(), group, new, content: BytesMut::new() }))
     }
 
     async fn read(&self, file: &FileId, offset: u64, length: u64) -> Result<FileStream, FilesError> {
         self.reach()?;
-        let content = self.content(file).ok_or(FilesError::NotFound)?;
-        let range = offset as usize..(offset + length) as usize;
-        let content = content.slice(range);
-        let chunks: Vec<_> = content.chunks(2).map(|chunk| Ok(content.slice_ref(chunk))).collect();
-        Ok(Box::pin(stream::iter(chunks)))
+        let mut state = self.state.lock();
+        assert!(!state.panics, "a fault that a test wants");
+        state.reads.push((offset, length));
+        if state.broken_streams > 0 {
+            state.broken_streams -= 1;
+            let broken = Err(FilesError::Unavailable("the stream broke".to_owned()));
+            return Ok(Box::pin(stream::iter([broken])));
+        }
+        let (content, _) = state.files.get(&file.to_string()).ok_or(FilesError::NotFound)?;
+        let content = content.slice(offset as usize..(offset + length) as usize);
+        let pieces = content.chunks(state.read_piece).map(|piece| Ok(content.slice_ref(piece)));
+        Ok(Box::pin(stream::iter(pieces.collect::<Vec<_>>())))
     }
 
     async fn delete(&self, file: &FileId) -> Result<(), FilesError> {
@@ -135,6 +176,7 @@ impl Files for MemoryFiles {
     }
 
     async fn stat(&self, file: &FileId) -> Result<FileStat, FilesError> {
+        self.reach()?;
         let content = self.content(file).ok_or(FilesError::NotFound)?;
         let fields = file.filename.fields().unwrap();
         Ok(FileStat {
@@ -146,9 +188,10 @@ impl Files for MemoryFiles {
     }
 
     async fn metadata(&self, file: &FileId) -> Result<Metadata, FilesError> {
+        self.reach()?;
         let state = self.state.lock();
         let (_, metadata) = state.files.get(&file.to_string()).ok_or(FilesError::NotFound)?;
-        if metadata.is_empty() { Err(FilesError::NotFound) } else { Ok(metadata.clone()) }
+        Ok(metadata.clone())
     }
 
     async fn set_metadata(&self, file: &FileId, metadata: &Metadata) -> Result<(), FilesError> {
@@ -165,6 +208,7 @@ impl Files for MemoryFiles {
         extension: &Extension,
         _: OwnerToken,
     ) -> Result<FileId, FilesError> {
+        self.reach()?;
         if self.state.lock().cannot_join {
             return Err(FilesError::Unsupported);
         }
@@ -186,6 +230,7 @@ impl Files for MemoryFiles {
         after: Option<&RemoteFilename>,
         limit: usize,
     ) -> Result<RawFiles, FilesError> {
+        self.reach()?;
         let prefix = format!("{group}/M{store_path:02X}/");
         let after = after.map_or_else(|| prefix.clone(), |after| format!("{group}/{after}"));
         let state = self.state.lock();
@@ -203,10 +248,11 @@ impl Files for MemoryFiles {
     }
 
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError> {
+        self.reach()?;
         let space = |name: &GroupName| GroupSpace {
             name: *name,
-            total: 1_000_000,
-            free: 400_000,
+            total: 4_096_000,
+            free: 409_600,
             store_paths: 1,
             subdirs: 3,
         };
@@ -218,17 +264,20 @@ struct MemoryUpload {
     files: MemoryFiles,
     group: GroupName,
     new: NewUpload,
-    content: Vec<u8>,
+    content: BytesMut,
 }
 
 #[async_trait]
 impl FileUpload for MemoryUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), FilesError> {
+        self.files.reach()?;
+        self.files.state.lock().pieces += 1;
         self.content.extend_from_slice(&bytes);
         Ok(())
     }
 
     async fn finish(self: Box<Self>) -> Result<FileId, FilesError> {
-        Ok(self.files.store(&self.group, &self.new.extension, self.content.into()))
+        self.files.reach()?;
+        Ok(self.files.store(&self.group, &self.new.extension, self.content.freeze()))
     }
 }
