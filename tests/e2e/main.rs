@@ -1,6 +1,7 @@
 //! `fdfs up` as a newcomer meets it: one process, and every way in shows the same object.
 
 mod outside;
+mod second_mount;
 
 use std::fs;
 use std::os::unix::fs::FileExt as _;

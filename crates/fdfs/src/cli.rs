@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::bench::BenchArgs;
 use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
 use crate::gateway::GatewayArgs;
+use crate::mount::MountArgs;
 use crate::tools::{self, Tool};
 use crate::up::UpArgs;
 
@@ -24,6 +25,8 @@ enum Command {
     Up(UpArgs),
     /// Run S3 and the native HTTP front of a cluster in the foreground.
     Gateway(GatewayArgs),
+    /// Mount a cluster's files on a directory.
+    Mount(MountArgs),
     /// Run a tracker in the foreground.
     Tracker(DaemonArgs),
     /// Run a storage in the foreground.
@@ -41,6 +44,7 @@ pub fn run() -> ExitCode {
         Command::Storage(args) => args.run::<StorageDaemon>(),
         Command::Up(args) => args.run(),
         Command::Gateway(args) => args.run(),
+        Command::Mount(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Tool(tool) => return tool.run(),
     };

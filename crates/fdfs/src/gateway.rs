@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 use fdfs_client::{Client, ClientOptions};
 use fdfs_http::{ClusterFiles, HttpServer};
+use fdfs_namespace::remote::RowServer;
 use fdfs_namespace::{Defaults, Namespace};
 use fdfs_objects::{Objects, Settings};
 use fdfs_ops::{Health, LogOptions, Signals};
@@ -40,6 +41,7 @@ pub struct Gateway {
     s3: S3Server,
     front: SocketAddr,
     console: SocketAddr,
+    namespace: SocketAddr,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
 }
@@ -75,6 +77,8 @@ impl Gateway {
             tokio::task::spawn_blocking(move || Namespace::open_lmdb(&namespace, Defaults::default()));
         let names = opened.await?.context("cannot open the namespace")?;
         let settings = Settings { free_after: Duration::from_secs(config.free_after), ..Settings::default() };
+        let rows = RowServer::bind(config.namespace_listen, &names, config.namespace_secret.clone()).await?;
+        let namespace = rows.address();
         let objects = Objects::new(names, Arc::new(client.clone()), settings);
         objects.start();
         let s3 = fdfs_s3::Config {
@@ -94,9 +98,11 @@ impl Gateway {
         servers.spawn(front.run(stopped.clone()));
         let console = Console::bind(config.console_listen, client.clone(), health.clone()).await?;
         let console_address = console.address()?;
-        servers.spawn(console.run(stopped));
-        info!(s3 = %s3.address(), front = %front_address, console = %console_address, "gateway serves");
-        Ok(Self { client, objects, s3, front: front_address, console: console_address, stop, servers })
+        servers.spawn(console.run(stopped.clone()));
+        servers.spawn(rows.run(stopped));
+        info!(s3 = %s3.address(), front = %front_address, console = %console_address, %namespace, "gateway serves");
+        let (front, console) = (front_address, console_address);
+        Ok(Self { client, objects, s3, front, console, namespace, stop, servers })
     }
 
     /// Ends in order: requests in progress may finish.
@@ -126,6 +132,11 @@ impl Gateway {
     /// Where the front for native paths listens.
     pub fn front(&self) -> SocketAddr {
         self.front
+    }
+
+    /// Where the namespace service listens.
+    pub fn namespace(&self) -> SocketAddr {
+        self.namespace
     }
 
     /// Where the console listens.

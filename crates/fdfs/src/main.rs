@@ -7,6 +7,7 @@ mod cli;
 mod daemon;
 mod gateway;
 mod legacy;
+mod mount;
 mod tools;
 mod up;
 

@@ -41,6 +41,9 @@ pub struct UpArgs {
     /// Port of the console, metrics and health.
     #[arg(long, default_value_t = GatewayConfig::CONSOLE_PORT)]
     console_port: u16,
+    /// Port of the namespace service, for further mounts; on an address of this machine alone.
+    #[arg(long, default_value_t = GatewayConfig::NAMESPACE_PORT)]
+    namespace_port: u16,
     /// Where to mount; `DIR/mnt` by default.
     #[arg(long, conflicts_with = "no_mount")]
     mount: Option<PathBuf>,

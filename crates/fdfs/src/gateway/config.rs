@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use fdfs_conf::TrackerAddress;
+use fdfs_namespace::remote::Secret;
 use fdfs_proto::ServerAddress;
 use serde::{Deserialize, Deserializer};
 
@@ -28,6 +29,12 @@ pub struct GatewayConfig {
     /// Where the console, metrics and health listen.
     #[serde(default = "console_listen")]
     pub console_listen: SocketAddr,
+    /// Where the namespace service listens, for mounts on other machines; on other addresses than loopback only with a secret.
+    #[serde(default = "namespace_listen")]
+    pub namespace_listen: SocketAddr,
+    /// What peers of the namespace service must know.
+    #[serde(default, deserialize_with = "secret")]
+    pub namespace_secret: Option<Secret>,
     /// The region that buckets are said to be in.
     #[serde(default = "region")]
     pub region: String,
@@ -43,6 +50,8 @@ impl GatewayConfig {
     pub const FRONT_PORT: u16 = 8000;
     /// The port of the console.
     pub const CONSOLE_PORT: u16 = 9001;
+    /// The port of the namespace service.
+    pub const NAMESPACE_PORT: u16 = fdfs_namespace::remote::DEFAULT_PORT;
 
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -73,6 +82,12 @@ fn trackers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ServerAddr
     texts.iter().map(parse).collect()
 }
 
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    use serde::de::Error as _;
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| Secret::new(&text).map_err(D::Error::custom)).transpose()
+}
+
 fn s3_listen() -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], GatewayConfig::S3_PORT))
 }
@@ -83,6 +98,10 @@ fn front_listen() -> SocketAddr {
 
 fn console_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], GatewayConfig::CONSOLE_PORT))
+}
+
+fn namespace_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], GatewayConfig::NAMESPACE_PORT))
 }
 
 fn region() -> String {
@@ -111,6 +130,9 @@ mod tests {
         assert_eq!(config.trackers[0].port, 22122);
         assert_eq!((config.s3_listen.port(), config.front_listen.port()), (9000, 8000));
         assert!(config.console_listen.ip().is_loopback());
+        assert!(
+            config.namespace_listen.to_string() == "127.0.0.1:23100" && config.namespace_secret.is_none()
+        );
     }
 
     #[test]
@@ -119,6 +141,8 @@ mod tests {
         assert!(error.contains("gateway.toml") && error.contains("line 2"), "{error}");
         let text = "trackers = ['127.0.0.2']\nnamespace = 'mysql://x'\ncredentials = 'c'";
         assert!(read(text).unwrap_err().contains("lmdb:///"));
+        let text = "trackers = ['h']\nnamespace = 'lmdb:///x'\ncredentials = 'c'\nnamespace_secret = 'short'";
+        assert!(read(&text.replace("'h'", "'127.0.0.2'")).unwrap_err().contains("16"));
         assert!(read("trackers = []\nnamespace = 'lmdb:///x'\ncredentials = 'c'").is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! The parts of one machine's cluster, started and ended in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,7 @@ impl Site {
         println!("front       http://{}/{group}/M00/...", self.gateway.front());
         println!("S3          http://{}  keys in {dir}/credentials", self.gateway.s3());
         println!("console     http://{}/", self.gateway.console());
+        println!("namespace   {}  for `fdfs mount {tracker} DIR`", self.gateway.namespace());
         match &self.mount {
             Ok(_) => println!("mount       {}", mountpoint(args).display()),
             Err(reason) => println!("mount       none: {reason}"),
@@ -123,9 +124,16 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         s3_listen: at(args.s3_port),
         front_listen: at(args.front_port),
         console_listen: at(args.console_port),
+        namespace_listen: SocketAddr::new(namespace_address(args.bind), args.namespace_port),
+        namespace_secret: None,
         region: "us-east-1".to_owned(),
         free_after: FREE_AFTER,
     }
+}
+
+/// There is no secret, so the namespace service is for this machine alone.
+fn namespace_address(bind: IpAddr) -> IpAddr {
+    if bind.is_loopback() { bind } else { Ipv4Addr::LOCALHOST.into() }
 }
 
 /// Mounts where that is wanted and possible; else why there is no mount.
