@@ -144,3 +144,38 @@ fn now_ms() -> u64 {
 const AHEAD: usize = 4;
 /// Rows are trimmed after an hour; a reader that was away nearly as long begins anew.
 const LOG_KEPT: Duration = Duration::from_secs(3_000);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Defaults, Namespace, NewBucket};
+
+    #[tokio::test]
+    async fn a_reader_goes_on_at_its_cursors_or_is_told_that_it_missed_something() {
+        let namespace = Namespace::in_memory(Defaults::default()).unwrap();
+        let (engine, _) = namespace.engine_and_announcements();
+        let feed = |request: &wire::ChangesRequest| Feed::new(Arc::clone(&engine), request.clone());
+        namespace.create_bucket("one", NewBucket::default()).await.unwrap();
+
+        let begun = feed(&wire::ChangesRequest::default()).begin().await.unwrap();
+        assert!(begun.reset && begun.cursors.iter().any(|cursor| cursor.writer == namespace.session()));
+        let seen = wire::ChangesRequest { cursors: begun.cursors, time: begun.time, store: begun.store };
+        let nothing = feed(&seen).next().await.unwrap();
+        assert!(nothing.rows.is_empty());
+
+        namespace.create_bucket("two", NewBucket::default()).await.unwrap();
+        let mut resumed = feed(&seen);
+        assert!(!resumed.begin().await.unwrap().reset);
+        assert!(!resumed.next().await.unwrap().rows.is_empty());
+        assert!(resumed.next().await.unwrap().rows.is_empty());
+
+        let elsewhere = wire::ChangesRequest { store: b"another".to_vec(), ..seen.clone() };
+        assert!(feed(&elsewhere).begin().await.unwrap().reset);
+        let long_ago = wire::ChangesRequest { time: seen.time - 3_100_000, ..seen.clone() };
+        assert!(feed(&long_ago).begin().await.unwrap().reset);
+        while !namespace.changes_after(namespace.session(), 0, 1).await.unwrap().is_empty() {
+            namespace.trim_changes(Duration::ZERO).await.unwrap();
+        }
+        assert!(feed(&seen).begin().await.unwrap().reset);
+    }
+}
