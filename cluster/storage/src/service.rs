@@ -103,7 +103,7 @@ impl StorageService {
                 renamed: served.renamed.as_deref(),
                 status,
                 begun,
-                received: header.length.saturating_add(Header::LEN as u64),
+                received: connection.body_read() + Header::LEN as u64,
                 sent: served.sent + Header::LEN as u64,
                 content: served.content,
             },

@@ -25,7 +25,7 @@ pub(crate) struct Answered<'a> {
     pub(crate) renamed: Option<&'a str>,
     pub(crate) status: Status,
     pub(crate) begun: Begun,
-    /// Length of the whole request.
+    /// Length of the request as far as it has come: what a header promises is no figure to count with.
     pub(crate) received: u64,
     /// Length of the whole answer.
     pub(crate) sent: u64,

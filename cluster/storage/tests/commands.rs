@@ -341,6 +341,22 @@ async fn the_access_log_has_a_line_for_each_request() {
 }
 
 #[tokio::test]
+async fn a_promised_length_is_not_counted_as_received() {
+    let cluster =
+        Cluster::start_with(|config| config.access_log = Some(fdfs_conf::AccessLogSettings::default())).await;
+    let mut client = cluster.client();
+    let request = UploadRequest { store_path: None, size: 1 << 50, extension: "txt".parse().expect("ext") };
+    assert_eq!(client.ask(&request, b"abc"), Err(Status::ENOSPC));
+    drop(client);
+    let log = cluster.disk.path().join("logs/storage_access.log");
+    cluster.storage.shutdown(std::time::Duration::from_secs(5)).await.expect("shutdown");
+    let text = std::fs::read_to_string(log).expect("log");
+    let line: Vec<&str> = text.lines().nth(1).expect("line").split(' ').skip(3).collect();
+    // Header, path, size and extension were read.
+    assert_eq!((line[0], line[2], line[4]), ("upload", "28", "25"));
+}
+
+#[tokio::test]
 async fn a_storage_that_was_ended_and_started_again_has_its_files() {
     let cluster = Cluster::start().await;
     let file_id = upload(&mut cluster.client(), b"hello");

@@ -127,6 +127,11 @@ impl Connection {
         self.wire.expect_more(length);
     }
 
+    /// Number of bytes of the present body that have come and were read, whatever its header promised.
+    pub fn body_read(&self) -> u64 {
+        self.wire.body_read()
+    }
+
     /// Number of bytes of the body that were not read yet.
     pub fn body_left(&self) -> u64 {
         self.wire.body_left()

@@ -34,6 +34,8 @@ pub(crate) struct Wire {
     end: usize,
     /// Bytes of the present body that were not handed out yet.
     body_left: u64,
+    /// Bytes of the present body that were handed out or thrown away.
+    body_read: u64,
     /// Time without progress after which the peer is given up.
     timeout: Duration,
     /// Bytes moved since this task last let others run.
@@ -43,8 +45,8 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(stream: TcpStream, timeout: Duration) -> Self {
-        let (start, end, body_left, streak) = (0, 0, 0, 0);
-        Self { stream, buffer: None, start, end, body_left, timeout, streak, spill: Vec::new() }
+        let (start, end, body_left, body_read, streak) = (0, 0, 0, 0, 0);
+        Self { stream, buffer: None, start, end, body_left, body_read, timeout, streak, spill: Vec::new() }
     }
 
     /// Takes the next header, if all of it was received.
@@ -54,6 +56,7 @@ impl Wire {
         let header = Header::decode(bytes)?;
         self.consume(Header::LEN);
         self.body_left = header.length;
+        self.body_read = 0;
         self.spill = Vec::new();
         Ok(Some(header))
     }
@@ -122,7 +125,7 @@ impl Wire {
     /// The next `length` bytes of the body in one piece; at most [`SMALL`] bytes.
     pub(crate) async fn prefix(&mut self, length: usize) -> Result<&[u8], NetError> {
         self.peek(length).await?;
-        self.body_left -= length as u64;
+        self.take_from_body(length as u64);
         let from = self.start;
         self.start += length;
         Ok(&self.buffer.as_deref().unwrap_or_default()[from..self.start])
@@ -155,7 +158,7 @@ impl Wire {
             self.receive(true).await?;
         }
         let length = (self.end - self.start).min(usize::try_from(self.body_left).unwrap_or(usize::MAX));
-        self.body_left -= length as u64;
+        self.take_from_body(length as u64);
         let from = self.start;
         self.start += length;
         Ok(Some(&self.buffer.as_deref().unwrap_or_default()[from..self.start]))
@@ -249,6 +252,15 @@ impl Wire {
 
     pub(crate) fn body_left(&self) -> u64 {
         self.body_left
+    }
+
+    pub(crate) fn body_read(&self) -> u64 {
+        self.body_read
+    }
+
+    fn take_from_body(&mut self, length: u64) {
+        self.body_left -= length;
+        self.body_read += length;
     }
 
     /// Counts `length` bytes more to the present body.
