@@ -101,7 +101,8 @@ impl From<ObjectsError> for S3Error {
             ObjectsError::PartTooSmall(_) => ErrorCode::EntityTooSmall,
             ObjectsError::AttributesTooLarge => ErrorCode::MetadataTooLarge,
             ObjectsError::Unsupported => ErrorCode::NotImplemented,
-            ObjectsError::NoSpace | ObjectsError::Unavailable(_) => ErrorCode::ServiceUnavailable,
+            ObjectsError::NoSpace => ErrorCode::InsufficientStorage,
+            ObjectsError::Unavailable(_) => ErrorCode::ServiceUnavailable,
             ObjectsError::AlreadyExists
             | ObjectsError::NotEmpty
             | ObjectsError::IsDirectory
@@ -201,6 +202,7 @@ error_codes! {
     RequestTimeTooSkewed FORBIDDEN "The difference between the request time and the current time is too large."
     RequestTimeout BAD_REQUEST "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."
     ServerSideEncryptionConfigurationNotFoundError NOT_FOUND "The server side encryption configuration was not found"
+    InsufficientStorage INSUFFICIENT_STORAGE "There is not enough free space to store this."
     ServiceUnavailable SERVICE_UNAVAILABLE "Service is unable to handle request."
     SignatureDoesNotMatch FORBIDDEN "The request signature we calculated does not match the signature you provided. Check your key and signing method."
     XAmzContentSHA256Mismatch BAD_REQUEST "The provided 'x-amz-content-sha256' header does not match what was computed."
@@ -221,5 +223,13 @@ mod tests {
              <Resource>/bucket/a&amp;b</Resource><RequestId>4442587FB7D0A2F9</RequestId></Error>"
         );
         assert_eq!(error.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn a_full_cluster_is_not_an_unreachable_one() {
+        let full = S3Error::from(ObjectsError::NoSpace);
+        assert_eq!((full.code().as_str(), full.status().as_u16()), ("InsufficientStorage", 507));
+        let away = S3Error::from(ObjectsError::Unavailable("no storage answers".into()));
+        assert_eq!((away.code().as_str(), away.status().as_u16()), ("ServiceUnavailable", 503));
     }
 }
