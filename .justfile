@@ -6,7 +6,7 @@ check:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 test:
-    cargo nextest run --workspace
+    tests/run
 
 deny:
     cargo deny --config .deny.toml check
