@@ -128,7 +128,8 @@ impl<'a> Search<'a> {
             match self.stage {
                 Stage::Trackers => {
                     self.stage = Stage::Members;
-                    self.queue.extend(self.ask_trackers().await?);
+                    let holders = self.ask_trackers().await?;
+                    self.queue.extend(holders);
                 }
                 Stage::Members => {
                     self.stage = Stage::Doubtful;
@@ -190,14 +191,26 @@ impl<'a> Search<'a> {
         }
     }
 
-    async fn ask_trackers(&self) -> Result<Vec<SocketAddr>, ClientError> {
+    async fn ask_trackers(&mut self) -> Result<Vec<SocketAddr>, ClientError> {
         let file_id = self.file_id.clone();
         let answer = match self.purpose {
             Purpose::Read => {
                 if let Some(holders) = self.known_holders().await {
                     return Ok(holders);
                 }
-                let answer = self.client.trackers.ask(&QueryFetchAllRequest { file_id }).await;
+                let request = QueryFetchAllRequest { file_id };
+                let answer = match self.last_known() {
+                    None => self.client.trackers.ask(&request).await,
+                    // Files stay readable while no tracker answers: the members that were known last are asked.
+                    Some(topology) => match self.client.trackers.ask_once(&request).await {
+                        Err(ClientError::Unavailable { .. }) => {
+                            metrics::counter!("fdfs_client_reads_without_tracker_total").increment(1);
+                            self.topology = Some(topology);
+                            return Ok(Vec::new());
+                        }
+                        answer => answer,
+                    },
+                };
                 answer.map(|mut answer| {
                     let count = answer.storages.len();
                     answer.storages.rotate_left(fastrand::usize(..count.max(1)));
@@ -230,6 +243,11 @@ impl<'a> Search<'a> {
         let count = addresses.len();
         addresses.rotate_left(fastrand::usize(..count.max(1)));
         (count > 0).then_some(addresses)
+    }
+
+    /// The topology that was known last, if the file's group is in it.
+    fn last_known(&self) -> Option<Arc<Topology>> {
+        self.client.topology.last_known().filter(|topology| topology.groups.contains_key(&self.file_id.group))
     }
 
     /// The storage that took the upload, then every other member that serves.

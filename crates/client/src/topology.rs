@@ -101,7 +101,16 @@ impl TopologyCache {
             return None;
         }
         self.asked_in_vain.store(0, Ordering::Relaxed);
+        // Somebody fetches it: to wait for them, maybe while no tracker answers, is not cheap.
+        if self.fetching.try_lock().is_err() {
+            return None;
+        }
         self.get(trackers, max_age).await.ok()
+    }
+
+    /// The topology as it was when the trackers last told it, however long ago.
+    pub(crate) fn last_known(&self) -> Option<Arc<Topology>> {
+        self.present.read().as_ref().map(|(_, topology)| Arc::clone(topology))
     }
 
     /// The topology, not older than `max_age`.

@@ -37,7 +37,7 @@ impl Trackers {
     pub(crate) async fn ask<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
         let mut patience = Patience::new(&self.options);
         loop {
-            let failure = match timeout_at(patience.deadline(), self.ask_all(request)).await {
+            let failure = match timeout_at(patience.deadline(), self.ask_once(request)).await {
                 Err(_elapsed) => return Err(ClientError::Timeout),
                 Ok(Err(error @ ClientError::Unavailable { .. })) => error,
                 Ok(answer) => return answer,
@@ -53,7 +53,8 @@ impl Trackers {
         &self.trackers
     }
 
-    async fn ask_all<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
+    /// As [`Self::ask`], but every tracker at most once.
+    pub(crate) async fn ask_once<R: Request>(&self, request: &R) -> Result<R::Response, ClientError> {
         let first = self.current.load(Ordering::Relaxed);
         let mut no: Option<ClientError> = None;
         let mut last: Option<(SocketAddr, CallError)> = None;

@@ -36,6 +36,23 @@ async fn a_cluster_without_trackers_is_unavailable_within_the_deadline() {
 }
 
 #[tokio::test]
+async fn files_stay_readable_while_no_tracker_answers() {
+    let cluster = Cluster::start(2);
+    let file_id = cluster.put(&[1], b"abc");
+    let client = cluster.client();
+    client.topology().await.unwrap();
+    *cluster.trackers[0].fault.lock() = Fault::CloseBefore;
+    assert_eq!(client.read(&file_id, ByteRange::ALL, 10).await.unwrap(), &b"abc"[..]);
+    // The source still is the one that can say that a file is gone.
+    cluster.storages[1].files.lock().clear();
+    let error = client.read(&file_id, ByteRange::ALL, 10).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotFound), "{error:?}");
+    // Where to store something, only trackers say.
+    let error = client.upload(spec(), b"abc").await.unwrap_err();
+    assert!(matches!(error, ClientError::Unavailable { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn frozen_trackers_cost_no_more_than_the_deadline() {
     let mut cluster = Cluster::with_trackers(1, 3);
     cluster.options.deadline = Duration::from_millis(700);
