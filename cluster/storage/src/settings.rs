@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use fdfs_conf::{AddressFamily, DistributeMode, StorageConfig};
+use fdfs_conf::{
+    AddressFamily, ClusterParameters, DistributeMode, ReservedSpace, StorageConfig, StorePathChoice,
+};
 use fdfs_net::PoolConfig;
-use fdfs_proto::tracker::{ClusterParameters, ReservedSpace};
 use fdfs_store::{Distribution, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions};
 use fdfs_types::Source;
 
@@ -68,14 +69,13 @@ pub(crate) fn store_options(config: &StorageConfig, ips: &[IpAddr], port: u16) -
 pub(crate) fn policy(parameters: &ClusterParameters, source: Source) -> Policy {
     Policy {
         source,
-        store_path: if parameters.store_path == 2 {
-            PathSelection::LoadBalance
-        } else {
-            PathSelection::RoundRobin
+        store_path: match parameters.store_path {
+            StorePathChoice::RoundRobin => PathSelection::RoundRobin,
+            StorePathChoice::MostFree => PathSelection::LoadBalance,
         },
-        reserve: match parameters.reserved_storage_space {
+        reserve: match parameters.reserved_space {
             ReservedSpace::Megabytes(megabytes) => Reserve::Megabytes(megabytes),
-            ReservedSpace::BasisPoints(points) => Reserve::Ratio(f64::from(points) / 10_000.0),
+            ReservedSpace::Millionths(part) => Reserve::Ratio(f64::from(part) / 1_000_000.0),
         },
     }
 }
@@ -126,14 +126,14 @@ mod tests {
 
     #[test]
     fn the_trackers_reserve_is_understood_in_both_notations() {
-        let parameters = |text: &[u8]| fdfs_proto::Decode::decode(text).expect("parameters");
+        let parameters = |text| ClusterParameters::from_reply(text).expect("parameters");
         let source = Source::Ip(Ipv4Addr::LOCALHOST);
-        let by_size = policy(&parameters(b"reserved_storage_space=1024MB\nstore_path=2\n"), source);
+        let by_size = policy(&parameters("reserved_storage_space=1024MB\nstore_path=2\n"), source);
         assert_eq!(
             (by_size.reserve, by_size.store_path),
             (Reserve::Megabytes(1024), PathSelection::LoadBalance)
         );
-        let by_ratio = policy(&parameters(b"reserved_storage_space=20.00%\nstore_path=0\n"), source);
+        let by_ratio = policy(&parameters("reserved_storage_space=20.00%\nstore_path=0\n"), source);
         assert_eq!((by_ratio.reserve, by_ratio.store_path), (Reserve::Ratio(0.2), PathSelection::RoundRobin));
     }
 }

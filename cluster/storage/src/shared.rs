@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicUsize;
 
+use fdfs_conf::IpFieldWidth;
 use fdfs_proto::{Brief, IpWidth};
 use fdfs_store::Store;
 use fdfs_types::{GroupName, Timestamp};
@@ -33,6 +34,9 @@ impl Shared {
 
     /// Width of addresses in answers to clients.
     pub(crate) fn ip_width(&self) -> IpWidth {
-        self.identity.parameters.ip_width
+        match self.identity.parameters.ip_field_width {
+            IpFieldWidth::Narrow => IpWidth::Ipv4,
+            IpFieldWidth::Auto | IpFieldWidth::Wide => IpWidth::Ipv6,
+        }
     }
 }

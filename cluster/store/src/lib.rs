@@ -30,9 +30,7 @@ pub use self::{
     error::{OpenError, StoreError},
     init_flag::InitFlag,
     mark::Mark,
-    options::{
-        Distribution, ParseReserveError, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions,
-    },
+    options::{Distribution, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions},
     recover::OpenReport,
     space::DiskSpace,
     stat::{Counter, StorageStat},

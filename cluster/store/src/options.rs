@@ -1,6 +1,6 @@
 //! What a store is told: where it lives, and how it places files.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 use fdfs_types::Source;
 
@@ -82,11 +82,6 @@ pub enum Reserve {
     Ratio(f64),
 }
 
-/// A text is not a [`Reserve`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("reserved space is a percentage between 0% and 100% or a number of bytes with K, M, G or T")]
-pub struct ParseReserveError;
-
 impl StoreOptions {
     /// One storage in `base_path`, with the defaults of `storage.conf`.
     pub fn new(base_path: impl Into<PathBuf>, source: Source) -> Self {
@@ -128,64 +123,11 @@ impl Reserve {
     }
 }
 
-/// Every notation of `reserved_storage_space`: `20%`, `1.5%`, `10G`, `1024 MB`, `4096`.
-impl FromStr for Reserve {
-    type Err = ParseReserveError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.trim();
-        if let Some(percent) = text.strip_suffix('%') {
-            let percent: f64 = percent.trim().parse().map_err(|_| ParseReserveError)?;
-            return if percent > 0.0 && percent < 100.0 {
-                Ok(Self::Ratio(percent / 100.0))
-            } else {
-                Err(ParseReserveError)
-            };
-        }
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit = unit.trim().to_ascii_uppercase();
-        let shift = match unit.strip_suffix('B').unwrap_or(&unit) {
-            "" => 0,
-            "K" => 10,
-            "M" => 20,
-            "G" => 30,
-            "T" => 40,
-            _ => return Err(ParseReserveError),
-        };
-        let number: u64 = number.parse().map_err(|_| ParseReserveError)?;
-        let bytes = number.checked_mul(1 << shift).ok_or(ParseReserveError)?;
-        Ok(Self::Megabytes(bytes / MIB))
-    }
-}
-
 const MIB: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_notation_of_the_reserve_is_understood() {
-        for (text, reserve) in [
-            ("20%", Reserve::Ratio(0.2)),
-            ("20.00%", Reserve::Ratio(0.2)),
-            ("0.5 %", Reserve::Ratio(0.005)),
-            ("1024MB", Reserve::Megabytes(1024)),
-            ("10G", Reserve::Megabytes(10240)),
-            ("1 tb", Reserve::Megabytes(1 << 20)),
-            ("512 m", Reserve::Megabytes(512)),
-            ("4096", Reserve::Megabytes(0)),
-            ("1048576B", Reserve::Megabytes(1)),
-            ("2047K", Reserve::Megabytes(1)),
-            ("0", Reserve::Megabytes(0)),
-        ] {
-            assert_eq!(text.parse(), Ok(reserve), "{text}");
-        }
-        for text in ["", "%", "0%", "100%", "-1", "-5%", "10X", "G", "99999999999999T", "NaN%"] {
-            assert_eq!(text.parse::<Reserve>(), Err(ParseReserveError), "{text}");
-        }
-    }
 
     #[test]
     fn the_reserve_is_compared_strictly() {

@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 
 use fdfs_net::CallError;
 use fdfs_proto::tracker::{
-    ClusterParameters, DeleteGroupRequest, DeleteStorageRequest, FetchStorageIdsRequest, GetLeaderRequest,
-    GroupRecord, ListAllGroupsRequest, ListOneGroupRequest, ListStoragesRequest, ParametersRequest,
-    SetTrunkServerRequest, StorageClusterStatRequest, StorageClusterStatResponse, StorageIdEntry,
-    StorageRecord, StorageVolumeStatRequest, StorageVolumeStatResponse, TrackerClusterStatRequest,
-    TrackerState,
+    DeleteGroupRequest, DeleteStorageRequest, FetchStorageIdsRequest, GetLeaderRequest, GroupRecord,
+    ListAllGroupsRequest, ListOneGroupRequest, ListStoragesRequest, SetTrunkServerRequest, StorageIdEntry,
+    StorageRecord,
 };
 use fdfs_proto::{ActiveTestRequest, Request, Status};
 use fdfs_types::{GroupName, StorageId};
@@ -39,35 +37,6 @@ impl Client {
     /// The tracker that leads.
     pub async fn leader(&self) -> Result<SocketAddr, ClientError> {
         self.inner().trackers.ask(&GetLeaderRequest).await
-    }
-
-    /// The trackers, as their leader sees them.
-    pub async fn tracker_states(
-        &self,
-        filter: TrackerClusterStatRequest,
-    ) -> Result<Vec<TrackerState>, ClientError> {
-        Ok(self.inner().trackers.ask(&filter).await?.trackers)
-    }
-
-    /// The storages of all groups and their states.
-    pub async fn storage_states(
-        &self,
-        filter: StorageClusterStatRequest,
-    ) -> Result<StorageClusterStatResponse, ClientError> {
-        self.inner().trackers.ask(&filter).await
-    }
-
-    /// The space of all groups.
-    pub async fn volumes(
-        &self,
-        filter: StorageVolumeStatRequest,
-    ) -> Result<StorageVolumeStatResponse, ClientError> {
-        self.inner().trackers.ask(&filter).await
-    }
-
-    /// The settings that the whole cluster shares.
-    pub async fn parameters(&self) -> Result<ClusterParameters, ClientError> {
-        self.inner().trackers.ask(&ParametersRequest).await
     }
 
     /// The table of storage IDs; empty where the cluster has none.

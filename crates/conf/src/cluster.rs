@@ -62,25 +62,31 @@ pub enum StorePathChoice {
 }
 
 impl ClusterParameters {
-    /// Reads the answer to command 75. A missing key has the default of a storage or client.
+    /// Original storages and clients do not read an answer that is longer.
+    pub const MAX_REPLY: usize = 1023;
+
+    /// Reads the answer to command 75. A missing key has the default of a storage or client; one too many is passed over.
     ///
     /// # Errors
     ///
     /// A value cannot be used.
-    pub fn from_reply(text: &[u8]) -> Result<Self, ConfError> {
-        let file = ConfFile::parse(Path::new("parameters of the tracker"), text)?;
+    pub fn from_reply(text: &str) -> Result<Self, ConfError> {
+        let file = ConfFile::parse(Path::new("parameters of the tracker"), text.as_bytes())?;
         let mut keys = Keys::new(&file, &[("", CLUSTER_KEYS)]);
         let mut parameters = Self::read(&mut keys)?;
         let slot_max = keys.size("slot_max_size")?;
         if slot_max.is_none() {
             parameters.trunk.slot_max_size = parameters.trunk.file_size / 4;
         }
+        if parameters.ip_field_width == IpFieldWidth::Auto {
+            parameters.ip_field_width = IpFieldWidth::Wide;
+        }
         Ok(parameters)
     }
 
     /// Writes the answer to command 75, with the field width in force (16 or 46).
     ///
-    /// The original's storages and clients accept less than 1024 bytes; this stays below 800.
+    /// It is never longer than [`Self::MAX_REPLY`].
     #[must_use]
     pub fn to_reply(&self, ip_field_width: usize) -> String {
         let trunk = &self.trunk;
@@ -166,7 +172,7 @@ impl FromStr for ClusterParameters {
     type Err = ConfError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_reply(text.as_bytes())
+        Self::from_reply(text)
     }
 }
 

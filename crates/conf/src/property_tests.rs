@@ -72,7 +72,7 @@ proptest! {
                 TrackerConfig::from_file(&file).err(),
                 StorageConfig::from_file(&file).err(),
                 ClientConfig::from_file(&file).err(),
-                ClusterParameters::from_reply(text.as_bytes()).err(),
+                ClusterParameters::from_reply(&text).err(),
             ];
             for error in errors.into_iter().flatten() {
                 prop_assert!(error.errno() > 0 && !error.to_string().is_empty());

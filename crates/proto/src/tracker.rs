@@ -18,7 +18,7 @@ pub use cluster_stat::{
 };
 pub use groups::{GroupRecord, ListAllGroupsRequest, ListAllGroupsResponse, ListOneGroupRequest};
 pub use leader::{GetLeaderRequest, TrackerStatusRequest, TrackerStatusResponse};
-pub use parameters::{ClusterParameters, ParametersRequest, ReservedSpace, TimeOfDay};
+pub use parameters::{ParametersRequest, ParametersResponse};
 pub use query_fetch::{
     MIN_FILENAME_LEN, QueryFetchAllRequest, QueryFetchAllResponse, QueryFetchOneRequest,
     QueryFetchOneResponse, QueryUpdateRequest,

@@ -13,5 +13,7 @@ fuzz_target!(|text: &[u8]| {
         drop(StorageConfig::from_file(&file));
         drop(ClientConfig::from_file(&file));
     }
-    drop(ClusterParameters::from_reply(text));
+    if let Ok(text) = std::str::from_utf8(text) {
+        drop(ClusterParameters::from_reply(text));
+    }
 });

@@ -5,14 +5,14 @@ use std::{
     time::Duration,
 };
 
-use fdfs_conf::StorageConfig;
+use fdfs_conf::{ClusterParameters, ConfError, StorageConfig};
 use fdfs_net::CallError;
 use fdfs_proto::{
     Request,
     cluster::ReportIpChangedRequest,
     tracker::{
-        ClusterParameters, FetchStorageIdsRequest, GetGroupNameRequest, GetMyIpRequest, GetServerIdRequest,
-        ParametersRequest, StorageIdEntry,
+        FetchStorageIdsRequest, GetGroupNameRequest, GetMyIpRequest, GetServerIdRequest, ParametersRequest,
+        ParametersResponse, StorageIdEntry,
     },
 };
 use fdfs_store::Store;
@@ -71,7 +71,8 @@ impl Identity {
         server_id: Option<StorageId>,
         trackers: &[Tracker],
     ) -> Result<Self, StorageError> {
-        let parameters = ask_any(trackers, &ParametersRequest).await?;
+        let read = |answer: ParametersResponse| ClusterParameters::from_reply(&answer.text);
+        let parameters = ask_until(trackers, &ParametersRequest, read).await?;
         let ids = if parameters.use_storage_id { fetch_ids(trackers).await? } else { Vec::new() };
         let id = match server_id.filter(|_| parameters.use_storage_id && parameters.trust_storage_server_id) {
             Some(id) => id,
@@ -84,7 +85,7 @@ impl Identity {
         if parameters.use_storage_id && !ids.iter().any(|entry| entry.id == id && entry.group == group) {
             return Err(StorageError::UnknownId { id, group });
         }
-        if parameters.use_trunk_file {
+        if parameters.trunk.enabled {
             warn!(
                 "the trackers want small files in trunk files, which are not supported yet: each gets its own"
             );
@@ -184,13 +185,28 @@ async fn fetch_ids(trackers: &[Tracker]) -> Result<Vec<StorageIdEntry>, StorageE
     }
 }
 
-/// Asks the trackers in turn until one answers. What is refused may be granted when an operator has mended it.
+/// Asks the trackers in turn until one answers.
 async fn ask_any<R: Request>(trackers: &[Tracker], request: &R) -> Result<R::Response, StorageError> {
+    ask_until(trackers, request, Ok).await
+}
+
+/// Asks the trackers in turn until one answers what can be read. What is refused may be granted when an operator has mended it.
+async fn ask_until<R: Request, T>(
+    trackers: &[Tracker],
+    request: &R,
+    read: impl Fn(R::Response) -> Result<T, ConfError>,
+) -> Result<T, StorageError> {
     let mut pause = FIRST_PAUSE;
     loop {
         for tracker in trackers {
             match tracker.ask(request).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => match read(answer) {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => {
+                        let cmd = R::COMMAND;
+                        warn!(%tracker, ?cmd, %error, "tracker's answer cannot be used, trying again");
+                    }
+                },
                 Err(error) => {
                     let cmd = R::COMMAND;
                     warn!(%tracker, ?cmd, error = %Chain(&error), "tracker gives no answer, trying again");

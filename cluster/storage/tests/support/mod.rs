@@ -16,7 +16,7 @@ use fdfs_net::{Connection, Limits, NetError, Server, Service, listen};
 use fdfs_proto::{
     Brief, Command, Decode, Header, Request, Status,
     cluster::{JoinResponse, Notification, SyncSource, SyncSourceResponse},
-    tracker::{ClusterParameters, GetMyIpResponse, GetServerIdResponse},
+    tracker::{GetMyIpResponse, GetServerIdResponse, ParametersResponse},
 };
 use fdfs_storage::Storage;
 use fdfs_types::{StorageStatus, Timestamp};
@@ -93,8 +93,8 @@ impl Script {
 }
 
 /// Default parameters, without a reserve: a test machine may have little space.
-fn parameters() -> ClusterParameters {
-    ClusterParameters::decode(b"reserved_storage_space=0MB\nresponse_ip_addr_size=16\n").expect("parameters")
+fn parameters() -> ParametersResponse {
+    ParametersResponse { text: "reserved_storage_space=0MB\nresponse_ip_addr_size=16\n".into() }
 }
 
 impl FakeTracker {

@@ -7,7 +7,7 @@ use crate::TrackerConfig;
 
 #[test]
 fn the_captured_answer_is_read_and_written_again() {
-    let mut parameters = ClusterParameters::from_reply(CAPTURED.as_bytes()).expect("an answer");
+    let mut parameters = ClusterParameters::from_reply(CAPTURED).expect("an answer");
     assert_eq!(parameters.ip_field_width, IpFieldWidth::Narrow);
     assert_eq!(parameters.reserved_space, ReservedSpace::Millionths(10_000));
     assert_eq!(parameters.to_reply(16), CAPTURED);
@@ -19,14 +19,46 @@ fn the_captured_answer_is_read_and_written_again() {
 
 #[test]
 fn an_answer_without_keys_has_the_defaults_of_a_reader() {
-    let parameters = ClusterParameters::from_reply(b"").expect("an answer");
+    let parameters = ClusterParameters::from_reply("").expect("an answer");
     assert_eq!(parameters.trunk.slot_max_size, 16 << 20);
+    assert_eq!(parameters.ip_field_width, IpFieldWidth::Wide);
     assert!(!parameters.use_storage_id);
 }
 
 #[test]
+fn a_key_that_nobody_knows_is_passed_over() {
+    let parameters = ClusterParameters::from_reply("use_trunk_file=1\nnew_key=7\n\n").expect("an answer");
+    let mut expected = ClusterParameters::from_reply("").expect("an answer");
+    expected.trunk.enabled = true;
+    assert_eq!(parameters, expected);
+}
+
+#[test]
+fn the_longest_answer_is_read_by_originals() {
+    let largest = Duration::from_secs(u32::MAX.into());
+    let mut parameters = ClusterParameters::from_reply(CAPTURED).expect("an answer");
+    parameters.storage_sync_file_max_delay = largest;
+    parameters.reserved_space = ReservedSpace::Megabytes(u64::MAX >> 20);
+    parameters.trunk = TrunkParameters {
+        slot_min_size: u32::MAX,
+        slot_max_size: u32::MAX,
+        alignment: u32::MAX,
+        file_size: u32::MAX,
+        create_time_base: "23:59:59".parse().expect("a time"),
+        create_interval: largest,
+        create_space_threshold: u64::MAX,
+        compress_min_interval: largest,
+        compress_interval: largest,
+        compress_time_base: "23:59:59".parse().expect("a time"),
+        binlog_max_backups: u32::MAX,
+        ..parameters.trunk
+    };
+    assert!(parameters.to_reply(46).len() <= ClusterParameters::MAX_REPLY);
+}
+
+#[test]
 fn an_answer_that_cannot_be_used_is_an_error() {
-    let error = ClusterParameters::from_reply(b"reserved_storage_space=x").expect_err("no size");
+    let error = ClusterParameters::from_reply("reserved_storage_space=x").expect_err("no size");
     assert!(error.to_string().starts_with("parameters of the tracker:1: reserved"), "{error}");
 }
 

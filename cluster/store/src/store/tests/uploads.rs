@@ -154,7 +154,7 @@ fn nothing_is_accepted_below_the_reserve() {
     let base = tempfile::tempdir().unwrap();
     let store = Store::open(&options(base.path())).unwrap();
     let mut policy = store.policy();
-    policy.reserve = "99.999%".parse().unwrap();
+    policy.reserve = Reserve::Ratio(0.99999);
     store.set_policy(policy);
     assert_eq!(errno(put(&store, &new_file(""), b"x")), 28);
     policy.reserve = Reserve::Megabytes(0);
