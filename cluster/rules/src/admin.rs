@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
-use crate::{Action, Addresses, ChangelogEntry, Cluster, DataFile, Event, Member, Refusal, Storage};
+use crate::{Action, Addresses, ChangelogEntry, Cluster, DataFile, Event, Refusal, Storage};
 
 const ALL_FILES: [Action; 3] = [
     Action::Save(DataFile::Groups),
@@ -138,11 +138,5 @@ impl Cluster {
             before != offset
         });
         if moved == Some(true) { vec![Action::Save(DataFile::Storages)] } else { Vec::new() }
-    }
-
-    /// The changelog offset of the storage behind a connection.
-    pub fn member_changelog_offset(&mut self, member: &Member) -> Result<u64, Refusal> {
-        self.home(member)?;
-        self.changelog_offset(&member.group, &member.id)
     }
 }

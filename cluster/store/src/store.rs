@@ -181,11 +181,6 @@ impl Store {
         Ok(())
     }
 
-    /// The directory of binlog and mark files (`<base>/data/sync`).
-    pub fn sync_directory(&self) -> PathBuf {
-        self.0.base.sync.clone()
-    }
-
     /// The store paths, by index.
     pub fn store_paths(&self) -> Vec<StorePathStatus> {
         let status = |path: &StorePath| StorePathStatus {

@@ -110,11 +110,6 @@ impl Connection {
         self.wire.prefix(length).await
     }
 
-    /// The next `length` bytes of the body in one piece, as [`Connection::read_prefix`] has them, without taking them.
-    pub async fn peek_prefix(&mut self, length: usize) -> Result<&[u8], NetError> {
-        self.wire.peek(length).await
-    }
-
     /// The next piece of the body, as it arrives; `None` at its end.
     ///
     /// Work on the piece before the next await: a connection holds no buffer while it waits.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use fdfs_namespace::{
-    Attributes, Bucket, Entry, ExtendedAttributes, Kind, NamespaceError, NewBucket, NewInode, ROOT,
-    RenameMode, SetAttributes,
+    Attributes, Bucket, Entry, Kind, NamespaceError, NewBucket, NewInode, ROOT, RenameMode, SetAttributes,
 };
 
 use crate::error::ObjectsError;
@@ -322,13 +321,6 @@ fn no_entry(error: ObjectsError) -> ObjectsError {
 
 fn root_attributes() -> Attributes {
     Attributes { inode: ROOT, kind: Kind::Directory, mode: 0o755, links: 2, ..Attributes::default() }
-}
-
-impl Objects {
-    /// The extended attributes that a new content of an inode keeps.
-    pub async fn user_attributes(&self, inode: u64) -> Result<ExtendedAttributes, ObjectsError> {
-        Ok(self.inode_info(inode).await?.extended)
-    }
 }
 
 const RAW_READ_ONLY: ObjectsError = ObjectsError::NotPermitted("raw files are read-only");

@@ -14,7 +14,6 @@ use crate::objects::Objects;
 use crate::raw;
 use crate::reader::ObjectReader;
 use crate::writer::{Destination, Incoming, ObjectWriter, extension_of};
-use crate::xattr;
 
 /// What is known of an object before its bytes come.
 #[derive(Clone, Debug, Default)]
@@ -198,11 +197,6 @@ impl Objects {
             Err(NamespaceError::NotFound) => check(preconditions, None),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// All extended attributes that a caller may see of what is known, the read-only ones included.
-    pub fn extended_attributes(&self, info: &ObjectInfo) -> ExtendedAttributes {
-        xattr::all(info)
     }
 }
 

@@ -45,11 +45,6 @@ pub const fn encoded_len(length: usize) -> usize {
     (length * 8).div_ceil(6)
 }
 
-/// Whether `byte` is one of the 64 characters.
-pub const fn is_alphabet(byte: u8) -> bool {
-    VALUES[byte as usize] != INVALID
-}
-
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 const INVALID: u8 = 0xFF;
