@@ -25,6 +25,11 @@ fn upload(client: &mut Client, content: &[u8]) -> FileId {
     FileId::decode(&client.ask(&request, content).expect("upload")).expect("file id")
 }
 
+fn overwrite_metadata(client: &mut Client, file_id: &FileId) {
+    let (file_id, metadata) = (file_id.clone(), metadata(&[("a", "1")]));
+    client.get(&SetMetadataRequest { file_id, mode: MetadataMode::Overwrite, metadata }).expect("set");
+}
+
 fn upload_appender(client: &mut Client, content: &[u8]) -> FileId {
     let request = UploadRequest {
         store_path: Some(0),
@@ -86,12 +91,7 @@ async fn a_deleted_file_is_gone_with_its_metadata() {
     let cluster = Cluster::start().await;
     let mut client = cluster.client();
     let file_id = upload(&mut client, b"hello");
-    let set = SetMetadataRequest {
-        file_id: file_id.clone(),
-        mode: MetadataMode::Overwrite,
-        metadata: metadata(&[("a", "1")]),
-    };
-    client.get(&set).expect("set");
+    overwrite_metadata(&mut client, &file_id);
     assert_eq!(delete(&mut client, &file_id), Ok(vec![]));
     assert_eq!(delete(&mut client, &file_id), Err(Status::ENOENT));
     assert_eq!(download(&mut client, &file_id, 0, 0), Err(Status::ENOENT));
@@ -158,12 +158,7 @@ async fn an_appender_file_becomes_a_normal_one_under_a_new_name() {
     let cluster = Cluster::start().await;
     let mut client = cluster.client();
     let old = upload_appender(&mut client, b"content");
-    let set = SetMetadataRequest {
-        file_id: old.clone(),
-        mode: MetadataMode::Overwrite,
-        metadata: metadata(&[("a", "1")]),
-    };
-    client.get(&set).expect("set");
+    overwrite_metadata(&mut client, &old);
     let new = client.get(&RegenerateRequest { filename: old.filename.clone() }).expect("regenerate");
     assert_eq!(new.filename.kind(), Ok(FileKind::Normal));
     assert_eq!(download(&mut client, &old, 0, 0), Err(Status::ENOENT));
@@ -256,12 +251,7 @@ async fn a_metadata_file_cannot_be_reached_by_its_name() {
     let cluster = Cluster::start().await;
     let mut client = cluster.client();
     let file_id = upload(&mut client, b"hello");
-    let set = SetMetadataRequest {
-        file_id: file_id.clone(),
-        mode: MetadataMode::Overwrite,
-        metadata: metadata(&[("a", "1")]),
-    };
-    client.get(&set).expect("set");
+    overwrite_metadata(&mut client, &file_id);
     let sidecar =
         FileId { filename: format!("{}-m", file_id.filename).parse().expect("name"), ..file_id.clone() };
     assert_eq!(download(&mut client, &sidecar, 0, 0), Err(Status::ENOENT));

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use crate::keys::Keys;
-use crate::table::{Handling, KeyTable};
+use crate::log_settings::LOG_KEYS;
+use crate::table::{Handling, KeyTable, concat};
 use crate::{ConfError, LogSettings};
 
 /// How the access log is written.
@@ -54,15 +55,7 @@ impl FromStr for TimePrecision {
 }
 
 /// The keys of `[access-log]`.
-pub(crate) const ACCESS_LOG_KEYS: KeyTable = &[
-    ("enabled", Handling::Honoured),
-    ("time_precision", Handling::Honoured),
-    ("sync_log_buff_interval", Handling::Honoured),
-    ("log_file_rotate_everyday", Handling::Honoured),
-    ("log_file_rotate_time", Handling::Honoured),
-    ("log_file_rotate_on_size", Handling::Honoured),
-    ("log_file_compress_old", Handling::Honoured),
-    ("log_file_compress_days_before", Handling::Honoured),
-    ("log_file_keep_days", Handling::Honoured),
-    ("log_file_delete_old_time", Handling::Honoured),
-];
+pub(crate) const ACCESS_LOG_KEYS: KeyTable =
+    &concat::<{ OWN_KEYS.len() + LOG_KEYS.len() }>(&[OWN_KEYS, LOG_KEYS]);
+
+const OWN_KEYS: KeyTable = &[("enabled", Handling::Honoured), ("time_precision", Handling::Honoured)];

@@ -72,6 +72,25 @@ fn signed_at() -> SystemTime {
     time::parse_basic("20130524T000000Z").unwrap()
 }
 
+fn put_object(path: &'static str) -> Sent {
+    Sent::new(
+        Method::PUT,
+        path,
+        "",
+        &[
+            ("date", "Fri, 24 May 2013 00:00:00 GMT"),
+            ("host", "examplebucket.s3.amazonaws.com"),
+            ("x-amz-content-sha256", "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"),
+            ("x-amz-date", "20130524T000000Z"),
+            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+        ],
+    )
+    .authorized(
+        "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
+        "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+    )
+}
+
 fn get_object() -> Sent {
     Sent::new(
         Method::GET,
@@ -122,24 +141,7 @@ fn the_published_requests_verify() {
     assert_eq!(signer.region, "us-east-1");
     assert!(matches!(signer.payload, PayloadMode::Exact(_)));
 
-    Sent::new(
-        Method::PUT,
-        "/test%24file.text",
-        "",
-        &[
-            ("date", "Fri, 24 May 2013 00:00:00 GMT"),
-            ("host", "examplebucket.s3.amazonaws.com"),
-            ("x-amz-content-sha256", "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"),
-            ("x-amz-date", "20130524T000000Z"),
-            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
-        ],
-    )
-    .authorized(
-        "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
-        "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
-    )
-    .verify()
-    .unwrap();
+    put_object("/test%24file.text").verify().unwrap();
 
     list("lifecycle", "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543").verify().unwrap();
     list("max-keys=2&prefix=J", "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7")
@@ -161,22 +163,7 @@ fn the_published_presigned_request_verifies_until_it_expires() {
 
 #[test]
 fn a_path_that_was_sent_in_another_encoding_verifies() {
-    let mut sent = Sent::new(
-        Method::PUT,
-        "/test$file.text",
-        "",
-        &[
-            ("date", "Fri, 24 May 2013 00:00:00 GMT"),
-            ("host", "examplebucket.s3.amazonaws.com"),
-            ("x-amz-content-sha256", "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"),
-            ("x-amz-date", "20130524T000000Z"),
-            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
-        ],
-    )
-    .authorized(
-        "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
-        "98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
-    );
+    let mut sent = put_object("/test$file.text");
     sent.verify().unwrap();
 
     sent.path = "/test$other.text";
