@@ -106,6 +106,17 @@ async fn a_tracker_that_comes_back_is_joined_again() {
 }
 
 #[tokio::test]
+async fn a_tracker_that_comes_back_is_not_kept_waiting_for_the_next_beat() {
+    let hour = std::time::Duration::from_secs(3600);
+    let mut cluster = Cluster::start_with(|config| config.heart_beat_interval = hour).await;
+    cluster.tracker.next(Command::BEAT).await;
+    cluster.tracker.next(Command::REPORT_DISK_USAGE).await;
+    let ip = cluster.address.ip();
+    let mut tracker = cluster.tracker.restart(ip).await;
+    tracker.next(Command::JOIN).await;
+}
+
+#[tokio::test]
 async fn one_of_several_trackers_is_asked_for_the_source_and_the_others_are_told() {
     let second_ip = support::unused_ip();
     let mut second = FakeTracker::start(second_ip, None);

@@ -55,7 +55,7 @@ pub(crate) struct Reporter {
 
 /// Why a conversation with a tracker ended.
 enum End {
-    /// It never came to beats: try again after a heart beat.
+    /// It never came to beats: try again, later each time.
     BeforeBeats(CallError),
     /// It broke later: try again soon.
     Broken(CallError),
@@ -88,14 +88,19 @@ impl Reporter {
     pub(crate) async fn run(self) {
         let span = info_span!("tracker", tracker = %self.tracker);
         async {
+            let longest = LONGEST_PAUSE.min(self.settings.heart_beat_interval);
+            let mut next = SOON.min(longest);
             loop {
                 let pause = match self.converse().await {
                     End::BeforeBeats(error) => {
                         warn!(error = %Chain(&error), "cannot join the tracker");
-                        self.settings.heart_beat_interval
+                        let pause = next;
+                        next = longest.min(pause * 2);
+                        pause
                     }
                     End::Broken(error) => {
                         warn!(error = %Chain(&error), "connection to the tracker lost");
+                        next = SOON.min(longest);
                         SOON
                     }
                     End::Rejoin => SOON,
@@ -146,6 +151,8 @@ impl Reporter {
             let news = tokio::select! {
                 _ = beats.tick() => self.beat(lease, &mut told, &mut changelog).await?,
                 _ = disk_reports.tick() => self.disk_usage(lease).await?,
+                // A tracker that has started anew takes us for offline until we join it.
+                error = lease.ended() => return Err(error.into()),
             };
             if self.apply(lease, news).await?.is_break() {
                 return Ok(());
@@ -274,5 +281,8 @@ impl Drop for Joined<'_> {
 
 /// Pause before a connection that had worked is made again.
 const SOON: Duration = Duration::from_secs(1);
+
+/// Longest pause between two tries to join a tracker.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 const MIB: u64 = 1024 * 1024;

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
 };
@@ -126,6 +127,14 @@ impl Peer {
             Ok(header)
         } else {
             Err(CallError::Status(header.status))
+        }
+    }
+
+    /// Waits until the server ends the connection, or says something that nobody asked for, between two calls.
+    pub async fn ended(&mut self) -> NetError {
+        match poll_fn(|context| self.wire.poll_receive(context, false)).await {
+            Ok(_) => NetError::Closed,
+            Err(error) => error.into(),
         }
     }
 
