@@ -1,6 +1,5 @@
 //! `client.conf`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use crate::common::{log_level, storage_ids_path};
 use crate::keys::{Keys, directory};
 use crate::table::Handling::{Honoured, Ignored};
 use crate::table::{Handling, KeyTable};
-use crate::{ConfError, ConfFile, Loaded, LogLevel, TrackerAddress};
+use crate::{ConfError, ConfFile, Configuration, Loaded, LogLevel, TrackerAddress};
 
 /// The settings of a client.
 #[derive(Clone, Debug)]
@@ -57,30 +56,6 @@ impl ClientConfig {
         Self::build(&mut keys, trackers).expect("every default can be used")
     }
 
-    /// Reads `client.conf` and what it includes through `load`, for example `&mut |path| std::fs::read(path)`.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be loaded or understood, or a value cannot be used.
-    pub fn read(
-        path: &Path,
-        load: &mut dyn FnMut(&Path) -> io::Result<Vec<u8>>,
-    ) -> Result<Loaded<Self>, ConfError> {
-        Self::from_file(&ConfFile::read(path, load)?)
-    }
-
-    /// Takes the settings from a file that is read already.
-    ///
-    /// # Errors
-    ///
-    /// A value cannot be used.
-    pub fn from_file(file: &ConfFile) -> Result<Loaded<Self>, ConfError> {
-        let mut keys = Keys::new(file, SECTIONS);
-        let trackers = TrackerAddress::read_all(&keys, false)?;
-        let config = Self::build(&mut keys, trackers)?;
-        Ok(Loaded { config, warnings: keys.into_warnings() })
-    }
-
     fn build(keys: &mut Keys<'_>, trackers: Vec<TrackerAddress>) -> Result<Self, ConfError> {
         let load = keys.boolean("load_fdfs_parameters_from_tracker", false);
         let use_storage_id = keys.boolean("use_storage_id", false);
@@ -101,6 +76,15 @@ impl ClientConfig {
             http_port: keys.port("http.tracker_server_port", 80)?,
             anti_steal: AntiSteal::read(keys)?,
         })
+    }
+}
+
+impl Configuration for ClientConfig {
+    fn from_file(file: &ConfFile) -> Result<Loaded<Self>, ConfError> {
+        let mut keys = Keys::new(file, SECTIONS);
+        let trackers = TrackerAddress::read_all(&keys, false)?;
+        let config = Self::build(&mut keys, trackers)?;
+        Ok(Loaded { config, warnings: keys.into_warnings() })
     }
 }
 

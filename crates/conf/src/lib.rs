@@ -13,6 +13,7 @@ mod allow_hosts;
 mod client;
 mod cluster;
 mod common;
+mod configuration;
 mod error;
 mod file;
 mod host_pattern;
@@ -38,6 +39,7 @@ pub use address_kind::AddressKind;
 pub use allow_hosts::AllowHosts;
 pub use client::{AntiSteal, ClientConfig};
 pub use cluster::{ClusterParameters, IpFieldWidth, StorePathChoice, TrunkParameters};
+pub use configuration::{Configuration, Loaded};
 pub use error::ConfError;
 pub use file::{ConfFile, Entry, Place, Section};
 pub use listen::{Listener, ServiceAddress};
@@ -51,12 +53,3 @@ pub use time_of_day::{ParseTimeOfDayError, TimeOfDay};
 pub use tracker::{DownloadServer, StoreLookup, StoreServer, TrackerConfig};
 pub use tracker_address::{ParseTrackerAddressError, TrackerAddress};
 pub use warning::{Warning, WarningKind};
-
-/// What was read from a file, with what its author should know.
-#[derive(Clone, Debug)]
-pub struct Loaded<T> {
-    /// The settings.
-    pub config: T,
-    /// Keys without effect, values that were adjusted; in the order of the file.
-    pub warnings: Vec<Warning>,
-}

@@ -6,7 +6,8 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use crate::{
-    ClientConfig, ClusterParameters, ConfFile, StorageConfig, StorageIds, TrackerAddress, TrackerConfig,
+    ClientConfig, ClusterParameters, ConfFile, Configuration, StorageConfig, StorageIds, TrackerAddress,
+    TrackerConfig,
 };
 
 /// Keys of every type.

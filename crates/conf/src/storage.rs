@@ -1,6 +1,5 @@
 //! `storage.conf`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use fdfs_types::{GroupName, StorageId};
 use crate::common::{log_level, metrics_listen};
 use crate::keys::{Keys, invalid};
 use crate::{
-    AccessLogSettings, AddressFamily, AllowHosts, ConfError, ConfFile, Listener, Loaded, LogLevel,
-    LogSettings, ServiceAddress, TimeOfDay, TrackerAddress,
+    AccessLogSettings, AddressFamily, AllowHosts, ConfError, ConfFile, Configuration, Listener, Loaded,
+    LogLevel, LogSettings, ServiceAddress, TimeOfDay, TrackerAddress,
 };
 
 mod dedup;
@@ -149,32 +148,6 @@ impl StorageConfig {
         Self { group_name: Some(group_name), ..config }
     }
 
-    /// Reads `storage.conf` and what it includes through `load`, for example `&mut |path| std::fs::read(path)`.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be loaded or understood, or a value cannot be used.
-    pub fn read(
-        path: &Path,
-        load: &mut dyn FnMut(&Path) -> io::Result<Vec<u8>>,
-    ) -> Result<Loaded<Self>, ConfError> {
-        Self::from_file(&ConfFile::read(path, load)?)
-    }
-
-    /// Takes the settings from a file that is read already.
-    ///
-    /// # Errors
-    ///
-    /// A value cannot be used.
-    pub fn from_file(file: &ConfFile) -> Result<Loaded<Self>, ConfError> {
-        let mut keys = Keys::new(file, table::SECTIONS);
-        keys.check_enabled()?;
-        let base_path = keys.base_path()?;
-        let trackers = TrackerAddress::read_all(&keys, true)?;
-        let config = Self::build(&mut keys, base_path, trackers)?;
-        Ok(Loaded { config, warnings: keys.into_warnings() })
-    }
-
     fn build(
         keys: &mut Keys<'_>,
         base_path: PathBuf,
@@ -232,6 +205,17 @@ impl StorageConfig {
             http_listen: values::http_listen(keys)?,
             metrics_listen: metrics_listen(keys, Self::DEFAULT_METRICS_PORT)?,
         })
+    }
+}
+
+impl Configuration for StorageConfig {
+    fn from_file(file: &ConfFile) -> Result<Loaded<Self>, ConfError> {
+        let mut keys = Keys::new(file, table::SECTIONS);
+        keys.check_enabled()?;
+        let base_path = keys.base_path()?;
+        let trackers = TrackerAddress::read_all(&keys, true)?;
+        let config = Self::build(&mut keys, base_path, trackers)?;
+        Ok(Loaded { config, warnings: keys.into_warnings() })
     }
 }
 

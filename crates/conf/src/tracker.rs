@@ -1,6 +1,5 @@
 //! `tracker.conf`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use fdfs_types::GroupName;
 use crate::common::{log_level, metrics_listen, storage_ids_path};
 use crate::keys::{Keys, invalid};
 use crate::{
-    AddressFamily, AllowHosts, ClusterParameters, ConfError, ConfFile, Listener, Loaded, LogLevel,
-    LogSettings, ServiceAddress,
+    AddressFamily, AllowHosts, ClusterParameters, ConfError, ConfFile, Configuration, Listener, Loaded,
+    LogLevel, LogSettings, ServiceAddress,
 };
 
 mod table;
@@ -110,31 +109,6 @@ impl TrackerConfig {
         Self::build(&mut keys, base_path.into()).expect("every default can be used")
     }
 
-    /// Reads `tracker.conf` and what it includes through `load`, for example `&mut |path| std::fs::read(path)`.
-    ///
-    /// # Errors
-    ///
-    /// A file cannot be loaded or understood, or a value cannot be used.
-    pub fn read(
-        path: &Path,
-        load: &mut dyn FnMut(&Path) -> io::Result<Vec<u8>>,
-    ) -> Result<Loaded<Self>, ConfError> {
-        Self::from_file(&ConfFile::read(path, load)?)
-    }
-
-    /// Takes the settings from a file that is read already.
-    ///
-    /// # Errors
-    ///
-    /// A value cannot be used.
-    pub fn from_file(file: &ConfFile) -> Result<Loaded<Self>, ConfError> {
-        let mut keys = Keys::new(file, table::SECTIONS);
-        keys.check_enabled()?;
-        let base_path = keys.base_path()?;
-        let config = Self::build(&mut keys, base_path)?;
-        Ok(Loaded { config, warnings: keys.into_warnings() })
-    }
-
     fn build(keys: &mut Keys<'_>, base_path: PathBuf) -> Result<Self, ConfError> {
         let cluster = ClusterParameters::read(keys)?;
         let address_family = keys.parsed("address_family")?.unwrap_or_default();
@@ -173,6 +147,16 @@ impl TrackerConfig {
             error_log: LogSettings::read(keys, "error-log")?,
             metrics_listen: metrics_listen(keys, Self::DEFAULT_METRICS_PORT)?,
         })
+    }
+}
+
+impl Configuration for TrackerConfig {
+    fn from_file(file: &ConfFile) -> Result<Loaded<Self>, ConfError> {
+        let mut keys = Keys::new(file, table::SECTIONS);
+        keys.check_enabled()?;
+        let base_path = keys.base_path()?;
+        let config = Self::build(&mut keys, base_path)?;
+        Ok(Loaded { config, warnings: keys.into_warnings() })
     }
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use fdfs_conf::{ConfError, Loaded, LogLevel, LogSettings, ServiceAddress};
+use fdfs_conf::{Configuration, LogLevel, LogSettings, ServiceAddress};
 use fdfs_ops::{Health, LogOptions, OpsServer, PidFile, Signals};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -33,10 +33,7 @@ pub trait Daemon: Sized {
     /// Its log file below the base path.
     const LOG: &'static str;
     /// Its settings.
-    type Config;
-
-    /// Reads the configuration.
-    fn load(path: &Path) -> Result<Loaded<Self::Config>, ConfError>;
+    type Config: Configuration;
 
     /// The settings that every daemon has.
     fn common(config: &Self::Config) -> Common<'_>;
@@ -72,7 +69,7 @@ impl DaemonArgs {
 
 /// Runs a daemon in this process; `ready` is called when it serves.
 pub fn run_foreground<D: Daemon>(path: &Path, ready: impl FnOnce()) -> anyhow::Result<()> {
-    let loaded = D::load(path)?;
+    let loaded = D::Config::read(path, &mut |path| fs::read(path))?;
     let common = D::common(&loaded.config);
     privileges::drop_to(common.run_by_group, common.run_by_user)?;
     let base = common.base_path.to_owned();

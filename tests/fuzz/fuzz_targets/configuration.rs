@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use fdfs_conf::{ClientConfig, ClusterParameters, ConfFile, StorageConfig, TrackerConfig};
+use fdfs_conf::{ClientConfig, ClusterParameters, ConfFile, Configuration, StorageConfig, TrackerConfig};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {

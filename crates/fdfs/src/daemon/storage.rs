@@ -1,9 +1,8 @@
 //! `fdfs storage`.
 
-use std::fs;
 use std::path::Path;
 
-use fdfs_conf::{ConfError, Loaded, StorageConfig};
+use fdfs_conf::StorageConfig;
 use fdfs_ops::Health;
 use fdfs_storage::Storage;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +17,6 @@ impl Daemon for StorageDaemon {
     const PROGRAM: &'static str = "fdfs_storaged";
     const LOG: &'static str = "logs/storaged.log";
     type Config = StorageConfig;
-
-    fn load(path: &Path) -> Result<Loaded<Self::Config>, ConfError> {
-        StorageConfig::read(path, &mut |path| fs::read(path))
-    }
 
     fn common(config: &Self::Config) -> Common<'_> {
         Common {

@@ -1,9 +1,8 @@
 //! `fdfs tracker`.
 
-use std::fs;
 use std::path::Path;
 
-use fdfs_conf::{ConfError, Loaded, TrackerConfig};
+use fdfs_conf::TrackerConfig;
 use fdfs_ops::Health;
 use fdfs_tracker::Tracker;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +17,6 @@ impl Daemon for TrackerDaemon {
     const PROGRAM: &'static str = "fdfs_trackerd";
     const LOG: &'static str = "logs/trackerd.log";
     type Config = TrackerConfig;
-
-    fn load(path: &Path) -> Result<Loaded<Self::Config>, ConfError> {
-        TrackerConfig::read(path, &mut |path| fs::read(path))
-    }
 
     fn common(config: &Self::Config) -> Common<'_> {
         Common {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fdfs_conf::{ConfError, ConfFile};
+use fdfs_conf::{ConfError, ConfFile, Configuration};
 
 use self::command::{Action, Command, Refusal};
 use super::arguments::{Arguments, complain, say};
@@ -81,7 +81,7 @@ fn act<D: Background>(action: Action, program: &str, config: &Path, base: &Path,
         Action::Stop => stop(&pid_file, true),
         Action::Restart => {
             // What cannot be started again is better left running.
-            if let Err(error) = D::load(config) {
+            if let Err(error) = D::Config::read(config, &mut |path| fs::read(path)) {
                 let code = error.errno();
                 errno::log(&error.into());
                 return code;

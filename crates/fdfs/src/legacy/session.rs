@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use fdfs_client::{Client, ClientOptions};
-use fdfs_conf::{AntiSteal, ClientConfig, Loaded};
+use fdfs_conf::{AntiSteal, ClientConfig, Configuration, Loaded};
 use fdfs_proto::ServerAddress;
 use fdfs_types::{FileId, Timestamp};
 use md5::{Digest as _, Md5};

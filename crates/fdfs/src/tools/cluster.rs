@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use fdfs_client::{Client, ClientOptions};
-use fdfs_conf::{ClientConfig, TrackerAddress};
+use fdfs_conf::{ClientConfig, Configuration, TrackerAddress};
 use fdfs_proto::ServerAddress;
 
 /// Where the cluster is found, and how results are told.
