@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -225,7 +226,12 @@ impl Shared {
 
     /// After a commit that failed nobody knows what the disk holds: nothing more is written, unless the disk was merely full.
     fn failure(&self, error: &heed::Error) -> EngineError {
-        let outcome = store_error(error);
+        let available = || {
+            let disk = rustix::fs::statvfs(self.env.path()).ok()?;
+            Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+        };
+        let outcome =
+            if is_short_write(error, available) { EngineError::NoSpace } else { store_error(error) };
         if !matches!(outcome, EngineError::NoSpace) {
             error!(%error, "a commit failed: the namespace takes no more writes until it is opened anew");
             self.stopped.store(true, Ordering::Release);
@@ -266,10 +272,22 @@ impl Read for Snapshot<'_> {
     }
 }
 
+/// Whether a commit failed because a full disk took a part of its pages: LMDB has only the word `EIO` for it. Such pages belong
+/// to the transaction that failed alone; where the root could not be written, LMDB itself refuses all further ones.
+fn is_short_write(error: &heed::Error, available: impl FnOnce() -> Option<u64>) -> bool {
+    let heed::Error::Io(error) = error else { return false };
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+        && available().is_some_and(|bytes| bytes < ONE_WRITE)
+}
+
 fn store_error(error: &heed::Error) -> EngineError {
     match error {
         heed::Error::Mdb(MdbError::MapFull) => EngineError::NoSpace,
-        heed::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => EngineError::NoSpace,
+        heed::Error::Io(error)
+            if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            EngineError::NoSpace
+        }
         error => EngineError::Store(error.to_string()),
     }
 }
@@ -278,5 +296,24 @@ fn store_error(error: &heed::Error) -> EngineError {
 const MAP_SIZE: usize = 1 << 40;
 /// Threads that may read at once.
 const MAX_READERS: u32 = 1_024;
+/// More than LMDB hands to the disk in one call.
+const ONE_WRITE: u64 = 1 << 20;
 const MAX_BATCH: usize = 256;
 const MAX_BATCH_TIME: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let of = |errno: rustix::io::Errno| heed::Error::Io(errno.into());
+        let (io, full) = (of(rustix::io::Errno::IO), of(rustix::io::Errno::NOSPC));
+        assert!(is_short_write(&io, || Some(0)), "a write that was cut short");
+        assert!(!is_short_write(&io, || Some(1 << 30)), "a disk with space that fails is broken");
+        assert!(!is_short_write(&io, || None), "nobody knows");
+        assert!(matches!(store_error(&full), EngineError::NoSpace));
+        assert!(matches!(store_error(&of(rustix::io::Errno::DQUOT)), EngineError::NoSpace));
+        assert!(matches!(store_error(&io), EngineError::Store(_)));
+    }
+}
