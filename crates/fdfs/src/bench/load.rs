@@ -165,12 +165,15 @@ impl<'a> Worker<'a> {
 
     fn download(&mut self) -> anyhow::Result<u64> {
         let id = self.any_file()?;
-        let (verify, content) = (self.load.verify, &self.content);
+        let content = &self.content;
         let mut equal = true;
-        let length = self.wire.download(&id, |at, piece| {
-            let at = usize::try_from(at).unwrap_or(usize::MAX);
-            equal &= !verify || content.get(at..at + piece.len()) == Some(piece);
-        })?;
+        let length = match self.load.verify {
+            false => self.wire.drain(&id)?,
+            true => self.wire.download(&id, |at, piece| {
+                let at = usize::try_from(at).unwrap_or(usize::MAX);
+                equal &= content.get(at..at + piece.len()) == Some(piece);
+            })?,
+        };
         ensure!(length == content.len() as u64, "{id} has {length} bytes");
         ensure!(equal, "{id} came back with other bytes");
         Ok(length)

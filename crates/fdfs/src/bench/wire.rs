@@ -9,6 +9,7 @@ use fdfs_proto::storage::{DeleteRequest, DownloadRequest, FileInfoRequest, Uploa
 use fdfs_proto::tracker::QueryStoreAllRequest;
 use fdfs_proto::{Decode as _, Header, Request};
 use fdfs_types::{Extension, FileId};
+use rustix::net::{RecvFlags, recv};
 
 /// A connection with its buffer.
 pub struct Wire {
@@ -40,6 +41,21 @@ impl Wire {
         let request = UploadRequest { store_path: None, size: content.len() as u64, extension };
         self.send(&request.frame(), content)?;
         self.answer::<UploadRequest>()
+    }
+
+    /// Reads a file, drops its content in the kernel, and returns its length: what the client saves is left to the server.
+    pub fn drain(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
+        let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
+        self.send(&request.frame(), &[])?;
+        let (header, have) = self.header_within(Header::LEN)?;
+        let mut left = header.length - (have - Header::LEN) as u64;
+        while left > 0 {
+            let wanted = usize::try_from(left)?.min(self.buffer.len());
+            let (_, dropped) = recv(&self.stream, &mut self.buffer[..wanted], RecvFlags::TRUNC)?;
+            ensure!(dropped > 0, "connection closed {left} bytes before the end of {}", header.length);
+            left -= dropped as u64;
+        }
+        Ok(header.length)
     }
 
     /// Reads a file, hands each piece of it to `piece`, and returns its length.
@@ -87,9 +103,14 @@ impl Wire {
 
     /// Reads until the header is there; also how many bytes the buffer then holds.
     fn header(&mut self) -> anyhow::Result<(Header, usize)> {
+        self.header_within(self.buffer.len())
+    }
+
+    /// The same, reading no more than `limit` bytes.
+    fn header_within(&mut self, limit: usize) -> anyhow::Result<(Header, usize)> {
         let mut have = 0;
         while have < Header::LEN {
-            let read = self.stream.read(&mut self.buffer[have..])?;
+            let read = self.stream.read(&mut self.buffer[have..limit])?;
             ensure!(read > 0, "connection closed before an answer");
             have += read;
         }
