@@ -14,7 +14,7 @@ use fdfs_http::{ClusterFiles, HttpServer};
 use fdfs_namespace::remote::RowServer;
 use fdfs_namespace::{Defaults, Namespace};
 use fdfs_objects::{Objects, Settings};
-use fdfs_ops::{Health, LogOptions, Signals};
+use fdfs_ops::{Health, HealthSwitch, LogOptions, Signals};
 use fdfs_s3::{Credentials, S3Server};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -96,6 +96,7 @@ impl Gateway {
             .with_context(|| format!("cannot listen on {} for native HTTP", config.front_listen))?;
         let front_address = front.local_addr()?;
         servers.spawn(front.run(stopped.clone()));
+        servers.spawn(watch_trackers(client.clone(), health.switch("trackers"), stopped.clone()));
         let console = Console::bind(config.console_listen, client.clone(), health.clone()).await?;
         let console_address = console.address()?;
         servers.spawn(console.run(stopped.clone()));
@@ -145,5 +146,24 @@ impl Gateway {
     }
 }
 
+/// Tells in `/healthz` whether a tracker answers.
+async fn watch_trackers(client: Client, switch: HealthSwitch, mut stop: watch::Receiver<bool>) {
+    let watching = async {
+        loop {
+            match client.fresh_topology().await {
+                Ok(_) => switch.ok(),
+                Err(error) => switch.failing(error.to_string()),
+            }
+            tokio::time::sleep(HEALTH_INTERVAL).await;
+        }
+    };
+    tokio::select! {
+        () = watching => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// How often the trackers are asked for the sake of `/healthz`.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 /// Time for requests that run when the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
