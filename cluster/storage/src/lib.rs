@@ -8,6 +8,7 @@ mod service;
 mod settings;
 mod shared;
 mod storage;
+mod synced_from;
 mod tracker;
 mod traffic;
 

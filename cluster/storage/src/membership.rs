@@ -1,13 +1,50 @@
 //! Who is in the group, as this storage knows it, and how a tracker's list changes that.
 
+use std::sync::Arc;
+
 use fdfs_proto::Brief;
 use fdfs_types::{StorageId, StorageStatus};
+use tokio::sync::watch;
 
 /// The members of the group, in the order of their discovery.
+///
+/// What others of this storage go by is [`Membership::watch`]: it shows every change, whoever made it.
 #[derive(Debug)]
 pub(crate) struct Membership {
     me: StorageId,
     members: Vec<Brief>,
+    seen: watch::Sender<Members>,
+}
+
+/// The group at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Members {
+    /// Every member that was ever listed, this storage among them, in the order of their discovery. Who has left stays,
+    /// with the state that says so.
+    pub(crate) all: Arc<[Brief]>,
+    /// Members that have left or moved, as the trackers' changelog tells; the latest last.
+    pub(crate) gone: Arc<[Gone]>,
+}
+
+/// A member has left the group, or goes by another name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Gone {
+    /// The ID that is gone.
+    pub(crate) old: StorageId,
+    /// The one in its place; none if the member was removed.
+    pub(crate) new: Option<StorageId>,
+}
+
+impl Members {
+    /// The member of this ID.
+    pub(crate) fn get(&self, id: &StorageId) -> Option<&Brief> {
+        self.all.iter().find(|member| member.id.as_ref() == Some(id))
+    }
+
+    /// What became of a member that has left or moved; `None` while the changelog has not told.
+    pub(crate) fn what_became_of(&self, id: &StorageId) -> Option<Gone> {
+        self.gone.iter().rev().find(|gone| gone.old == *id).copied()
+    }
 }
 
 /// What has to be done about a tracker's list.
@@ -22,7 +59,12 @@ pub(crate) struct Merged {
 impl Membership {
     /// Only this storage, whose state no tracker has told yet.
     pub(crate) fn new(me: StorageId) -> Self {
-        Self { me, members: Vec::new() }
+        Self { me, members: Vec::new(), seen: watch::Sender::default() }
+    }
+
+    /// Shows the group now and at every change from now on.
+    pub(crate) fn watch(&self) -> watch::Receiver<Members> {
+        self.seen.subscribe()
     }
 
     /// Takes over what a tracker's list says, except where we know better.
@@ -48,14 +90,47 @@ impl Membership {
         }
         let is_listed = |member: &&Brief| list.iter().any(|theirs| theirs.id == member.id);
         merged.tell.extend(self.members.iter().filter(|member| !is_listed(member)).cloned());
+        self.publish();
         merged
     }
 
     /// Takes the state that a tracker gave this storage when it joined; returns the one before.
     pub(crate) fn joined(&mut self, status: StorageStatus) -> Option<StorageStatus> {
         let me = self.me;
-        let member = self.members.iter_mut().find(|member| member.id == Some(me))?;
-        Some(std::mem::replace(&mut member.status, status))
+        self.set_status(&me, status)
+    }
+
+    /// Takes note of the state of a member that this storage has found out or decided itself; returns the one before.
+    /// [`StorageStatus::None`] says that nothing is sent to a member that has left.
+    pub(crate) fn set_status(&mut self, id: &StorageId, status: StorageStatus) -> Option<StorageStatus> {
+        let member = self.members.iter_mut().find(|member| member.id.as_ref() == Some(id))?;
+        let before = std::mem::replace(&mut member.status, status);
+        self.publish();
+        Some(before)
+    }
+
+    /// Whether a member has left or moved, and the changelog has not told yet what became of it.
+    pub(crate) fn wants_changelog(&self) -> bool {
+        let seen = self.seen.borrow();
+        let has_left =
+            |member: &&Brief| matches!(member.status, StorageStatus::Deleted | StorageStatus::IpChanged);
+        self.members
+            .iter()
+            .filter(has_left)
+            .filter_map(|member| member.id)
+            .any(|id| seen.what_became_of(&id).is_none())
+    }
+
+    /// The changelog tells that a member has left or moved.
+    pub(crate) fn gone(&mut self, gone: Gone) {
+        self.seen.send_if_modified(|members| {
+            if members.what_became_of(&gone.old) == Some(gone) {
+                return false;
+            }
+            let skipped = (members.gone.len() + 1).saturating_sub(MAX_GONE);
+            members.gone = members.gone.iter().skip(skipped).copied().chain([gone]).collect();
+            true
+        });
     }
 
     /// The state of this storage; `None` until a tracker's list has told it.
@@ -73,6 +148,16 @@ impl Membership {
     /// Every member that is known.
     pub(crate) fn members(&self) -> &[Brief] {
         &self.members
+    }
+
+    fn publish(&self) {
+        self.seen.send_if_modified(|seen| {
+            let is_new = *seen.all != *self.members;
+            if is_new {
+                seen.all = self.members.as_slice().into();
+            }
+            is_new
+        });
     }
 }
 
@@ -96,6 +181,9 @@ fn verdict(ours: StorageStatus, theirs: StorageStatus) -> Verdict {
 
 /// Most members of a group.
 const MAX_MEMBERS: usize = 32;
+
+/// So many members that have left are remembered.
+const MAX_GONE: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -164,6 +252,28 @@ mod tests {
         let list = [brief("10.0.0.1", StorageStatus::Active), brief("10.0.0.2", StorageStatus::Active)];
         let mut membership = membership(&list);
         assert_eq!(membership.merge(&list[..1]).tell, &list[1..]);
+    }
+
+    #[test]
+    fn every_change_is_seen_and_nothing_else() {
+        let [one, two] =
+            [brief("10.0.0.1", StorageStatus::Active), brief("10.0.0.2", StorageStatus::WaitSync)];
+        let id = two.id.expect("id");
+        let mut membership = membership(&[one.clone()]);
+        let mut seen = membership.watch();
+        assert_eq!(seen.borrow_and_update().all[..], [one.clone()]);
+        membership.merge(&[one.clone()]);
+        assert!(!seen.has_changed().expect("open"));
+        membership.merge(&[one.clone(), two]);
+        assert!(seen.has_changed().expect("open"));
+        assert_eq!(seen.borrow_and_update().all.len(), 2);
+        assert_eq!(membership.set_status(&id, StorageStatus::Syncing), Some(StorageStatus::WaitSync));
+        assert_eq!(seen.borrow_and_update().get(&id).map(|two| two.status), Some(StorageStatus::Syncing));
+        let gone = Gone { old: id, new: None };
+        membership.gone(gone);
+        assert_eq!(seen.borrow_and_update().what_became_of(&id), Some(gone));
+        membership.gone(gone);
+        assert!(!seen.has_changed().expect("open"));
     }
 
     #[test]

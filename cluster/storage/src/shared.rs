@@ -3,12 +3,19 @@
 use std::sync::atomic::AtomicUsize;
 
 use fdfs_conf::IpFieldWidth;
-use fdfs_proto::{Brief, IpWidth};
+use fdfs_proto::IpWidth;
 use fdfs_store::Store;
 use fdfs_types::{GroupName, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{membership::Membership, tracker::Identity, traffic::Traffic};
+use tokio::sync::watch;
+
+use crate::{
+    membership::{Members, Membership},
+    synced_from::SyncedFrom,
+    tracker::{Identity, Trackers},
+    traffic::Traffic,
+};
 
 /// What every part of a running storage shares.
 #[derive(Debug)]
@@ -21,8 +28,10 @@ pub(crate) struct Shared {
     pub(crate) started: Timestamp,
     /// A change may have to wait for the disk: it runs where waiting blocks nobody.
     pub(crate) waits_for_disk: bool,
-    /// The leader among the trackers, once one has told it.
-    pub(crate) leader: Mutex<Option<Brief>>,
+    /// What may be asked of the trackers.
+    pub(crate) trackers: Trackers,
+    /// Up to when the changes of each member have arrived.
+    pub(crate) synced_from: SyncedFrom,
     /// Trackers that this storage reports to right now.
     pub(crate) joined: AtomicUsize,
 }
@@ -30,6 +39,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn group(&self) -> GroupName {
         self.identity.group
+    }
+
+    /// The group now, and at every change.
+    pub(crate) fn members(&self) -> watch::Receiver<Members> {
+        self.membership.lock().watch()
     }
 
     /// Width of addresses in answers to clients.

@@ -26,7 +26,8 @@ use crate::{
     service::StorageService,
     settings,
     shared::Shared,
-    tracker::{self, Identity, ReportSettings, Reporter, Tracker},
+    synced_from::SyncedFrom,
+    tracker::{self, Identity, ReportSettings, Reporter, Tracker, Trackers},
     traffic::Traffic,
 };
 
@@ -71,7 +72,8 @@ impl Storage {
             traffic: Traffic::new(access_log),
             started,
             waits_for_disk,
-            leader: Mutex::default(),
+            trackers: Trackers::new(group, trackers),
+            synced_from: SyncedFrom::default(),
             joined: AtomicUsize::new(0),
         });
         let server = serve(&config, &shared)?;
@@ -84,7 +86,7 @@ impl Storage {
             upload_priority: config.upload_priority.into(),
         };
         let mut tasks = JoinSet::new();
-        for reporter in Reporter::for_all(&shared, trackers, &settings, &connections) {
+        for reporter in Reporter::for_all(&shared, &settings, &connections) {
             tasks.spawn(reporter.run());
         }
         let intervals = Intervals {

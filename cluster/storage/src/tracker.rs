@@ -5,9 +5,11 @@ mod changelog;
 mod identity;
 mod reporter;
 mod statistics;
+mod trackers;
 
 pub(crate) use self::{
     address::Tracker,
     identity::{Identity, group, my_ips},
     reporter::{ReportSettings, Reporter},
+    trackers::Trackers,
 };

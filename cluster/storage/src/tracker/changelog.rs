@@ -3,24 +3,17 @@
 use fdfs_types::{StorageId, StorageStatus};
 use tracing::warn;
 
+use crate::membership::Gone;
+
 /// The lines of the log that came so far; an answer may end inside of one.
 #[derive(Debug, Default)]
 pub(super) struct Changelog {
     rest: Vec<u8>,
 }
 
-/// A member has another identity.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Renamed {
-    /// The identity that is gone.
-    pub(super) old: StorageId,
-    /// The one in its place; none if the member was removed.
-    pub(super) new: Option<StorageId>,
-}
-
 impl Changelog {
     /// Takes an answer and returns the changes that it completes.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Renamed> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Gone> {
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
             self.rest.truncate(MAX_LINE);
@@ -32,24 +25,24 @@ impl Changelog {
 }
 
 /// `time group old status new`, with nothing behind the last blank for a removed member.
-fn parse(line: &[u8]) -> Option<Renamed> {
-    let renamed = || {
+fn parse(line: &[u8]) -> Option<Gone> {
+    let gone = || {
         let line = std::str::from_utf8(line).ok()?;
         let mut words = line.split(' ');
         let (_time, _group, old, status) = (words.next()?, words.next()?, words.next()?, words.next()?);
         let new = words.next().filter(|word| !word.is_empty());
         let old = old.parse().ok()?;
         match status.parse().ok().and_then(StorageStatus::from_wire)? {
-            StorageStatus::Deleted => Some(Renamed { old, new: None }),
-            StorageStatus::IpChanged => Some(Renamed { old, new: Some(new?.parse().ok()?) }),
+            StorageStatus::Deleted => Some(Gone { old, new: None }),
+            StorageStatus::IpChanged => Some(Gone { old, new: Some(new?.parse().ok()?) }),
             _ => None,
         }
     };
-    let renamed = renamed();
-    if renamed.is_none() {
+    let gone = gone();
+    if gone.is_none() {
         warn!(line = %String::from_utf8_lossy(line), "a line of the tracker's changelog is left out");
     }
-    renamed
+    gone
 }
 
 const MAX_LINE: usize = 1024;
@@ -63,11 +56,11 @@ mod tests {
         let mut changelog = Changelog::default();
         assert_eq!(
             changelog.push(b"1795324899 group1 127.0.0.5 4 \n1795324900 group1 127.0.0"),
-            [Renamed { old: "127.0.0.5".parse().expect("id"), new: None }]
+            [Gone { old: "127.0.0.5".parse().expect("id"), new: None }]
         );
         assert_eq!(
             changelog.push(b".6 3 127.0.0.7\n"),
-            [Renamed { old: "127.0.0.6".parse().expect("id"), new: Some("127.0.0.7".parse().expect("id")) }]
+            [Gone { old: "127.0.0.6".parse().expect("id"), new: Some("127.0.0.7".parse().expect("id")) }]
         );
         assert_eq!(changelog.push(b""), []);
     }

@@ -13,7 +13,7 @@ use fdfs_proto::{
     Brief, Status, StorageStat,
     cluster::{
         BeatRequest, ChangelogRequest, DiskUsageRequest, Notification, PathUsage, ReplicaChangeRequest,
-        ReportStatusRequest, SyncSourceRequest,
+        SyncReportRequest, SyncSourceRequest, SyncedUntil,
     },
 };
 use fdfs_store::Position;
@@ -24,14 +24,8 @@ use tokio::{
 };
 use tracing::{Instrument, debug, info, info_span, warn};
 
-use super::{
-    Tracker,
-    address::MAX_ANSWER,
-    changelog::{Changelog, Renamed},
-    identity::Chain,
-    statistics,
-};
-use crate::shared::Shared;
+use super::{Tracker, address::MAX_ANSWER, changelog::Changelog, identity::Chain, statistics};
+use crate::{membership::Gone, shared::Shared};
 
 /// What reporters are told by the configuration.
 #[derive(Clone, Debug)]
@@ -46,7 +40,6 @@ pub(crate) struct ReportSettings {
 pub(crate) struct Reporter {
     shared: Arc<Shared>,
     tracker: Tracker,
-    all: Arc<[Tracker]>,
     settings: ReportSettings,
     connections: Arc<dyn Fn() -> ConnectionCounts + Send + Sync>,
     /// Held by the reporter that asks for the source of the old files: one tracker decides, the others are told.
@@ -67,21 +60,18 @@ impl Reporter {
     /// A reporter for each tracker.
     pub(crate) fn for_all(
         shared: &Arc<Shared>,
-        trackers: Vec<Tracker>,
         settings: &ReportSettings,
         connections: &Arc<dyn Fn() -> ConnectionCounts + Send + Sync>,
     ) -> Vec<Self> {
-        let all: Arc<[Tracker]> = trackers.into();
         let settling = Arc::new(Mutex::new(()));
         let one = |tracker: &Tracker| Self {
             shared: Arc::clone(shared),
             tracker: tracker.clone(),
-            all: Arc::clone(&all),
             settings: settings.clone(),
             connections: Arc::clone(connections),
             settling: Arc::clone(&settling),
         };
-        all.iter().map(one).collect()
+        shared.trackers.all().iter().map(one).collect()
     }
 
     /// Reports for ever.
@@ -146,10 +136,18 @@ impl Reporter {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         disk_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told: Option<StorageStat> = None;
+        let mut synced = 0;
         let mut changelog = Changelog::default();
         loop {
             let news = tokio::select! {
-                _ = beats.tick() => self.beat(lease, &mut told, &mut changelog).await?,
+                _ = beats.tick() => {
+                    if let Some(news) = self.sync_report(lease, &mut synced).await?
+                        && self.apply(lease, news).await?.is_break()
+                    {
+                        return Ok(());
+                    }
+                    self.beat(lease, &mut told, &mut changelog).await?
+                }
                 _ = disk_reports.tick() => self.disk_usage(lease).await?,
                 // A tracker that has started anew takes us for offline until we join it.
                 error = lease.ended() => return Err(error.into()),
@@ -174,13 +172,42 @@ impl Reporter {
         let news = lease.ask(&request, Notification::MAX_LEN).await?;
         *told = Some(stat);
         metrics::histogram!("fdfs_storage_beat_seconds").record(begun.elapsed());
-        if self.shared.identity.parameters.storage_ip_changed_auto_adjust {
+        let adjusts = self.shared.identity.parameters.storage_ip_changed_auto_adjust;
+        if adjusts || self.shared.membership.lock().wants_changelog() {
             let lines = lease.ask(&ChangelogRequest::default(), MAX_ANSWER).await?;
-            for renamed in changelog.push(&lines.0) {
-                self.renamed(&renamed);
+            for gone in changelog.push(&lines.0) {
+                self.gone(&gone);
             }
         }
         Ok(news)
+    }
+
+    /// Tells up to when the changes of each member have arrived, if that has moved since `told`.
+    async fn sync_report(
+        &self,
+        lease: &mut Lease,
+        told: &mut u64,
+    ) -> Result<Option<Notification>, CallError> {
+        let version = self.shared.synced_from.version();
+        if version == *told {
+            return Ok(None);
+        }
+        let until = |source| SyncedUntil { source, until: self.shared.synced_from.of(&source) };
+        let rows: Vec<_> = self
+            .shared
+            .membership
+            .lock()
+            .members()
+            .iter()
+            .filter_map(|member| member.id)
+            .map(until)
+            .collect();
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let news = lease.ask(&SyncReportRequest { rows }, Notification::MAX_LEN).await?;
+        *told = version;
+        Ok(Some(news))
     }
 
     /// Tells the space of every store path.
@@ -198,7 +225,7 @@ impl Reporter {
     async fn apply(&self, lease: &mut Lease, news: Notification) -> Result<ControlFlow<()>, CallError> {
         if let Some(leader) = news.leader {
             debug!(leader = ?leader.ip, "leader of the trackers");
-            *self.shared.leader.lock() = leader.ip.is_some().then_some(leader);
+            self.shared.trackers.set_leader(leader.ip.is_some().then_some(leader));
         }
         let Some(list) = news.members else { return Ok(ControlFlow::Continue(())) };
         debug!(members = list.len(), "list of members");
@@ -239,27 +266,26 @@ impl Reporter {
         let known =
             self.shared.membership.lock().members().iter().find(|one| one.id == Some(member)).cloned();
         let Some(known) = known else { return Ok(()) };
-        let storage = Brief { status: StorageStatus::Offline, port: 0, ..known };
-        for tracker in self.all.iter() {
-            let report = ReportStatusRequest { group, storage: storage.clone() };
-            if let Err(error) = tracker.ask(&report).await {
-                warn!(%tracker, error = %Chain(&error), "cannot tell a tracker that a member is done");
-            }
+        let done = Brief { status: StorageStatus::Offline, ..known };
+        if let Err(error) = self.shared.trackers.report_status(&done).await {
+            warn!(error = %Chain(&error), "cannot tell the trackers that a member is done");
         }
         Ok(())
     }
 
     /// Takes note of a member that is gone or has another identity.
-    fn renamed(&self, renamed: &Renamed) {
-        info!(storage_id = %renamed.old, new = ?renamed.new, "a member has another identity");
+    fn gone(&self, gone: &Gone) {
+        info!(storage_id = %gone.old, new = ?gone.new, "a member has left, or goes by another name");
         let updated = self.shared.store.update_init_flag(|flag| {
-            if flag.sync_source == renamed.old.as_str() {
-                flag.sync_source = renamed.new.as_ref().map(StorageId::to_string).unwrap_or_default();
+            if flag.sync_source == gone.old.as_str() {
+                flag.sync_source = gone.new.as_ref().map(StorageId::to_string).unwrap_or_default();
             }
         });
         if let Err(error) = updated {
             warn!(%error, "the init flag cannot be written");
         }
+        self.shared.synced_from.forget(&gone.old);
+        self.shared.membership.lock().gone(*gone);
     }
 }
 

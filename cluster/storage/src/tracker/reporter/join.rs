@@ -21,7 +21,7 @@ impl Reporter {
         if let Some(mine) = before
             && mine != response.status
             && !(is_available(mine) && is_available(response.status))
-            && !self.is_leader(lease.address())
+            && !self.shared.trackers.is_leader(lease.address())
         {
             // Only the leader's list has told `mine`: this follower is told too.
             lease.ask(&ChangeStatusRequest { status: mine }, MAX_ANSWER).await?;
@@ -41,12 +41,13 @@ impl Reporter {
         let identity = &self.shared.identity;
         let store = &self.shared.store;
         let flag = store.init_flag();
-        let mut trackers: Vec<ServerAddress> = self.all.iter().map(Tracker::server_address).collect();
+        let mut trackers: Vec<ServerAddress> =
+            self.shared.trackers.all().iter().map(Tracker::server_address).collect();
         trackers.sort_by_cached_key(|tracker| (tracker.ips.len(), tracker.to_string()));
         trackers.dedup();
         trackers.truncate(JoinRequest::MAX_TRACKERS);
         let status = self.shared.membership.lock().my_status().or_else(|| {
-            let is_only = self.all.len() == 1;
+            let is_only = self.shared.trackers.all().len() == 1;
             is_only.then_some(StorageStatus::Init)
         });
         JoinRequest {
@@ -84,11 +85,6 @@ impl Reporter {
             flag.sync_until_timestamp = source.map_or(0, |source| source.until.0.max(0).unsigned_abs());
         });
         updated.map_err(|error| CallError::Connect(std::io::Error::other(error)))
-    }
-
-    fn is_leader(&self, tracker: SocketAddr) -> bool {
-        let leader = self.shared.leader.lock();
-        leader.as_ref().is_some_and(|leader| leader.ip == Some(tracker.ip()) && leader.port == tracker.port())
     }
 }
 
