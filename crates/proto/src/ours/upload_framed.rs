@@ -98,6 +98,12 @@ impl Frame {
     }
 }
 
+impl Encode for Frame {
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.bytes(&(*self).encode());
+    }
+}
+
 impl Decode for Frame {
     const NAME: &'static str = "Frame";
 

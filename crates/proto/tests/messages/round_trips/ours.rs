@@ -1,0 +1,73 @@
+//! Commands of ours.
+
+use std::num::NonZeroU64;
+
+use fdfs_proto::ours::{
+    Capabilities, ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
+    ListOwnedResponse, ListRawRequest, ListRawResponse, OwnedFile, OwnerToken, RawFile, Trailer,
+    UploadFramedRequest, WriteConcern,
+};
+use proptest::prelude::*;
+
+use super::words::{extension, filename, group, list, number, number32, text, time};
+use super::{make, round_trips};
+
+round_trips! {
+    request hello: a_hello().prop_map(HelloRequest) => HelloRequest;
+    message hello_answer: a_hello() => Hello;
+    request upload_framed: make!(UploadFramedRequest {
+        store_path: prop::option::of(0..=127_u8),
+        expected_size: prop::option::of(number()),
+        extension: extension(),
+        owner: prop::option::of(owner()),
+        write_concern: write_concern(),
+    }) => UploadFramedRequest;
+    message frame: prop_oneof![
+        Just(Frame::End), Just(Frame::Data(1)), Just(Frame::Data(Frame::MAX)), (1..=Frame::MAX).prop_map(Frame::Data),
+    ] => Frame;
+    message trailer: make!(Trailer { length: number(), crc32: any::<u32>() }) => Trailer;
+    request list_raw: make!(ListRawRequest {
+        group: group(), store_path: any::<u8>(), limit: number32(), after: prop::option::of(filename()),
+    }) => ListRawRequest;
+    message list_raw_answer: make!(ListRawResponse {
+        has_more: any::<bool>(),
+        files: list(make!(RawFile { filename: filename(), size: number(), modified: time() }), 0..=1000),
+    }) => ListRawResponse;
+    request join_files: make!(JoinFilesRequest {
+        group: group(),
+        extension: extension(),
+        owner: prop::option::of(owner()),
+        write_concern: write_concern(),
+        parts: list(filename(), 1..=JoinFilesRequest::MAX_PARTS),
+    }) => JoinFilesRequest;
+    request list_owned: make!(ListOwnedRequest {
+        group: group(), session: session(), after: any::<u64>(), limit: number32(),
+    }) => ListOwnedRequest;
+    message list_owned_answer: make!(ListOwnedResponse {
+        has_more: any::<bool>(),
+        files: list(make!(OwnedFile { sequence: any::<u64>(), filename: filename() }), 0..=1000),
+    }) => ListOwnedResponse;
+    request forget_owned: make!(ForgetOwnedRequest {
+        group: group(), session: session(), sequences: list(any::<u64>(), 0..=1000),
+    }) => ForgetOwnedRequest;
+}
+
+fn a_hello() -> impl Strategy<Value = Hello> {
+    make!(Hello {
+        version: number32(),
+        capabilities: any::<u64>().prop_map(Capabilities),
+        software: text(64),
+    })
+}
+
+fn owner() -> impl Strategy<Value = OwnerToken> {
+    make!(OwnerToken { session: session(), sequence: any::<u64>() })
+}
+
+fn session() -> impl Strategy<Value = NonZeroU64> {
+    any::<NonZeroU64>()
+}
+
+fn write_concern() -> impl Strategy<Value = WriteConcern> {
+    prop::sample::select((0..=u8::MAX).filter_map(WriteConcern::from_wire).collect::<Vec<_>>())
+}
