@@ -16,6 +16,7 @@ mod membership;
 mod merge;
 mod notify;
 mod refusal;
+pub mod replication;
 mod selection;
 mod settings;
 mod storage;
