@@ -5,6 +5,7 @@
 //! stays in the queue: nothing is lost or written twice, and [`Binlog::check`] refuses further changes
 //! until a write succeeds.
 
+mod compress;
 mod index;
 mod reader;
 mod record;
@@ -22,6 +23,7 @@ use std::{
 
 use fdfs_types::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 pub use self::{
@@ -48,6 +50,8 @@ pub struct Binlog {
     queue: Mutex<Queue>,
     current: Mutex<Current>,
     end: AtomicU64,
+    /// Moves after every write, so that readers need not look.
+    written: watch::Sender<Position>,
     last_written: Timestamp,
     failed: AtomicBool,
 }
@@ -89,11 +93,13 @@ impl Binlog {
         let size = cut_torn_line(&mut file, &path).map_err(OpenError::doing("recovering", &path))?;
         index.save(directory).map_err(OpenError::doing("writing", directory))?;
         state_file::sync_parent(&path).map_err(OpenError::doing("syncing", directory))?;
+        let end = Position { index: index.current_write, offset: size };
         Ok(Self {
             directory: directory.to_owned(),
             rotate_at,
             queue: Mutex::default(),
-            end: AtomicU64::new(Position { index: index.current_write, offset: size }.pack()),
+            end: AtomicU64::new(end.pack()),
+            written: watch::Sender::new(end),
             last_written,
             failed: AtomicBool::new(false),
             current: Mutex::new(Current {
@@ -159,6 +165,21 @@ impl Binlog {
         Position::unpack(self.end.load(Ordering::Acquire))
     }
 
+    /// Shows the end of what is written, and every time that it has moved.
+    pub fn watch(&self) -> watch::Receiver<Position> {
+        self.written.subscribe()
+    }
+
+    /// Bytes of records from `position` to the end; a compressed file in between counts as a full one.
+    pub fn bytes_behind(&self, position: Position) -> u64 {
+        let end = self.end();
+        let size = |index| {
+            fs::metadata(file_path(&self.directory, index)).map_or(self.rotate_at, |metadata| metadata.len())
+        };
+        let files: u64 = (position.index..end.index).map(size).sum();
+        (files + end.offset).saturating_sub(position.offset)
+    }
+
     /// Reads records from `position` on.
     pub fn reader(&self, position: Position) -> BinlogReader {
         BinlogReader::new(&self.directory, position)
@@ -211,10 +232,9 @@ impl Binlog {
                 warn!(directory = %self.directory.display(), %error, "the next binlog file cannot be made");
             }
         }
-        self.end.store(
-            Position { index: current.index.current_write, offset: current.size }.pack(),
-            Ordering::Release,
-        );
+        let end = Position { index: current.index.current_write, offset: current.size };
+        self.end.store(end.pack(), Ordering::Release);
+        self.written.send_replace(end);
         Ok(())
     }
 

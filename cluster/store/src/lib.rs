@@ -7,6 +7,7 @@
 //! The process's umask is the caller's business; the original runs with umask 0.
 
 mod binlog;
+mod dead_letters;
 mod draft;
 mod error;
 mod init_flag;
@@ -27,6 +28,7 @@ mod store;
 
 pub use self::{
     binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},
+    dead_letters::{DeadLetter, DeadLetters},
     error::{OpenError, StoreError},
     init_flag::InitFlag,
     mark::Mark,
@@ -35,7 +37,7 @@ pub use self::{
     space::DiskSpace,
     stat::{Counter, StorageStat},
     store::{
-        FileInfo, FileListing, ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, Store,
+        FileInfo, FileListing, ForPeer, ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, Store,
         StorePathChoice, StorePathStatus, StoredFile, Upload,
     },
 };

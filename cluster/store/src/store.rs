@@ -2,6 +2,7 @@
 
 mod copy;
 mod delete;
+mod for_peer;
 mod info;
 mod join;
 mod listing;
@@ -26,6 +27,7 @@ use tracing::info;
 
 use self::shared::{LOCKS, field, io_error, seconds, sync_directory_of};
 pub use self::{
+    for_peer::ForPeer,
     info::FileInfo,
     listing::{FileListing, ListedFile},
     metadata::MetadataFlag,

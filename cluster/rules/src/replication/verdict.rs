@@ -51,9 +51,9 @@ pub fn judge(operation: Operation, status: Status) -> Verdict {
         (Rename, Status::OK | Status::EEXIST) | (Truncate, Status::EEXIST) => Verdict::CheckSize,
         (Link, Status::OK) => Verdict::CheckLink,
         (Create, Status::EEXIST) => Verdict::Known,
-        (_, Status::OK)
-        | (Update | Append | Modify, Status::EEXIST)
-        | (Delete | Link, Status::ENOENT) => Verdict::Done,
+        (_, Status::OK) | (Update | Append | Modify, Status::EEXIST) | (Delete | Link, Status::ENOENT) => {
+            Verdict::Done
+        }
         (Append | Modify | Truncate, Status::ENOENT) => Verdict::SendWhole,
         (Rename, Status::ENOENT) => Verdict::SendNew,
         (

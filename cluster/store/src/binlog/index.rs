@@ -41,6 +41,7 @@ impl BinlogIndex {
                 None => Some(Self::default()),
             },
         };
+        // A compressed file is a finished one.
         let highest = highest_file(directory)?;
         match (stored, highest) {
             (Some(index), Some(highest)) if highest <= index.current_write => Ok(index),
@@ -59,13 +60,17 @@ impl BinlogIndex {
     }
 }
 
-/// The highest number of a binlog file with content.
+/// The highest number of a binlog file with content, or the one behind a compressed file.
 fn highest_file(directory: &Path) -> io::Result<Option<u32>> {
     let mut highest = None;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("binlog.")?.parse::<u32>().ok());
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix("binlog.")) else { continue };
+        let number = match name.strip_suffix(".gz") {
+            Some(number) => number.parse::<u32>().ok().map(|number| number + 1),
+            None => name.parse().ok(),
+        };
         if number.is_some() && entry.metadata()?.len() > 0 {
             highest = highest.max(number);
         }
@@ -101,5 +106,7 @@ mod tests {
         fs::write(directory.path().join("binlog.007"), "x\n").unwrap();
         fs::write(directory.path().join("binlog.008"), "").unwrap();
         assert_eq!(BinlogIndex::load(directory.path()).unwrap().current_write, 7);
+        fs::write(directory.path().join("binlog.007.gz"), "x\n").unwrap();
+        assert_eq!(BinlogIndex::load(directory.path()).unwrap().current_write, 8);
     }
 }

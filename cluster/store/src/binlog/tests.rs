@@ -155,3 +155,33 @@ fn compressed_files_are_read_like_others_and_a_missing_one_is_an_error() {
     let mut reader = binlog.reader(Position { index: 1, offset: 0 });
     assert_eq!(reader.next_entry().unwrap_err().kind(), io::ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn a_waiting_reader_is_woken_by_the_write() {
+    let directory = tempfile::tempdir().unwrap();
+    let binlog = Arc::new(Binlog::open(directory.path(), Binlog::ROTATE_AT).unwrap());
+    let mut reader = binlog.reader(Position::default());
+    let mut written = binlog.watch();
+    assert_eq!(reader.next_entry().unwrap(), None);
+    let writer = {
+        let binlog = Arc::clone(&binlog);
+        thread::spawn(move || binlog.append(&format!("{}\n", create(7, "M00/00/00/abc")), false))
+    };
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, written.changed()).await.unwrap().unwrap();
+    assert_eq!(*written.borrow(), Position { index: 0, offset: 18 });
+    assert_eq!(reader.next_entry().unwrap().unwrap().record.unwrap().timestamp, 7);
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn what_a_peer_has_not_read_is_measured_over_the_bounds_of_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let binlog = Binlog::open(directory.path(), 40).unwrap();
+    for number in 0..5 {
+        binlog.append(&format!("{}\n", create(number, "M00/00/00/abc")), false).unwrap();
+    }
+    assert_eq!(binlog.bytes_behind(Position::default()), 90);
+    assert_eq!(binlog.bytes_behind(Position { index: 0, offset: 18 }), 72);
+    assert_eq!(binlog.bytes_behind(binlog.end()), 0);
+}

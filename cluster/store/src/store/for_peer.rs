@@ -1,0 +1,74 @@
+//! What a peer gets of a name: the file as it is now.
+
+use std::{fs::File, os::fd::OwnedFd, path::Path};
+
+use fdfs_types::{FileKind, RemoteFilename, Timestamp};
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, readlinkat, statat},
+    io::Errno,
+};
+
+use super::{OpenFile, Store};
+use crate::StoreError;
+
+/// What is under a name, files of metadata among them.
+#[derive(Debug)]
+pub enum ForPeer {
+    /// Nothing, any more.
+    Missing,
+    /// A file.
+    File(OpenFile),
+    /// A symbolic link, to this name if it leads to a file of this storage.
+    Link(Option<RemoteFilename>),
+}
+
+impl Store {
+    /// Opens what is under a name, for a peer that is to have the same. Links are not followed.
+    pub fn open_for_peer(&self, name: &RemoteFilename) -> Result<ForPeer, StoreError> {
+        let path = self.0.path_of(name)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file: OwnedFd = match openat(&path.data, name.local_path(), flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::NOTDIR) if matches!(name.kind(), Ok(FileKind::Trunk(_))) => {
+                return Err(StoreError::Trunk);
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(ForPeer::Missing),
+            Err(Errno::LOOP) => {
+                let target = readlinkat(&path.data, name.local_path(), Vec::new())
+                    .map_err(StoreError::doing("reading a link"))?;
+                return Ok(ForPeer::Link(self.name_at(&target.to_string_lossy())));
+            }
+            Err(error) => return Err(StoreError::doing("opening the file")(error)),
+        };
+        let stat = fstat(&file).map_err(StoreError::doing("looking up the file"))?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(ForPeer::File(OpenFile {
+                file: File::from(file),
+                size: stat.st_size.unsigned_abs(),
+                modified: Timestamp(stat.st_mtime),
+            })),
+            FileType::Directory => Err(StoreError::IsDirectory),
+            _ => Err(StoreError::NotRegular),
+        }
+    }
+
+    /// Whether anything is under a name.
+    pub fn is_there(&self, name: &RemoteFilename) -> bool {
+        self.0
+            .path_of(name)
+            .is_ok_and(|path| statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW).is_ok())
+    }
+
+    /// Where marks and the like of each peer lie.
+    pub fn sync_directory(&self) -> &Path {
+        &self.0.base.sync
+    }
+
+    /// The logic name of a path, if it lies in one of the store paths.
+    fn name_at(&self, path: &str) -> Option<RemoteFilename> {
+        self.0.paths.iter().find_map(|store_path| {
+            let local = path.strip_prefix(store_path.data_path.to_str()?)?.strip_prefix('/')?;
+            format!("M{:02X}/{local}", store_path.index).parse().ok()
+        })
+    }
+}
