@@ -25,7 +25,7 @@ fn start(storages: usize) -> Result<(Cluster, Client)> {
         let lines = "subdir_count_per_path=4\n".to_owned();
         config.storages.push(StorageConfig { lines, ..StorageConfig::new(address, "group1", 2) });
     }
-    let tracker = ServerAddress { ips: vec![config.tracker.ip()], port: config.tracker.port() };
+    let tracker = ServerAddress { ips: vec![config.tracker().ip()], port: config.tracker().port() };
     Ok((Cluster::start(config)?, Client::new(ClientOptions::new(vec![tracker]))))
 }
 
@@ -172,8 +172,8 @@ async fn the_cluster_is_described() -> Result<()> {
             }
         }
     });
-    assert_eq!(leader.await??, cluster.config().tracker);
-    client.active_test(cluster.config().tracker).await?;
+    assert_eq!(leader.await??, cluster.config().tracker());
+    client.active_test(cluster.config().tracker()).await?;
     client.active_test(cluster.config().storages[0].address).await?;
     Ok(())
 }

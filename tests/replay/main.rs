@@ -29,7 +29,7 @@ use crate::recording::Exchange;
 fn two_storages_answer_as_recorded() -> Result<()> {
     let _turn = Turn::take()?;
     let mut cluster = start(setups::two_storages())?;
-    let mut player = Player::new(cluster.config().tracker)?;
+    let mut player = Player::new(cluster.config().tracker())?;
     let recorded = exchanges("A")?;
     for exchange in &recorded {
         if exchange.name == "A/s/download/via_second_server" {
@@ -63,7 +63,7 @@ fn two_storages_answer_as_recorded() -> Result<()> {
 fn storage_ids_and_trunk_files_answer_as_recorded() -> Result<()> {
     let _turn = Turn::take()?;
     let cluster = start(setups::ids_and_trunk())?;
-    let mut player = Player::new(cluster.config().tracker)?;
+    let mut player = Player::new(cluster.config().tracker())?;
     let recorded = exchanges("B")?;
     let later_file = find(&recorded, "B/s/upload/trunk")?;
     for exchange in &recorded {
@@ -94,8 +94,8 @@ fn the_tools_of_the_original_are_answered_as_recorded() -> Result<()> {
 #[test]
 fn no_group_and_no_space_answer_as_recorded() -> Result<()> {
     let _turn = Turn::take()?;
-    let mut cluster = Cluster::start_tracker(setups::no_space())?;
-    let mut player = Player::new(cluster.config().tracker)?;
+    let mut cluster = Cluster::start_trackers(setups::no_space())?;
+    let mut player = Player::new(cluster.config().tracker())?;
     let (without_group, without_space): (Vec<_>, Vec<_>) = exchanges("G")?
         .into_iter()
         .partition(|exchange| exchange.name.starts_with("G/t/") && !exchange.name.ends_with("no_space"));
@@ -143,7 +143,7 @@ fn every_difference_names_a_recorded_exchange() -> Result<()> {
 fn replay(config: &str, setup: ClusterConfig) -> Result<()> {
     let _turn = Turn::take()?;
     let cluster = start(setup)?;
-    let mut player = Player::new(cluster.config().tracker)?;
+    let mut player = Player::new(cluster.config().tracker())?;
     exchanges(config)?.iter().for_each(|exchange| player.play(exchange));
     player.finish();
     Ok(())
@@ -152,7 +152,7 @@ fn replay(config: &str, setup: ClusterConfig) -> Result<()> {
 /// Starts a cluster and waits until its tracker leads.
 fn start(setup: ClusterConfig) -> Result<Cluster> {
     let cluster = Cluster::start(setup)?;
-    let tracker = cluster.config().tracker;
+    let tracker = cluster.config().tracker();
     Deadline::after(LEADER_LIMIT).wait_for("leader", || {
         match Wire::connect(tracker)?.call(GET_LEADER, b"")? {
             Answer::Frame { status: 0, .. } => Ok(()),

@@ -11,6 +11,7 @@ mod cluster;
 mod daemon;
 mod deadline;
 mod exchange;
+mod replicas;
 mod site;
 
 pub use addresses::Addresses;
@@ -20,4 +21,5 @@ pub use cluster::{Cluster, ClusterConfig, StorageConfig};
 pub use daemon::Daemon;
 pub use deadline::Deadline;
 pub use exchange::{Answer, Wire};
+pub use replicas::{FileState, Files, files_of, wait_for_equal_replicas};
 pub use site::Site;
