@@ -129,7 +129,7 @@ mod tests {
     fn open(base: &Path, staging: Staging) -> StorePath {
         let mut options = StoreOptions::new(base, Source::Ip(Ipv4Addr::LOCALHOST));
         options.subdir_count = 1;
-        StorePath { staging, ..StorePath::open(0, &options).unwrap() }
+        StorePath { staging, ..StorePath::open(0, &options, None).unwrap() }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rustix::{
 };
 use tracing::info;
 
-use crate::{OpenError, StoreOptions, draft::Staging, space::Space};
+use crate::{InitFlag, OpenError, PathRecovery, StoreOptions, draft::Staging, space::Space};
 
 /// Paths below a base path.
 #[derive(Debug)]
@@ -75,11 +75,20 @@ impl BasePath {
 
 impl StorePath {
     /// Makes the directories of store path `index` where they are missing.
-    pub(crate) fn open(index: u8, options: &StoreOptions) -> Result<Self, OpenError> {
+    ///
+    /// `flag` is what an earlier run knows. Where that had this path filled, it is noted that it has to be again.
+    pub(crate) fn open(
+        index: u8,
+        options: &StoreOptions,
+        flag: Option<&InitFlag>,
+    ) -> Result<Self, OpenError> {
         let configured = &options.store_paths[usize::from(index)];
         let data_path = configured.path.join("data");
         fs::create_dir_all(&data_path).map_err(OpenError::doing("creating", &data_path))?;
         let data = open_directory(&data_path)?;
+        PathRecovery::new(index, &data_path)
+            .intend_where_wiped(options, flag, has_subdirs(&data, options.subdir_count))
+            .map_err(OpenError::doing("noting the recovery of", &data_path))?;
         let created =
             make_subdirs(&data, options.subdir_count).map_err(OpenError::doing("filling", &data_path))?;
         if created {
@@ -149,11 +158,16 @@ fn open_directory(path: &Path) -> Result<OwnedFd, OpenError> {
         .map_err(OpenError::doing("opening", path))
 }
 
-/// Makes `HH/LL`, unless the first and the last are there; whether any were missing.
-fn make_subdirs(data: &OwnedFd, count: u32) -> io::Result<bool> {
+/// Whether the first and the last `HH/LL` are there.
+fn has_subdirs(data: &OwnedFd, count: u32) -> bool {
     let last = count - 1;
     let is_there = |name: &str| statat(data, name, AtFlags::empty()).is_ok();
-    if is_there("00/00") && is_there(&format!("{last:02X}/{last:02X}")) {
+    is_there("00/00") && is_there(&format!("{last:02X}/{last:02X}"))
+}
+
+/// Makes `HH/LL`, unless the first and the last are there; whether any were missing.
+fn make_subdirs(data: &OwnedFd, count: u32) -> io::Result<bool> {
+    if has_subdirs(data, count) {
         return Ok(false);
     }
     for high in 0..count {
@@ -191,9 +205,9 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let mut options = options(base.path());
         options.subdir_count = 12;
-        assert!(StorePath::open(0, &options).unwrap().created);
+        assert!(StorePath::open(0, &options, None).unwrap().created);
         assert!(base.path().join("data/0A/0B").is_dir());
-        assert!(!StorePath::open(0, &options).unwrap().created);
+        assert!(!StorePath::open(0, &options, None).unwrap().created);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod mark;
 mod options;
 mod owners;
 mod path_mark;
+mod path_recovery;
 mod placement;
 mod reconcile;
 mod recover;
@@ -33,6 +34,7 @@ pub use self::{
     init_flag::InitFlag,
     mark::Mark,
     options::{Distribution, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions},
+    path_recovery::{PathRecovery, RecoveryFlag},
     recover::OpenReport,
     space::DiskSpace,
     stat::{Counter, StorageStat},

@@ -87,7 +87,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let mut options = StoreOptions::new(base.path(), Source::Ip(Ipv4Addr::LOCALHOST));
         options.subdir_count = 1;
-        let path = StorePath::open(0, &options).unwrap();
+        let path = StorePath::open(0, &options, None).unwrap();
         let mut flag = InitFlag::default();
         assert!(path.check_mark(&mut flag, &options, 1).unwrap());
         assert!(!path.check_mark(&mut flag, &options, 2).unwrap());

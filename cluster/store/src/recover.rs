@@ -34,6 +34,8 @@ pub struct OpenReport {
     pub new_storage: bool,
     /// Store paths whose directories were missing.
     pub created_paths: Vec<u8>,
+    /// Store paths that have to be filled from other members.
+    pub wiped_paths: Vec<u8>,
     /// Temporary files removed.
     pub swept: u64,
     /// Changes recorded that had been made but not recorded.

@@ -20,9 +20,12 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use fdfs_types::RemoteFilename;
+use fdfs_types::{FileKind, RemoteFilename};
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, statat};
+use rustix::{
+    fs::{AtFlags, FileType, statat},
+    io::Errno,
+};
 use tracing::info;
 
 use self::shared::{LOCKS, field, io_error, seconds, sync_directory_of};
@@ -41,7 +44,8 @@ pub(crate) use self::{
     shared::{SIDECAR, Shared, delete_record, now, sidecar_field},
 };
 use crate::{
-    Binlog, DiskSpace, InitFlag, OpenError, OpenReport, Policy, StorageStat, StoreError, StoreOptions,
+    Binlog, DiskSpace, InitFlag, OpenError, OpenReport, PathRecovery, Policy, StorageStat, StoreError,
+    StoreOptions,
     journal::Journal,
     layout::{self, BasePath, StorePath},
     owners::Owners,
@@ -79,6 +83,7 @@ impl Store {
         let flag_path = base.init_flag();
         let loaded = InitFlag::load(&flag_path)?;
         let new_storage = loaded.is_none();
+        let known = loaded.clone();
         let mut flag = loaded.unwrap_or_else(|| InitFlag {
             storage_join_time: now.0.unsigned_abs(),
             last_ip_addr: options.ip_addr.clone(),
@@ -88,7 +93,7 @@ impl Store {
         let mut changed = new_storage;
         let mut paths = Vec::with_capacity(options.store_paths.len());
         for (index, _) in (0..=u8::MAX).zip(&options.store_paths) {
-            let path = StorePath::open(index, options)?;
+            let path = StorePath::open(index, options, known.as_ref())?;
             if options.check_store_path_mark {
                 changed |= path.check_mark(&mut flag, options, seconds(now))?;
             }
@@ -115,6 +120,12 @@ impl Store {
         run_state.save(&run_path).map_err(OpenError::doing("writing", &run_path))?;
         report.new_storage = new_storage;
         report.created_paths = paths.iter().filter(|path| path.created).map(|path| path.index).collect();
+        for path in &paths {
+            let recovery = PathRecovery::new(path.index, &path.data_path);
+            let flag =
+                recovery.flag().map_err(OpenError::doing("reading the recovery of", &path.data_path))?;
+            report.wiped_paths.extend(flag.map(|_| path.index));
+        }
         journal.clear().map_err(OpenError::doing("clearing", &journal_path))?;
         let owners_path = base.own.join("owners");
         let is_there = |name: &RemoteFilename| {
@@ -181,6 +192,37 @@ impl Store {
             *flag = changed;
         }
         Ok(())
+    }
+
+    /// The recoveries that are not over, by store path.
+    pub fn recoveries(&self) -> Vec<PathRecovery> {
+        let path = |index: &u8| &self.0.paths[usize::from(*index)];
+        let wiped = self.0.report.wiped_paths.iter().map(path);
+        wiped.map(|path| PathRecovery::new(path.index, &path.data_path)).collect()
+    }
+
+    /// Whether a file has to be fetched: it is not here, or does not have the size that its name tells.
+    pub fn lacks(&self, name: &RemoteFilename) -> Result<bool, StoreError> {
+        let path = self.0.path_of(name)?;
+        match statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => {
+                let told = match (name.kind(), name.fields()) {
+                    (Ok(FileKind::Normal), Ok(fields)) if !name.as_str().ends_with(SIDECAR) => {
+                        fields.size.size()
+                    }
+                    _ => None,
+                };
+                let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+                Ok(is_file && told.is_some_and(|told| told != stat.st_size.unsigned_abs()))
+            }
+            Err(Errno::NOENT) => Ok(true),
+            Err(error) => Err(StoreError::from_errno("looking up the file", error)),
+        }
+    }
+
+    /// Where state of ours lies that the original does not know.
+    pub fn own_directory(&self) -> &std::path::Path {
+        &self.0.base.own
     }
 
     /// The store paths, by index.

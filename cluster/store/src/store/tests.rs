@@ -6,6 +6,7 @@ mod killed;
 mod metadata;
 mod recovery;
 mod uploads;
+mod wiped;
 
 use std::{
     fs,
