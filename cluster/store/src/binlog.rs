@@ -185,6 +185,13 @@ impl Binlog {
         BinlogReader::new(&self.directory, position)
     }
 
+    /// Where the first file begins that is there.
+    pub(crate) fn first(&self) -> Position {
+        let end = self.end();
+        let index = (0..end.index).find(|index| reader::is_there(&self.directory, *index));
+        Position { index: index.unwrap_or(end.index), offset: 0 }
+    }
+
     /// Where the last two files begin that are there, to look up what was recorded of late.
     pub(crate) fn recent(&self) -> Position {
         let end = self.end();

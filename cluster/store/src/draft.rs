@@ -7,7 +7,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat_with, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat},
     io::Errno,
 };
 
@@ -82,6 +82,24 @@ impl Draft {
         }
     }
 
+    /// Gives the file its final name, `local` below the store path's `data`, in place of another that may have it.
+    /// `name` tells a name that no other file under way has.
+    pub(crate) fn replace(
+        &mut self,
+        path: &StorePath,
+        local: &str,
+        name: impl FnOnce() -> String,
+    ) -> Result<(), Errno> {
+        if self.name.is_empty() {
+            let name = name();
+            self.link(&path.temporary, &name)?;
+            self.name = name;
+        }
+        renameat(&path.temporary, &self.name, &path.data, local)?;
+        self.name.clear();
+        Ok(())
+    }
+
     /// Removes the file, if it still has its first name.
     pub(crate) fn discard(&mut self, path: &StorePath) {
         if !self.name.is_empty()
@@ -133,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_is_shown_once_and_replaces_nothing() {
+    fn a_draft_is_shown_once_and_replaces_nothing_unless_told_to() {
         for staging in [Staging::Unnamed, Staging::UnnamedByProc, Staging::Named] {
             let base = tempfile::tempdir().unwrap();
             let path = open(base.path(), staging);
@@ -154,9 +172,14 @@ mod tests {
             second.show(&path, "00/00/other").unwrap();
             let mut third = create("3").unwrap();
             third.discard(&path);
-            drop((first, second, third));
             let data = base.path().join("data");
             assert_eq!(fs::read(data.join("00/00/name")).unwrap(), b"first");
+            let mut fourth = create("4").unwrap();
+            rustix::io::write(&fourth.file, b"fourth").unwrap();
+            assert_eq!(fourth.replace(&path, "00/01/name", || "5".to_owned()), Err(Errno::NOENT));
+            fourth.replace(&path, "00/00/name", || "6".to_owned()).unwrap();
+            drop((first, second, third, fourth));
+            assert_eq!(fs::read(data.join("00/00/name")).unwrap(), b"fourth");
             assert_eq!(fs::read_dir(data.join("00/00")).unwrap().count(), 2);
             assert_eq!(fs::read_dir(data.join(".tmp")).unwrap().count(), 0);
         }

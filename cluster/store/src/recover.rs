@@ -21,10 +21,10 @@ use rustix::{
 use tracing::{info, warn};
 
 use crate::{
-    Binlog, Change, OpenError, Record,
+    Binlog, Change, OpenError, Origin, Record,
     journal::Unfinished,
     layout::StorePath,
-    store::{SIDECAR, delete_record, move_sidecar, now, sidecar_field, sidecar_records},
+    store::{SIDECAR, move_sidecar, now, sidecar_field, sidecar_records},
 };
 
 /// What was found and done when a store was opened.
@@ -99,7 +99,7 @@ fn sweep(path: &StorePath) -> Result<u64, Errno> {
 }
 
 /// The changes whose record is not in the binlog behind the place where they began.
-fn without_record<'a>(binlog: &Binlog, unfinished: &'a [Unfinished]) -> io::Result<Vec<&'a Change>> {
+fn without_record<'a>(binlog: &Binlog, unfinished: &'a [Unfinished]) -> io::Result<Vec<&'a Record>> {
     let end = binlog.end();
     let mut by_name: HashMap<&str, Vec<&Unfinished>> = HashMap::new();
     for found in unfinished {
@@ -124,24 +124,29 @@ fn without_record<'a>(binlog: &Binlog, unfinished: &'a [Unfinished]) -> io::Resu
     }
     let mut left: Vec<&Unfinished> = by_name.into_values().flatten().collect();
     left.sort_by_key(|found| found.position);
-    Ok(left.into_iter().map(|found| &found.record.change).collect())
+    Ok(left.into_iter().map(|found| &found.record).collect())
 }
 
 fn settle(
     paths: &[StorePath],
-    change: &Change,
+    found: &Record,
     lines: &mut String,
     report: &mut OpenReport,
 ) -> Result<(), OpenError> {
+    let Record { origin, change, .. } = found;
     let Some((path, local)) = locate(paths, change.name()) else {
         warn!(file_id = change.name(), "a change under way has a name that is not one of ours");
         return Ok(());
     };
     let doing = |action| OpenError::doing(action, path.data_path.join(local));
     let present = look_up(path, local).map_err(doing("looking up"))?;
+    // What a peer sent keeps the time it told.
+    let of_same_origin = |time: Timestamp, change: Change| match origin {
+        Origin::Source => Record::source(time.0, change),
+        Origin::Replica => Record { change, ..found.clone() },
+    };
     let mut record = |time: Timestamp, change: Change| {
-        lines.push_str(&Record::source(time.0, change).to_string());
-        lines.push('\n');
+        lines.push_str(&format!("{}\n", of_same_origin(time, change)));
         report.recorded += 1;
     };
     match (change, present) {
@@ -169,7 +174,10 @@ fn settle(
         }
         (Change::Rename { name, old_name }, Some(_)) => {
             record(now(), change.clone());
-            if let (Ok(old), Ok(new)) = (old_name.parse(), name.parse()) {
+            // A peer that moves metadata sends that as changes of its own.
+            if *origin == Origin::Source
+                && let (Ok(old), Ok(new)) = (old_name.parse(), name.parse())
+            {
                 move_sidecar(path, &old, &new);
                 let sidecar = look_up(path, &format!("{local}{SIDECAR}")).map_err(doing("looking up"))?;
                 if sidecar.is_some() {
@@ -183,8 +191,8 @@ fn settle(
                 match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
                     // It may have been deleted just before the end; one record too many does no harm.
                     Ok(()) | Err(Errno::NOENT) => {
-                        lines.push_str(&delete_record(sidecar_field(name)).to_string());
-                        lines.push('\n');
+                        let change = Change::Delete { name: sidecar_field(name) };
+                        lines.push_str(&format!("{}\n", of_same_origin(now(), change)));
                     }
                     Err(error) => return Err(doing("deleting the metadata of")(error)),
                 }

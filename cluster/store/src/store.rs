@@ -5,12 +5,15 @@ mod delete;
 mod for_peer;
 mod info;
 mod join;
+mod link;
 mod listing;
 mod metadata;
 mod open_file;
 mod owned;
 mod patch;
+mod path_binlog;
 mod regenerate;
+mod replica;
 mod shared;
 mod truncate;
 mod upload;
@@ -36,6 +39,8 @@ pub use self::{
     metadata::MetadataFlag,
     open_file::OpenFile,
     patch::{Patch, Patched},
+    path_binlog::PathBinlog,
+    replica::{Replica, Replicated},
     upload::{NewFile, StorePathChoice, StoredFile, Upload},
 };
 pub(crate) use self::{

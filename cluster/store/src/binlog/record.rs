@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fdfs_types::Timestamp;
 use thiserror::Error;
 
 /// A record: what happened to a file, when, and who asked for it.
@@ -81,6 +82,11 @@ impl Record {
     /// A change made for a client.
     pub fn source(timestamp: i64, change: Change) -> Self {
         Self { timestamp, origin: Origin::Source, change }
+    }
+
+    /// A change that a peer has sent, with the time it told.
+    pub fn replica(time: Timestamp, change: Change) -> Self {
+        Self { timestamp: time.0, origin: Origin::Replica, change }
     }
 
     /// Reads a line without its LF.

@@ -2,14 +2,15 @@
 
 use std::{fs::File, io::Read, sync::Arc};
 
-use fdfs_types::{Metadata, RemoteFilename};
+use fdfs_types::{Metadata, RemoteFilename, Timestamp};
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, fdatasync, fstat, openat, renameat, statat, unlinkat},
     io::Errno,
 };
 
 use super::{
-    SIDECAR, Shared, Store, delete_record, io_error, sidecar_field, sync_directory_of, upload::write_all,
+    SIDECAR, Shared, Store, delete_record, io_error, shared::set_times, sidecar_field, sync_directory_of,
+    upload::write_all,
 };
 use crate::{Change, Record, StoreError, layout::StorePath};
 
@@ -79,7 +80,9 @@ impl Shared {
             let field = sidecar_field(name.as_str());
             let change =
                 if is_there { Change::Update { name: field } } else { Change::Create { name: field } };
-            let (intent, line) = self.intend(&Record::source(super::now().0, change))?;
+            let time = time_of_change(path, name);
+            set_times(&file, time);
+            let (intent, line) = self.intend(&Record::source(time.0, change))?;
             renameat(&path.temporary, &temporary, &path.data, sidecar(name))
                 .map_err(StoreError::doing("renaming the metadata"))?;
             Ok((intent, line))
@@ -104,6 +107,14 @@ impl Shared {
             Err(error) => Err(StoreError::from_errno("deleting the metadata", error)),
         }
     }
+}
+
+/// The time of a change of metadata: now, but not before the change that it is made on, whose clock may go ahead of ours.
+/// Members keep the later of two changes.
+fn time_of_change(path: &StorePath, name: &RemoteFilename) -> Timestamp {
+    let present = statat(&path.data, sidecar(name), AtFlags::SYMLINK_NOFOLLOW);
+    let before = present.map_or(Timestamp::ZERO, |stat| Timestamp(stat.st_mtime));
+    super::now().max(before)
 }
 
 /// Where the sidecar of a file lies.

@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Shared, Store, copy::copy, field, upload::write_all};
+use super::{Shared, Store, copy::copy, field, shared::set_times, upload::write_all};
 use crate::{Change, Counter, Record, StoreError, draft::Draft, journal::Intent, layout::StorePath};
 
 /// A change of an appender file under way. Dropped before [`Patch::finish`], it changes nothing.
@@ -25,6 +25,8 @@ pub struct Patch {
     announced: Option<u64>,
     content: Content,
     size: u64,
+    /// When it happened at the peer that sends it; `None` for a client's.
+    peer_time: Option<Timestamp>,
 }
 
 /// What [`Patch::finish`] has done.
@@ -39,6 +41,8 @@ pub struct Patched {
 #[derive(Clone, Copy, Debug)]
 enum Target {
     End,
+    /// The end, where that is here.
+    EndAt(u64),
     Offset(u64),
 }
 
@@ -71,7 +75,7 @@ impl Store {
         let size = stat.st_size.unsigned_abs();
         let offset = match target {
             Target::End => size,
-            Target::Offset(offset) => offset,
+            Target::EndAt(offset) | Target::Offset(offset) => offset,
         };
         if offset > size {
             return Err(StoreError::BeyondEnd { offset, size });
@@ -88,11 +92,56 @@ impl Store {
             announced,
             content: Content::Memory(Vec::new()),
             size: 0,
+            peer_time: None,
         })
     }
 }
 
 impl Patch {
+    /// Begins to append what a peer has appended, when the end of the file is `offset` still.
+    pub(super) fn append_of_peer(
+        store: &Arc<Shared>,
+        path: u8,
+        name: &RemoteFilename,
+        offset: u64,
+        size: u64,
+        time: Timestamp,
+    ) -> Self {
+        Self::of_peer(store, path, name, Target::EndAt(offset), size, time)
+    }
+
+    /// Begins to overwrite what a peer has overwritten.
+    pub(super) fn modify_of_peer(
+        store: &Arc<Shared>,
+        path: u8,
+        name: &RemoteFilename,
+        offset: u64,
+        size: u64,
+        time: Timestamp,
+    ) -> Self {
+        Self::of_peer(store, path, name, Target::Offset(offset), size, time)
+    }
+
+    fn of_peer(
+        store: &Arc<Shared>,
+        path: u8,
+        name: &RemoteFilename,
+        target: Target,
+        size: u64,
+        time: Timestamp,
+    ) -> Self {
+        Self {
+            store: Arc::clone(store),
+            path,
+            name: name.clone(),
+            target,
+            announced: Some(size),
+            content: Content::Memory(Vec::new()),
+            size: 0,
+            peer_time: Some(time),
+        }
+    }
+
     /// Takes the next bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let end = self.size.saturating_add(bytes.len() as u64);
@@ -132,9 +181,9 @@ impl Patch {
         let (file, old_size) = open_for_change(path, &self.name)?;
         let offset = match self.target {
             Target::End => old_size,
-            Target::Offset(offset) => offset,
+            Target::EndAt(offset) | Target::Offset(offset) => offset,
         };
-        if offset > old_size {
+        if offset > old_size || (matches!(self.target, Target::EndAt(_)) && offset != old_size) {
             return Err(StoreError::BeyondEnd { offset, size: old_size });
         }
         if self.size == 0 {
@@ -153,11 +202,14 @@ impl Patch {
         let size = old_size.max(offset + self.size);
         path.space.settle(0, size - old_size);
         let durable = store.is_durable(self.size);
+        if let Some(time) = self.peer_time {
+            set_times(&file, time);
+        }
         let synced = if durable { fdatasync(&file) } else { Ok(()) };
         let stat = fstat(&file).map_err(StoreError::doing("looking up the file"));
         let modified = stat.map_or_else(|_| super::now(), |stat| Timestamp(stat.st_mtime));
         let record = self.record(offset, self.size, modified);
-        intent.conclude(store.record(&format!("{record}\n"), durable))?;
+        intent.conclude(self.write_record(&record, durable))?;
         synced.map_err(StoreError::doing("syncing the file"))?;
         Ok(Patched { offset, size })
     }
@@ -177,10 +229,21 @@ impl Patch {
     fn record(&self, offset: u64, length: u64, time: Timestamp) -> Record {
         let name = field(&self.name);
         let change = match self.target {
-            Target::End => Change::Append { name, offset, length },
+            Target::End | Target::EndAt(_) => Change::Append { name, offset, length },
             Target::Offset(_) => Change::Modify { name, offset, length },
         };
-        Record::source(time.0, change)
+        match self.peer_time {
+            None => Record::source(time.0, change),
+            Some(time) => Record::replica(time, change),
+        }
+    }
+
+    fn write_record(&self, record: &Record, durable: bool) -> Result<(), StoreError> {
+        let line = format!("{record}\n");
+        match self.peer_time {
+            None => self.store.record(&line, durable),
+            Some(_) => self.store.record_replica(&line, durable),
+        }
     }
 
     /// Writes the content at `offset`; how much of it got there.
@@ -217,7 +280,7 @@ impl Patch {
             return Ok(());
         }
         let record = self.record(offset, overwritten, super::now());
-        intent.conclude(self.store.record(&format!("{record}\n"), false))
+        intent.conclude(self.write_record(&record, false))
     }
 }
 

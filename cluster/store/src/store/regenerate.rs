@@ -84,7 +84,7 @@ pub(crate) fn sidecar_records(old: &RemoteFilename, new: &RemoteFilename, now: T
     format!("{created}\n{deleted}\n")
 }
 
-fn rename(path: &StorePath, from: &str, to: &str) -> Result<(), Errno> {
+pub(super) fn rename(path: &StorePath, from: &str, to: &str) -> Result<(), Errno> {
     match renameat_with(&path.data, from, &path.data, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS) => {
             linkat(&path.data, from, &path.data, to, AtFlags::empty())?;

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,14 +13,14 @@ use std::{
 use fdfs_types::{FileKind, RemoteFilename, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Stat, fsync, openat, statat},
+    fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fsync, futimens, openat, statat},
     io::Errno,
 };
 
 use crate::{
     Binlog, Change, Counter, InitFlag, OpenReport, Record, StorageStat, StoreError,
     journal::{Intent, Journal},
-    layout::{BasePath, StorePath},
+    layout::{BasePath, StorePath, make_directory},
     owners::Owners,
     placement::Placement,
 };
@@ -82,11 +83,19 @@ impl Shared {
 
     /// Keeps others from changing the same file, its sidecar or its name.
     pub(crate) fn lock(&self, name: &RemoteFilename) -> MutexGuard<'_, ()> {
-        let hash = name
-            .local_path()
-            .bytes()
-            .fold(0usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        self.locks[hash % LOCKS].lock()
+        self.locks[lock_of(name)].lock()
+    }
+
+    /// Keeps others from changing either of two files.
+    pub(crate) fn lock_both(
+        &self,
+        one: &RemoteFilename,
+        other: &RemoteFilename,
+    ) -> (MutexGuard<'_, ()>, Option<MutexGuard<'_, ()>>) {
+        let (one, other) = (lock_of(one), lock_of(other));
+        // Whoever takes two takes the lower one first.
+        let lower = self.locks[one.min(other)].lock();
+        (lower, (one != other).then(|| self.locks[one.max(other)].lock()))
     }
 
     /// Notes in the journal that `record` is about to be true; the line to write when it is.
@@ -101,6 +110,13 @@ impl Shared {
     pub(crate) fn record(&self, lines: &str, durable: bool) -> Result<(), StoreError> {
         self.binlog.append(lines, durable)?;
         self.stat.set(Counter::LastSourceUpdate, now().0.unsigned_abs());
+        Ok(())
+    }
+
+    /// Writes records for what a peer has sent.
+    pub(crate) fn record_replica(&self, lines: &str, durable: bool) -> Result<(), StoreError> {
+        self.binlog.append(lines, durable)?;
+        self.stat.set(Counter::LastSyncUpdate, now().0.unsigned_abs());
         Ok(())
     }
 
@@ -123,6 +139,34 @@ impl Shared {
     }
 }
 
+/// The lock of a file and its sidecar.
+fn lock_of(name: &RemoteFilename) -> usize {
+    let local = name.local_path();
+    let owner = local.strip_suffix(SIDECAR).unwrap_or(local);
+    let step = |hash: usize, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte));
+    owner.bytes().fold(0, step) % LOCKS
+}
+
+/// Does what needs the directory of a name; where somebody has removed that, it is made.
+pub(crate) fn in_directory(
+    path: &StorePath,
+    name: &RemoteFilename,
+    mut act: impl FnMut() -> Result<(), Errno>,
+) -> Result<(), StoreError> {
+    match act() {
+        Err(Errno::NOENT) => {
+            let subdir = name.subdir();
+            let high = format!("{:02X}", subdir.high);
+            make_directory(&path.data, &high).map_err(io_error("creating a directory"))?;
+            let both = format!("{high}/{:02X}", subdir.low);
+            make_directory(&path.data, &both).map_err(io_error("creating a directory"))?;
+            act()
+        }
+        result => result,
+    }
+    .map_err(StoreError::doing("naming a file"))
+}
+
 /// What is under a name, which must be a regular file and no link.
 fn stat_regular(path: &StorePath, name: &RemoteFilename) -> Result<Stat, StoreError> {
     let stat = statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW)
@@ -130,6 +174,14 @@ fn stat_regular(path: &StorePath, name: &RemoteFilename) -> Result<Stat, StoreEr
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok(stat),
         _ => Err(StoreError::NotRegular),
+    }
+}
+
+/// Gives a replica the time that its file has on the peer. Where that cannot be done, the content counts all the same.
+pub(crate) fn set_times(file: impl AsFd, time: Timestamp) {
+    let time = Timespec { tv_sec: time.0, tv_nsec: 0 };
+    if let Err(error) = futimens(file, &Timestamps { last_access: time, last_modification: time }) {
+        tracing::warn!(%error, "a replica keeps the time of its arrival");
     }
 }
 

@@ -5,6 +5,7 @@ mod full_disk;
 mod killed;
 mod metadata;
 mod recovery;
+mod replicas;
 mod uploads;
 mod wiped;
 

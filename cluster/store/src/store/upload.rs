@@ -1,6 +1,6 @@
 //! New files: written where no name leads to them, shown under the final name when they are whole.
 
-use std::{fmt::Write as _, os::fd::OwnedFd, sync::Arc};
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use fdfs_proto::ours::OwnerToken;
 use fdfs_types::{
@@ -11,12 +11,8 @@ use rustix::{
     io::{Errno, pwrite},
 };
 
-use super::{Shared, Store, field, io_error, sync_directory_of};
-use crate::{
-    Change, Counter, Record, StoreError,
-    draft::Draft,
-    layout::{StorePath, make_directory},
-};
+use super::{Shared, Store, field, io_error, shared::in_directory, sync_directory_of};
+use crate::{Change, Counter, Record, StoreError, draft::Draft, layout::StorePath};
 
 /// What a client wants to store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -259,22 +255,7 @@ impl Upload {
 
     /// Gives the file its final name, never replacing another.
     fn show(&mut self, path: &StorePath, name: &RemoteFilename) -> Result<(), StoreError> {
-        let local = name.local_path();
-        match self.draft.show(path, local) {
-            Err(Errno::NOENT) => {
-                // Somebody has removed the directory.
-                let subdir = name.subdir();
-                let (mut directory, high) = (String::new(), subdir.high);
-                // Writing to a string does not fail.
-                let _ = write!(directory, "{high:02X}");
-                make_directory(&path.data, &directory).map_err(io_error("creating a directory"))?;
-                let _ = write!(directory, "/{:02X}", subdir.low);
-                make_directory(&path.data, &directory).map_err(io_error("creating a directory"))?;
-                self.draft.show(path, local)
-            }
-            result => result,
-        }
-        .map_err(StoreError::doing("naming a file"))
+        in_directory(path, name, || self.draft.show(path, name.local_path()))
     }
 }
 
@@ -287,7 +268,7 @@ impl Drop for Upload {
 }
 
 /// The name of a slave, where it can be told from every other kind of name.
-fn slave_of(
+pub(super) fn slave_of(
     master: &RemoteFilename,
     prefix: &SlavePrefix,
     extension: &Extension,

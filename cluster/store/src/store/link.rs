@@ -1,0 +1,98 @@
+//! Symbolic links to files, for content that is there already.
+
+use std::path::PathBuf;
+
+use fdfs_types::{Extension, NameFields, RemoteFilename, SizeField, SlavePrefix};
+use rustix::{
+    fs::{AtFlags, FileType, statat, symlinkat},
+    io::Errno,
+};
+
+use super::{
+    Store, field, seconds,
+    shared::{in_directory, sync_directory_of},
+    upload::slave_of,
+};
+use crate::{Change, Record, StoreError, layout::StorePath};
+
+impl Store {
+    /// Makes a link to a file, under a new name beside it or as a slave of `master`.
+    pub fn create_link(
+        &self,
+        source: &RemoteFilename,
+        master: Option<(&RemoteFilename, &SlavePrefix)>,
+        extension: &Extension,
+    ) -> Result<RemoteFilename, StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        let path = shared.path_for_client(source)?;
+        let stat = statat(&path.data, source.local_path(), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(StoreError::doing("looking up the file"))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(StoreError::NotRegular);
+        }
+        let slave = match master {
+            Some((master, _)) if master.store_path() != source.store_path() => {
+                return Err(StoreError::InvalidName { reason: "the master lies on another store path" });
+            }
+            Some((master, prefix)) => Some(slave_of(master, prefix, extension)?),
+            None => None,
+        };
+        let target = target_of(path, source)?;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let name = match &slave {
+                Some(name) => name.clone(),
+                None => {
+                    let fields = NameFields {
+                        source: shared.placement.policy().source,
+                        created: seconds(super::now()),
+                        size: SizeField::normal(stat.st_size.unsigned_abs(), fastrand::u32(..)),
+                        crc32: fastrand::u32(..),
+                    };
+                    let tail = extension.tail(|| fastrand::u8(0..10));
+                    RemoteFilename::compose(path.index, source.subdir(), &fields, None, &tail)
+                        .map_err(|_| StoreError::InvalidName { reason: "no name can be made" })?
+                }
+            };
+            let _lock = shared.lock(&name);
+            let change = Change::Link { name: field(&name), source: Some(field(source)) };
+            let (intent, line) = shared.intend(&Record::source(super::now().0, change))?;
+            match in_directory(path, &name, || symlinkat(&target, &path.data, name.local_path())) {
+                Err(StoreError::Exists) if slave.is_none() && tries < TRIES => continue,
+                result => result?,
+            }
+            let durable = shared.fsync_after != 0;
+            let synced = if durable { sync_directory_of(path, &name) } else { Ok(()) };
+            intent.conclude(shared.record(&line, durable))?;
+            synced?;
+            return Ok(name);
+        }
+    }
+}
+
+/// What a link to a file says: where the file lies on this machine.
+pub(super) fn target_of(path: &StorePath, source: &RemoteFilename) -> Result<PathBuf, StoreError> {
+    let data = std::path::absolute(&path.data_path).map_err(super::io_error("resolving the store path"))?;
+    Ok(data.join(source.local_path()))
+}
+
+/// The file that a link leads to, where it lies on one of our store paths.
+pub(super) fn source_of(paths: &[StorePath], path: &StorePath, link: &str) -> Option<RemoteFilename> {
+    let target = match rustix::fs::readlinkat(&path.data, link, Vec::new()) {
+        Ok(target) => target.into_string().ok()?,
+        Err(Errno::INVAL | Errno::NOENT) => return None,
+        Err(error) => {
+            tracing::warn!(link, %error, "a link cannot be read");
+            return None;
+        }
+    };
+    paths.iter().find_map(|path| {
+        let data = std::path::absolute(&path.data_path).ok()?;
+        let local = std::path::Path::new(&target).strip_prefix(data).ok()?.to_str()?;
+        format!("M{:02X}/{local}", path.index).parse().ok()
+    })
+}
+
+const TRIES: u32 = 10;

@@ -1,0 +1,252 @@
+//! Whole files of peers.
+
+use std::{fs::File, sync::Arc};
+
+use fdfs_types::{FileKind, RemoteFilename, Timestamp};
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, Stat, fsync, openat, statat},
+    io::Errno,
+};
+use tracing::warn;
+
+use super::{Content, Discard, Replica, Replicated, Shared, Store, is_sidecar};
+use crate::{
+    Change, Record, StoreError,
+    draft::Draft,
+    layout::StorePath,
+    store::{
+        crc32_of, field,
+        shared::{in_directory, set_times, sync_directory_of},
+        upload::write_all,
+    },
+};
+
+/// A file of a peer under way.
+#[derive(Debug)]
+pub(super) struct ReplicaFile {
+    store: Arc<Shared>,
+    path: u8,
+    name: RemoteFilename,
+    is_update: bool,
+    announced: u64,
+    time: Timestamp,
+    draft: Draft,
+    promised: u64,
+    size: u64,
+    hasher: crc32fast::Hasher,
+    /// What is here has the right size and not the CRC32 of its name: it gives way to what has.
+    replaces_damaged: bool,
+}
+
+impl Store {
+    /// Begins to take a file that a peer has made. Content that is here already is read and thrown away.
+    ///
+    /// A file here of the same size may be read as a whole, to see whether it is what its name says.
+    pub fn receive_create(
+        &self,
+        name: &RemoteFilename,
+        size: u64,
+        time: Timestamp,
+    ) -> Result<Replica, StoreError> {
+        let shared = &self.0;
+        let path = shared.path_for_peer(name)?;
+        let present = look_up(path, name)?.filter(|stat| is_regular(stat) && size_of(stat) == size);
+        // Metadata of one size may differ: that is compared when it has come.
+        if present.is_none() || is_sidecar(name) {
+            return ReplicaFile::begin(shared, path, name, size, time, false);
+        }
+        if is_damaged(path, name, size)? {
+            warn!(file_id = %name, "a file is not what its name says, and is taken from a peer again");
+            let mut replica = ReplicaFile::begin(shared, path, name, size, time, false)?;
+            if let Content::File(file) = &mut replica.0 {
+                file.replaces_damaged = true;
+            }
+            return Ok(replica);
+        }
+        let line = format!("{}\n", create_record(name, time));
+        Ok(Replica(Content::Discard(Discard::known(shared, line))))
+    }
+
+    /// Begins to take the present content of a file that a peer has changed.
+    pub fn receive_update(
+        &self,
+        name: &RemoteFilename,
+        size: u64,
+        time: Timestamp,
+    ) -> Result<Replica, StoreError> {
+        let path = self.0.path_for_peer(name)?;
+        ReplicaFile::begin(&self.0, path, name, size, time, true)
+    }
+
+    /// A peer has made a file and knows that it is here.
+    pub fn replicate_known(&self, name: &RemoteFilename, time: Timestamp) -> Result<Replicated, StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        shared.path_for_peer(name)?;
+        shared.record_replica(&format!("{}\n", create_record(name, time)), false)?;
+        Ok(Replicated::Has)
+    }
+}
+
+impl ReplicaFile {
+    fn begin(
+        shared: &Arc<Shared>,
+        path: &StorePath,
+        name: &RemoteFilename,
+        announced: u64,
+        time: Timestamp,
+        is_update: bool,
+    ) -> Result<Replica, StoreError> {
+        shared.binlog.check()?;
+        let draft =
+            Draft::create(path, || shared.temporary_name()).map_err(StoreError::doing("creating a file"))?;
+        path.space.promise(announced);
+        Ok(Replica(Content::File(Box::new(Self {
+            store: Arc::clone(shared),
+            path: path.index,
+            name: name.clone(),
+            is_update,
+            announced,
+            time,
+            draft,
+            promised: announced,
+            size: 0,
+            hasher: crc32fast::Hasher::new(),
+            replaces_damaged: false,
+        }))))
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let end = self.size.saturating_add(bytes.len() as u64);
+        if end > self.announced {
+            return Err(StoreError::WrongLength { announced: self.announced, received: end });
+        }
+        write_all(&self.draft.file, bytes, self.size)?;
+        self.hasher.update(bytes);
+        self.size = end;
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Replicated, StoreError> {
+        if self.announced != self.size {
+            return Err(StoreError::WrongLength { announced: self.announced, received: self.size });
+        }
+        let store = Arc::clone(&self.store);
+        let path = &store.paths[usize::from(self.path)];
+        let crc32 = self.hasher.clone().finalize();
+        if self.replaces_damaged && crc_of_name(&self.name) != Some(crc32) {
+            warn!(file_id = %self.name, "what a peer has is not what its name says either: all stays as it is");
+            return self.keep(&store);
+        }
+        let durable = store.is_durable(self.size);
+        set_times(&self.draft.file, self.time);
+        if durable {
+            fsync(&self.draft.file).map_err(StoreError::doing("syncing the file"))?;
+        }
+        let name = self.name.clone();
+        let _lock = store.lock(&name);
+        let present = look_up(path, &name)?;
+        if is_sidecar(&name)
+            && let Some(present) = present.filter(is_regular)
+        {
+            // Two members may set the metadata of one file at once: the later change wins on both.
+            if present.st_mtime > self.time.0 {
+                return if self.is_update { Ok(Replicated::Done) } else { self.keep(&store) };
+            }
+            if !self.is_update && size_of(&present) == self.size && crc32_at(path, &name)? == crc32 {
+                return self.keep(&store);
+            }
+        }
+        let (intent, line) = store.intend(&self.record())?;
+        if present.is_some() {
+            let draft = &mut self.draft;
+            in_directory(path, &name, || draft.replace(path, name.local_path(), || store.temporary_name()))?;
+        } else {
+            self.show(&store, path)?;
+        }
+        path.space.settle(std::mem::take(&mut self.promised), self.size);
+        let synced = if durable { sync_directory_of(path, &name) } else { Ok(()) };
+        intent.conclude(store.record_replica(&line, durable))?;
+        synced?;
+        Ok(Replicated::Done)
+    }
+
+    /// Gives the file its name, which was free a moment ago.
+    fn show(&mut self, store: &Shared, path: &StorePath) -> Result<(), StoreError> {
+        let local = self.name.local_path();
+        let draft = &mut self.draft;
+        match in_directory(path, &self.name, || draft.show(path, local)) {
+            Err(StoreError::Exists) => draft
+                .replace(path, local, || store.temporary_name())
+                .map_err(StoreError::doing("naming a file")),
+            result => result,
+        }
+    }
+
+    /// What is here stays.
+    fn keep(&self, store: &Shared) -> Result<Replicated, StoreError> {
+        store.record_replica(&format!("{}\n", create_record(&self.name, self.time)), false)?;
+        Ok(Replicated::Has)
+    }
+
+    fn record(&self) -> Record {
+        match self.is_update {
+            true => Record::replica(self.time, Change::Update { name: field(&self.name) }),
+            false => create_record(&self.name, self.time),
+        }
+    }
+}
+
+impl Drop for ReplicaFile {
+    fn drop(&mut self) {
+        let path = &self.store.paths[usize::from(self.path)];
+        path.space.settle(self.promised, 0);
+        self.draft.discard(path);
+    }
+}
+
+fn create_record(name: &RemoteFilename, time: Timestamp) -> Record {
+    Record::replica(time, Change::Create { name: field(name) })
+}
+
+fn look_up(path: &StorePath, name: &RemoteFilename) -> Result<Option<Stat>, StoreError> {
+    match statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(StoreError::from_errno("looking up the file", error)),
+    }
+}
+
+fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+fn size_of(stat: &Stat) -> u64 {
+    stat.st_size.unsigned_abs()
+}
+
+/// The CRC32 that a name tells.
+fn crc_of_name(name: &RemoteFilename) -> Option<u32> {
+    match (name.kind(), name.fields()) {
+        (Ok(FileKind::Normal), Ok(fields)) => Some(fields.crc32),
+        _ => None,
+    }
+}
+
+/// Whether a file that has the size of its name has another CRC32. Large ones are left to the search for damage.
+fn is_damaged(path: &StorePath, name: &RemoteFilename, size: u64) -> Result<bool, StoreError> {
+    match crc_of_name(name) {
+        Some(crc32) if size <= COMPARED => Ok(crc32_at(path, name)? != crc32),
+        _ => Ok(false),
+    }
+}
+
+fn crc32_at(path: &StorePath, name: &RemoteFilename) -> Result<u32, StoreError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = openat(&path.data, name.local_path(), flags, Mode::empty())
+        .map_err(StoreError::doing("opening the file"))?;
+    crc32_of(&mut File::from(file))
+}
+
+/// Files up to this size are compared with the CRC32 of their name when a peer sends them again.
+const COMPARED: u64 = 64 << 20;

@@ -1,0 +1,126 @@
+//! Changes of names by peers: delete, link, rename.
+
+use fdfs_types::{RemoteFilename, Timestamp};
+use rustix::{
+    fs::{AtFlags, FileType, statat, unlinkat},
+    io::Errno,
+};
+
+use super::{Replicated, Store, is_sidecar};
+use crate::{
+    Change, Record, StoreError,
+    store::{
+        SIDECAR, field,
+        link::target_of,
+        regenerate::rename,
+        shared::{in_directory, io_error, sync_directory_of},
+        sidecar_field,
+    },
+};
+
+impl Store {
+    /// Deletes what a peer has deleted: a file or a link with its metadata, or metadata alone.
+    pub fn replicate_delete(&self, name: &RemoteFilename, time: Timestamp) -> Result<Replicated, StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        let path = shared.path_for_peer(name)?;
+        let _lock = shared.lock(name);
+        let local = name.local_path();
+        match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_file_or_link(stat.st_mode) => {}
+            Ok(_) => return Err(StoreError::NotRegular),
+            Err(Errno::NOENT) => return Ok(Replicated::Lacks),
+            Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
+        }
+        let (intent, mut lines) =
+            shared.intend(&Record::replica(time, Change::Delete { name: field(name) }))?;
+        unlinkat(&path.data, local, AtFlags::empty()).map_err(StoreError::doing("deleting the file"))?;
+        if !is_sidecar(name) {
+            match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
+                Ok(()) => {
+                    let change = Change::Delete { name: sidecar_field(name.as_str()) };
+                    lines.push_str(&format!("{}\n", Record::replica(time, change)));
+                }
+                Err(Errno::NOENT) => {}
+                Err(error) => tracing::warn!(file_id = %name, %error, "metadata of a deleted file stays"),
+            }
+        }
+        let durable = shared.fsync_after != 0;
+        let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
+        intent.conclude(shared.record_replica(&lines, durable))?;
+        shared.forget_owner_of(name);
+        synced?;
+        Ok(Replicated::Done)
+    }
+
+    /// Makes a link that a peer has made, unless something has its name. What it leads to may still be on its way.
+    pub fn replicate_link(
+        &self,
+        name: &RemoteFilename,
+        source: &RemoteFilename,
+        time: Timestamp,
+    ) -> Result<Replicated, StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        let (path, source_path) = (shared.path_for_peer(name)?, shared.path_for_peer(source)?);
+        let target = target_of(source_path, source)?;
+        let _lock = shared.lock(name);
+        let change = Change::Link { name: field(name), source: Some(field(source)) };
+        let (intent, line) = shared.intend(&Record::replica(time, change))?;
+        match in_directory(path, name, || rustix::fs::symlinkat(&target, &path.data, name.local_path())) {
+            Ok(()) | Err(StoreError::Exists) => {}
+            Err(error) => return Err(error),
+        }
+        let durable = shared.fsync_after != 0;
+        let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
+        intent.conclude(shared.record_replica(&line, durable))?;
+        synced?;
+        Ok(Replicated::Done)
+    }
+
+    /// Gives a file the name that a peer has given it.
+    pub fn replicate_rename(
+        &self,
+        new: &RemoteFilename,
+        old: &RemoteFilename,
+        time: Timestamp,
+    ) -> Result<Replicated, StoreError> {
+        let shared = &self.0;
+        shared.binlog.check()?;
+        let path = shared.path_for_peer(new)?;
+        shared.path_for_peer(old)?;
+        if new.store_path() != old.store_path() {
+            return Err(StoreError::InvalidName { reason: "a file is not renamed to another store path" });
+        }
+        if is_sidecar(new) || is_sidecar(old) {
+            return Err(StoreError::InvalidName { reason: "metadata is not renamed" });
+        }
+        let _locks = shared.lock_both(new, old);
+        let look_up =
+            |name: &RemoteFilename| statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW);
+        match look_up(new) {
+            Ok(_) => return Ok(Replicated::Has),
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
+        }
+        match look_up(old) {
+            Ok(stat) if is_file_or_link(stat.st_mode) => {}
+            Ok(_) => return Err(StoreError::NotRegular),
+            Err(Errno::NOENT) => return Ok(Replicated::Lacks),
+            Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
+        }
+        let change = Change::Rename { name: field(new), old_name: field(old) };
+        let (intent, line) = shared.intend(&Record::replica(time, change))?;
+        in_directory(path, new, || rename(path, old.local_path(), new.local_path()))?;
+        let durable = shared.fsync_after != 0;
+        let synced = if durable { sync_directory_of(path, new) } else { Ok(()) };
+        intent.conclude(shared.record_replica(&line, durable))?;
+        shared.owners.rename(old, new).map_err(io_error("writing owner tokens"))?;
+        synced?;
+        Ok(Replicated::Done)
+    }
+}
+
+fn is_file_or_link(mode: u32) -> bool {
+    matches!(FileType::from_raw_mode(mode), FileType::RegularFile | FileType::Symlink)
+}
