@@ -3,6 +3,7 @@
 //! Trackers learn of each other from the storages that join. One that has a list and no leader asks
 //! all for their rank; the best proposes itself to the others. Followers ping the leader.
 
+mod files;
 mod list;
 mod rank;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use fdfs_proto::Connections;
 use fdfs_types::Timestamp;
 
+pub use files::{FilesPlan, RankAnswer};
 pub use list::TrackerAddress;
 pub use rank::{TrackerRank, TrackerStatus};
 
@@ -31,6 +33,19 @@ pub struct Leadership {
     next_step: Timestamp,
     waits_for_answers: bool,
     failed_pings: u32,
+    last_good_ping: Timestamp,
+    next_look: Timestamp,
+}
+
+/// How the leader answered a ping.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PingOutcome {
+    /// It is there.
+    Answered,
+    /// It is there, and says that it does not lead.
+    Denied,
+    /// It is not there, or does not answer in time.
+    Failed,
 }
 
 /// A tracker of the cluster, this one among them.
@@ -45,10 +60,11 @@ pub struct Tracker {
 /// What the daemon is to do about other trackers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum LeaderAction {
-    /// Ask these for their rank, then call [`Leadership::on_ranks`].
+    /// Ask these for their rank, all at once, then call [`Leadership::on_ranks`].
     AskRanks(Vec<TrackerAddress>),
-    /// Propose this tracker to the others, first all of them, then commit to all, then call
-    /// [`Leadership::on_proposed`].
+    /// Propose this tracker to the others, first all of them, then commit to those that took it, then
+    /// call [`Leadership::on_proposed`]. One that is not there or does not answer in time counts as
+    /// dead; only one that refuses ends the attempt.
     Propose {
         /// The candidate's address, as the messages carry it.
         candidate: TrackerAddress,
@@ -70,6 +86,12 @@ impl Leadership {
     const LONGEST_PAUSE: Duration = Duration::from_secs(11);
     /// A ping is as old as this at most while a follower counts as active.
     const ACTIVE: Duration = Duration::from_secs(3);
+    /// A leader whose last good ping is no older than this is alive: no other is taken.
+    const ALIVE: Duration = Duration::from_secs(2);
+    /// So many failed pings in a row end the following.
+    const FAILED_PINGS: u32 = 3;
+    /// How often a leader looks for another one among those that do not follow it.
+    const LOOK_AROUND: Duration = Duration::from_secs(5);
 
     /// A tracker that starts now, listens on `port`, and was not running for `restart_interval`.
     pub fn new(port: u16, started: Timestamp, restart_interval: Duration) -> Self {
@@ -85,6 +107,8 @@ impl Leadership {
             next_step: Timestamp::ZERO,
             waits_for_answers: false,
             failed_pings: 0,
+            last_good_ping: Timestamp::ZERO,
+            next_look: Timestamp::ZERO,
         }
     }
 
@@ -136,7 +160,7 @@ impl Leadership {
             return Vec::new();
         }
         match self.leader {
-            Some(leader) if leader == me => Vec::new(),
+            Some(leader) if leader == me => self.look_around(now),
             Some(leader) => {
                 self.waits_for_answers = true;
                 vec![LeaderAction::Ping(self.trackers[leader].address)]
@@ -149,6 +173,22 @@ impl Leadership {
         }
     }
 
+    /// A leader asks those that do not follow it whether one of them leads, too: after a partition
+    /// nobody else would notice where storages reach only one side.
+    fn look_around(&mut self, now: Timestamp) -> Vec<LeaderAction> {
+        if now < self.next_look && self.next_look.since(now) <= Self::LOOK_AROUND {
+            return Vec::new();
+        }
+        self.next_look = now.plus(Self::LOOK_AROUND);
+        let strays = self.trackers(now).filter(|(leads, active, _)| !leads && !active);
+        let strays: Vec<_> = strays.map(|(_, _, tracker)| tracker.address).collect();
+        if strays.is_empty() {
+            return Vec::new();
+        }
+        self.waits_for_answers = true;
+        vec![LeaderAction::AskRanks(strays)]
+    }
+
     /// The ranks of those that answered. `pause` is a random number of seconds up to 10, so that
     /// trackers do not try in step for ever.
     pub fn on_ranks(
@@ -159,10 +199,13 @@ impl Leadership {
     ) -> Vec<LeaderAction> {
         self.waits_for_answers = false;
         let Some(me) = self.me() else { return Vec::new() };
+        let own = (self.trackers[me].address, self.rank(now));
+        if self.is_leading() {
+            return self.on_other_leaders(ranks, &own, now);
+        }
         if self.leader.is_some() {
             return Vec::new();
         }
-        let own = (self.trackers[me].address, self.rank(now));
         let best = ranks.iter().copied().chain([own]).max_by(rank::compare);
         self.next_step = now.plus(Duration::from_secs(1 + pause));
         match best {
@@ -178,6 +221,27 @@ impl Leadership {
         }
     }
 
+    /// Of several leaders the one of the highest rank stays. It names itself to the others, which
+    /// makes them resign; those that look by themselves follow it at once.
+    fn on_other_leaders(
+        &mut self,
+        ranks: &[(TrackerAddress, TrackerRank)],
+        own: &(TrackerAddress, TrackerRank),
+        now: Timestamp,
+    ) -> Vec<LeaderAction> {
+        let others: Vec<_> = ranks.iter().copied().filter(|(_, rank)| rank.leads).collect();
+        let Some(best) = others.iter().max_by(|a, b| rank::compare(a, b)) else { return Vec::new() };
+        if rank::compare(best, own).is_gt() {
+            return match self.position(&best.0) {
+                Some(leader) => self.follow(leader, now),
+                None => Vec::new(),
+            };
+        }
+        self.waits_for_answers = true;
+        let to = others.into_iter().map(|(address, _)| address).collect();
+        vec![LeaderAction::Propose { candidate: own.0, to }]
+    }
+
     /// The others have taken the proposal, or one of them has not.
     pub fn on_proposed(&mut self, taken: bool, pause: u64, now: Timestamp) -> Vec<LeaderAction> {
         self.waits_for_answers = false;
@@ -191,31 +255,38 @@ impl Leadership {
     }
 
     /// The leader has answered a ping, or not.
-    pub fn on_pinged(&mut self, answered: bool, now: Timestamp) -> Vec<LeaderAction> {
+    pub fn on_pinged(&mut self, outcome: PingOutcome, now: Timestamp) -> Vec<LeaderAction> {
         self.waits_for_answers = false;
-        if answered {
-            self.failed_pings = 0;
-            self.next_step = now.plus(Duration::from_secs(1));
-            return Vec::new();
+        // After a failure the next tick tries again; a ping that timed out has waited already.
+        self.next_step = now;
+        match outcome {
+            _ if self.leader.is_none() || self.is_leading() => {}
+            PingOutcome::Answered => {
+                (self.failed_pings, self.last_good_ping) = (0, now);
+                self.next_step = now.plus(Duration::from_secs(1));
+            }
+            PingOutcome::Failed if self.failed_pings + 1 < Self::FAILED_PINGS => self.failed_pings += 1,
+            PingOutcome::Failed | PingOutcome::Denied => (self.failed_pings, self.leader) = (0, None),
         }
-        self.failed_pings += 1;
-        if self.failed_pings < 3 {
-            self.next_step = now.plus(Duration::from_secs(2 * u64::from(self.failed_pings)));
-            return Vec::new();
-        }
-        self.failed_pings = 0;
-        self.next_step = now.plus(Duration::from_secs(1));
-        self.leader = None;
         Vec::new()
     }
 
-    /// Another tracker names the next leader (66).
-    pub fn on_notify(&mut self, candidate: &TrackerAddress) -> (Result<(), Refusal>, Vec<LeaderAction>) {
+    /// Another tracker names the next leader (66). A follower whose leader is alive does not take
+    /// another one: a tracker that has lost only its own way to the leader would split the cluster.
+    pub fn on_notify(
+        &mut self,
+        candidate: &TrackerAddress,
+        now: Timestamp,
+    ) -> (Result<(), Refusal>, Vec<LeaderAction>) {
         let Some(next) = self.position(candidate) else {
             return (Err(Refusal::NotFound), Vec::new());
         };
         if self.is_leading() && self.me() != Some(next) {
             return (Err(Refusal::Invalid), self.resign());
+        }
+        let other = self.leader.is_some_and(|leader| leader != next && !self.is_leading());
+        if other && self.failed_pings == 0 && now.since(self.last_good_ping) <= Self::ALIVE {
+            return (Err(Refusal::Busy), Vec::new());
         }
         self.next = Some(next);
         (Ok(()), Vec::new())
@@ -340,13 +411,15 @@ impl Leadership {
 
     fn lead(&mut self, me: usize) -> Vec<LeaderAction> {
         (self.leader, self.next) = (Some(me), None);
+        self.next_look = Timestamp::ZERO;
         self.changes += 1;
         vec![LeaderAction::Leading(true)]
     }
 
     fn follow(&mut self, leader: usize, now: Timestamp) -> Vec<LeaderAction> {
         let led = self.is_leading();
-        (self.leader, self.failed_pings) = (Some(leader), 0);
+        (self.leader, self.next, self.failed_pings) = (Some(leader), None, 0);
+        self.last_good_ping = Timestamp::ZERO;
         self.next_step = now.plus(Duration::from_secs(1));
         let mut actions = vec![LeaderAction::Follows(self.trackers[leader].address)];
         if led {

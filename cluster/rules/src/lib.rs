@@ -32,7 +32,10 @@ pub use cluster::{Cluster, Member};
 pub use group::{Group, GroupPort, TrunkOffice};
 pub use ids::{StorageIdEntry, StorageIds};
 pub use join::{JoinRequest, Joined};
-pub use leader::{LeaderAction, Leadership, Tracker, TrackerAddress, TrackerRank, TrackerStatus};
+pub use leader::{
+    FilesPlan, LeaderAction, Leadership, PingOutcome, RankAnswer, Tracker, TrackerAddress, TrackerRank,
+    TrackerStatus,
+};
 pub use merge::StatusReport;
 pub use notify::{LeaderNews, Notification, StorageBrief};
 pub use refusal::Refusal;

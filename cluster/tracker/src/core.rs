@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use crate::Requests;
 use crate::disk::{self, Disk};
 use crate::following::Link;
+use crate::sys_files::Admission;
 
 /// What all connections of a tracker share.
 pub(crate) struct Core {
@@ -36,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) pool: Arc<Pool>,
     /// The connection to the leader, while this tracker follows.
     pub(crate) link: tokio::sync::Mutex<Option<Link>>,
+    /// Whether storages are admitted yet.
+    pub(crate) admission: tokio::sync::Mutex<Admission>,
     pub(crate) requests: Requests,
     pub(crate) counts: OnceLock<Box<dyn Fn() -> ConnectionCounts + Send + Sync>>,
     pub(crate) runtime: OnceLock<Handle>,
@@ -101,6 +104,7 @@ impl Core {
             port,
             pool: Pool::new(pool),
             link: tokio::sync::Mutex::default(),
+            admission: tokio::sync::Mutex::default(),
             requests: Requests::default(),
             counts: OnceLock::new(),
             runtime: OnceLock::new(),

@@ -3,6 +3,7 @@
 mod atomic;
 mod changelog;
 mod groups_file;
+mod install;
 mod load;
 mod old_formats;
 mod reading;
@@ -40,7 +41,8 @@ impl Disk {
                 _ => {}
             }
         }
-        let changelog = Mutex::new(Changelog::open(&data.join("storage_changelog.dat"))?);
+        install::finish(&data)?;
+        let changelog = Mutex::new(Changelog::open(&data.join(CHANGELOG))?);
         Ok(Self { data, logs, changelog, saving: Mutex::default() })
     }
 
@@ -89,6 +91,8 @@ impl Disk {
 
 /// The files that hold the state.
 pub(crate) const FILES: [DataFile; 3] = [DataFile::Groups, DataFile::Storages, DataFile::SyncTimestamps];
+
+const CHANGELOG: &str = "storage_changelog.dat";
 
 /// The content of a file for this state.
 pub(crate) fn render(file: DataFile, cluster: &Cluster) -> String {

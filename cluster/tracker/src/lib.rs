@@ -13,6 +13,7 @@ mod handle;
 mod requests;
 mod service;
 mod session;
+mod sys_files;
 mod ticks;
 mod trunk_election;
 

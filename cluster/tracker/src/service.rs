@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fdfs_net::{Connection, NetError, Service};
 use fdfs_proto::tracker::SetTrunkServerResponse;
-use fdfs_proto::{Header, Status};
+use fdfs_proto::{Command, Header, Status};
 use tracing::{Instrument, debug, debug_span};
 
 use crate::answer::{Answer, Denial, Outcome};
@@ -47,7 +47,11 @@ impl TrackerService {
                 Err(Denial::Status(Status::EINVAL))
             } else {
                 let body = connection.read_body(MAX_BODY).await?;
-                self.core.answer(session, &header, body)
+                let admitted = match header.command {
+                    Command::JOIN => self.core.admit(session, body).await,
+                    _ => Ok(()),
+                };
+                admitted.map_err(Denial::from).and_then(|()| self.core.answer(session, &header, body))
             };
             self.respond(connection, &header, outcome).await?;
         }

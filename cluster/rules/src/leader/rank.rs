@@ -32,6 +32,14 @@ pub struct TrackerStatus {
     pub last_heartbeat: Timestamp,
 }
 
+impl TrackerRank {
+    /// Whether it decides before the address does.
+    pub(super) fn is_better_than(&self, other: &Self) -> bool {
+        let key = |rank: &Self| (rank.leads, rank.running, std::cmp::Reverse(rank.restart_interval));
+        key(self) > key(other)
+    }
+}
+
 /// Times are compared in steps of five minutes.
 pub(super) fn in_steps(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs() / 300 * 300)

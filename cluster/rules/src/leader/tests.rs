@@ -83,7 +83,7 @@ fn the_other_waits_for_the_commit_and_follows() {
     let winner = address("127.0.0.3:22122");
     assert_eq!(leadership.on_ranks(&[(winner, fresh())], 3, Timestamp(1_001)), []);
     assert_eq!(leadership.on_commit(&winner, Timestamp(1_002)), Err(Refusal::Invalid));
-    assert_eq!(leadership.on_notify(&winner).0, Ok(()));
+    assert_eq!(leadership.on_notify(&winner, Timestamp(1_002)).0, Ok(()));
     let follows = leadership.on_commit(&winner, Timestamp(1_002));
     assert_eq!(follows, Ok(vec![LeaderAction::Follows(winner)]));
     assert_eq!(leadership.on_tick(Timestamp(1_003)), [LeaderAction::Ping(winner)]);
@@ -111,22 +111,72 @@ fn longer_running_wins_over_shorter_away_wins_over_the_address() {
     assert!(rank::compare(&(address("10.0.0.9"), fresh()), &(address("10.0.0.10"), fresh())).is_gt());
 }
 
-#[test]
-fn three_failed_pings_in_a_row_end_the_following() {
+/// The tracker at 127.0.0.2, which follows the one at 127.0.0.3.
+fn follower() -> (Leadership, TrackerAddress) {
     let mut leadership = one_of_two("127.0.0.2");
     let leader = address("127.0.0.3");
-    assert_eq!(leadership.on_notify(&leader).0, Ok(()));
+    assert_eq!(leadership.on_notify(&leader, Timestamp(1_000)).0, Ok(()));
     leadership.on_commit(&leader, Timestamp(1_000)).expect("it was named");
-    for (failed, next) in [(1_001, 1_003), (1_003, 1_007)] {
-        assert_eq!(leadership.on_tick(Timestamp(failed)), [LeaderAction::Ping(leader)]);
-        leadership.on_pinged(false, Timestamp(failed));
-        assert_eq!(leadership.on_tick(Timestamp(next - 1)), []);
+    (leadership, leader)
+}
+
+#[test]
+fn three_failed_pings_in_a_row_end_the_following() {
+    let (mut leadership, leader) = follower();
+    for at in [1_001, 1_002, 1_003] {
+        assert_eq!(leadership.leader(), Some(&leader));
+        assert_eq!(leadership.on_tick(Timestamp(at)), [LeaderAction::Ping(leader)]);
+        assert_eq!(leadership.on_tick(Timestamp(at)), [], "one at a time");
+        leadership.on_pinged(PingOutcome::Failed, Timestamp(at));
     }
-    assert_eq!(leadership.on_tick(Timestamp(1_007)), [LeaderAction::Ping(leader)]);
-    leadership.on_pinged(false, Timestamp(1_007));
     assert_eq!(leadership.leader(), None);
-    let asked = leadership.on_tick(Timestamp(1_008));
+    let asked = leadership.on_tick(Timestamp(1_004));
     assert_eq!(asked, [LeaderAction::AskRanks(vec![leader])]);
+}
+
+#[test]
+fn a_leader_that_says_it_does_not_lead_is_left_at_once() {
+    let (mut leadership, leader) = follower();
+    assert_eq!(leadership.on_tick(Timestamp(1_001)), [LeaderAction::Ping(leader)]);
+    leadership.on_pinged(PingOutcome::Denied, Timestamp(1_001));
+    assert_eq!(leadership.leader(), None);
+}
+
+#[test]
+fn while_its_leader_is_alive_a_follower_takes_no_other() {
+    let (mut leadership, leader) = follower();
+    let other = address("127.0.0.2");
+    leadership.on_tick(Timestamp(1_001));
+    leadership.on_pinged(PingOutcome::Answered, Timestamp(1_001));
+    assert_eq!(leadership.on_notify(&other, Timestamp(1_002)).0, Err(Refusal::Busy));
+    assert_eq!(leadership.on_notify(&leader, Timestamp(1_002)).0, Ok(()), "but its own again");
+    leadership.on_tick(Timestamp(1_002));
+    leadership.on_pinged(PingOutcome::Failed, Timestamp(1_002));
+    assert_eq!(leadership.on_notify(&other, Timestamp(1_003)).0, Ok(()), "it may be dead");
+}
+
+#[test]
+fn of_two_leaders_the_one_of_higher_rank_stays_and_the_other_follows() {
+    let leads = TrackerRank { leads: true, ..fresh() };
+    let leader = |own: &str| {
+        let mut leadership = one_of_two(own);
+        leadership.on_notify(&address(own), Timestamp(1_000)).0.expect("it is in the list");
+        leadership.on_commit(&address(own), Timestamp(1_000)).expect("it was named");
+        leadership
+    };
+    let (two, three) = (address("127.0.0.2"), address("127.0.0.3"));
+    let mut higher = leader("127.0.0.3");
+    assert_eq!(higher.on_tick(Timestamp(1_001)), [LeaderAction::AskRanks(vec![two])]);
+    let named = higher.on_ranks(&[(two, leads)], 0, Timestamp(1_001));
+    assert_eq!(named, [LeaderAction::Propose { candidate: three, to: vec![two] }]);
+    assert_eq!(higher.on_proposed(false, 0, Timestamp(1_001)), []);
+    assert!(higher.is_leading());
+    assert_eq!(higher.on_tick(Timestamp(1_005)), [], "not all the time");
+
+    let mut lower = leader("127.0.0.2");
+    assert_eq!(lower.on_tick(Timestamp(1_001)), [LeaderAction::AskRanks(vec![three])]);
+    let follows = lower.on_ranks(&[(three, leads)], 0, Timestamp(1_001));
+    assert_eq!(follows, [LeaderAction::Follows(three), LeaderAction::Leading(false)]);
 }
 
 #[test]
@@ -134,14 +184,14 @@ fn a_leader_resigns_when_another_is_named_or_a_storage_saw_two() {
     let mut leadership = one_of_two("127.0.0.3");
     let own = address("127.0.0.3");
     assert_eq!(leadership.on_reselect(Timestamp(1_000)), Err(Refusal::NotSupported));
-    leadership.on_notify(&own).0.expect("it is in the list");
+    leadership.on_notify(&own, Timestamp(1_000)).0.expect("it is in the list");
     leadership.on_commit(&own, Timestamp(1_000)).expect("it was named");
     assert!(leadership.is_leading());
-    let (answer, actions) = leadership.on_notify(&address("127.0.0.2"));
+    let (answer, actions) = leadership.on_notify(&address("127.0.0.2"), Timestamp(1_000));
     assert_eq!((answer, actions), (Err(Refusal::Invalid), vec![LeaderAction::Leading(false)]));
-    assert_eq!(leadership.on_notify(&address("127.0.0.9")).0, Err(Refusal::NotFound));
+    assert_eq!(leadership.on_notify(&address("127.0.0.9"), Timestamp(1_000)).0, Err(Refusal::NotFound));
 
-    leadership.on_notify(&own).0.expect("it is in the list");
+    leadership.on_notify(&own, Timestamp(1_000)).0.expect("it is in the list");
     leadership.on_commit(&own, Timestamp(1_000)).expect("it was named");
     assert_eq!(leadership.on_reselect(Timestamp(1_000)), Ok(vec![LeaderAction::Leading(false)]));
     assert_eq!(leadership.changes(), 4);

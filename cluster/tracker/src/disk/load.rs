@@ -31,38 +31,7 @@ const OLD_STORAGES: &str = "storage_servers.dat";
 impl Disk {
     /// Reads the data files.
     pub(crate) fn load(&self, settings: &Settings) -> io::Result<Loaded> {
-        let (groups_name, storages_name) = (name_of(DataFile::Groups), name_of(DataFile::Storages));
-        let ini = |name: &str| -> io::Result<Option<Ini>> {
-            let path = self.data.join(name);
-            Ok(read(&path)?.and_then(|bytes| Ini::parse(&path, &bytes)))
-        };
-        let text = |name: &str| -> io::Result<Option<String>> {
-            let bytes = read(&self.data.join(name))?;
-            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-        };
-        let (groups, mut was_old) = match (ini(groups_name)?, text(OLD_GROUPS)?) {
-            (Some(ini), _) => (groups_file::parse(&ini), false),
-            (None, Some(old)) => (old_formats::parse_groups(&old), true),
-            (None, None) => return Ok(Loaded::default()),
-        };
-        let length = self.changelog_length();
-        let rows = match (ini(storages_name)?, text(OLD_STORAGES)?) {
-            (Some(ini), _) => storages_file::parse(&ini),
-            (None, Some(old)) => {
-                was_old = true;
-                old_formats::parse_storages(&old, length)
-            }
-            (None, None) => {
-                warn!("there is a groups file but no storages file; groups start without members");
-                Vec::new()
-            }
-        };
-        let times = text(name_of(DataFile::SyncTimestamps))?.unwrap_or_default();
-        let times = sync_timestamps_file::parse(&times);
-        let groups = assemble(groups, rows, &times, settings);
-        let members: usize = groups.iter().map(|group| group.storages().len()).sum();
-        info!(groups = groups.len(), storages = members, "data files loaded");
-        Ok(Loaded { groups, was_old })
+        load(&self.data, self.changelog_length(), settings)
     }
 
     /// Removes the files in old formats.
@@ -75,6 +44,41 @@ impl Disk {
         }
         Ok(())
     }
+}
+
+/// Reads the data files of a directory.
+pub(super) fn load(data: &Path, changelog_length: u64, settings: &Settings) -> io::Result<Loaded> {
+    let (groups_name, storages_name) = (name_of(DataFile::Groups), name_of(DataFile::Storages));
+    let ini = |name: &str| -> io::Result<Option<Ini>> {
+        let path = data.join(name);
+        Ok(read(&path)?.and_then(|bytes| Ini::parse(&path, &bytes)))
+    };
+    let text = |name: &str| -> io::Result<Option<String>> {
+        let bytes = read(&data.join(name))?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    };
+    let (groups, mut was_old) = match (ini(groups_name)?, text(OLD_GROUPS)?) {
+        (Some(ini), _) => (groups_file::parse(&ini), false),
+        (None, Some(old)) => (old_formats::parse_groups(&old), true),
+        (None, None) => return Ok(Loaded::default()),
+    };
+    let rows = match (ini(storages_name)?, text(OLD_STORAGES)?) {
+        (Some(ini), _) => storages_file::parse(&ini),
+        (None, Some(old)) => {
+            was_old = true;
+            old_formats::parse_storages(&old, changelog_length)
+        }
+        (None, None) => {
+            warn!("there is a groups file but no storages file; groups start without members");
+            Vec::new()
+        }
+    };
+    let times = text(name_of(DataFile::SyncTimestamps))?.unwrap_or_default();
+    let times = sync_timestamps_file::parse(&times);
+    let groups = assemble(groups, rows, &times, settings);
+    let members: usize = groups.iter().map(|group| group.storages().len()).sum();
+    info!(groups = groups.len(), storages = members, "data files loaded");
+    Ok(Loaded { groups, was_old })
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {

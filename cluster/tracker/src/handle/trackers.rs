@@ -58,7 +58,7 @@ impl Core {
         let candidate = TrackerAddress::from(request.leader);
         let mut state = self.state.lock();
         check_tracker(&state, session, &candidate)?;
-        let (answer, changes) = state.leadership.on_notify(&candidate);
+        let (answer, changes) = state.leadership.on_notify(&candidate, now());
         if !changes.is_empty() {
             error!(peer = %session.peer, other = %request.leader, "two leaders; this one resigns");
         }

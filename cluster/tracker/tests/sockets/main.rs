@@ -1,6 +1,8 @@
 //! A tracker on real sockets, with storages, trackers and clients that follow a script.
 
 mod clients;
+mod elections;
+mod fake_tracker;
 mod malformed;
 mod recorded;
 mod restarts;

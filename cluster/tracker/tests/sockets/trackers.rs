@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use fdfs_proto::Status;
 use fdfs_proto::cluster::{SysFile, SysFileRequest, SysFilesEndRequest, SysFilesStartRequest};
-use fdfs_proto::tracker::{GetLeaderRequest, TrackerClusterStatRequest};
+use fdfs_proto::tracker::DeleteStorageRequest;
 
-use crate::support::{Client, Storage, World, eventually, join_request};
+use crate::support::{Client, Storage, World, eventually, group, id, join_request};
 
 /// A storage that has joined both trackers.
 async fn join_both(worlds: [&World; 2], from: &str) -> [Client; 2] {
@@ -20,24 +21,46 @@ async fn join_both(worlds: [&World; 2], from: &str) -> [Client; 2] {
 }
 
 #[tokio::test]
-async fn two_trackers_agree_on_a_leader_and_the_other_takes_over() {
-    let (two, three) = (World::start("127.0.30.2").await, World::start("127.0.30.3").await);
-    let _storage = join_both([&two, &three], "127.0.31.4").await;
-    let mut asker = [two.client("127.0.0.1").await, three.client("127.0.0.1").await];
-    for client in &mut asker {
-        let leader = eventually("a leader", async || client.try_ask(&GetLeaderRequest).await.ok()).await;
-        assert_eq!(leader, three.address, "the greater text leads");
+async fn a_tracker_that_is_added_takes_the_files_of_the_others_before_it_admits_anybody() {
+    let world = World::start("127.0.30.6").await;
+    let _four = Storage::bring_up(&world, "127.0.31.4").await;
+    let five = Storage::bring_up(&world, "127.0.31.5").await;
+    let mut client = world.client("127.0.0.1").await;
+    drop(five);
+    let delete = DeleteStorageRequest { group: group("group1"), storage_id: id("127.0.31.5") };
+    eventually("removal", async || client.try_ask(&delete).await.ok()).await;
+    let added = World::start("127.0.30.7").await;
+    // Neither the new tracker nor its files are anything to the old one before a storage names it.
+    let mut early = added.client("127.0.31.4").await;
+    let request = join_request(&[added.address, world.address]);
+    assert_eq!(early.try_ask(&request).await.map(|_| ()), Err(Status::EAGAIN));
+    let _storage = join_both([&world, &added], "127.0.31.4").await;
+    for name in ["storage_groups_new.dat", "storage_changelog.dat"] {
+        assert_eq!(added.file(name), world.file(name), "{name}");
     }
-    let trackers = eventually("an active follower", async || {
-        let answer = asker[1].try_ask(&TrackerClusterStatRequest::default()).await.ok()?;
-        answer.trackers.iter().all(|tracker| tracker.is_active).then_some(answer.trackers)
-    })
-    .await;
-    assert_eq!(trackers.iter().map(|tracker| tracker.is_leader).collect::<Vec<_>>(), [false, true]);
-    assert!(trackers[0].last_heart_beat.0 > 0);
+    assert!(added.file("storage_servers_new.dat").contains("ip_addr=127.0.31.4"));
+    assert!(added.file("storage_changelog.dat").contains(" 127.0.31.5 4 "));
+    assert!(added.file(".tracker_status").contains("last_check_time="));
+}
 
-    three.tracker.shutdown(Duration::ZERO).await;
-    eventually("another leader", async || two.tracker.is_leading().then_some(())).await;
+#[tokio::test]
+async fn a_tracker_that_was_away_for_long_takes_the_files_of_the_others() {
+    let world = World::start("127.0.30.8").await;
+    let _four = Storage::bring_up(&world, "127.0.31.4").await;
+    let stale = World::start("127.0.30.9").await;
+    let addresses = [world.address, stale.address];
+    let _both = join_both([&world, &stale], "127.0.31.4").await;
+    let World { tracker, dir, address } = stale;
+    tracker.shutdown(Duration::ZERO).await;
+    std::fs::write(dir.path().join("data/.tracker_status"), "up_time=1\nlast_check_time=1700000000\n")
+        .expect("room");
+    let _five = Storage::bring_up(&world, "127.0.31.5").await;
+    let (tracker, address) = crate::support::start_in(dir.path(), address, |_| {}).await;
+    let stale = World { tracker, address, dir };
+    assert!(!stale.file("storage_servers_new.dat").contains("127.0.31.5"));
+    let mut client = stale.client("127.0.31.4").await;
+    client.ask(&join_request(&[addresses[1], addresses[0]])).await;
+    assert!(stale.file("storage_servers_new.dat").contains("ip_addr=127.0.31.5"));
 }
 
 #[tokio::test]
