@@ -4,6 +4,7 @@ mod error;
 mod maintenance;
 mod membership;
 mod native_http;
+mod recovery;
 mod service;
 mod settings;
 mod shared;

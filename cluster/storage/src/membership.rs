@@ -67,8 +67,8 @@ impl Membership {
         self.seen.subscribe()
     }
 
-    /// Takes over what a tracker's list says, except where we know better.
-    pub(crate) fn merge(&mut self, list: &[Brief]) -> Merged {
+    /// Takes over what a tracker's list says, except where we know better than a tracker that does not lead.
+    pub(crate) fn merge(&mut self, list: &[Brief], is_leaders: bool) -> Merged {
         let mut merged = Merged::default();
         for theirs in list {
             let Some(id) = theirs.id else { continue };
@@ -79,7 +79,13 @@ impl Membership {
                 }
                 continue;
             };
-            match verdict(ours.status, theirs.status) {
+            let mut verdict = verdict(ours.status, theirs.status);
+            let served = ours.status >= StorageStatus::Online;
+            if matches!(verdict, Verdict::Tell) && is_leaders && served && id != self.me {
+                // It has lost its disk and come back before anybody missed it: it begins anew.
+                verdict = Verdict::Take;
+            }
+            match verdict {
                 Verdict::Take => *ours = theirs.clone(),
                 Verdict::Keep => {}
                 Verdict::Tell => {
@@ -138,6 +144,15 @@ impl Membership {
         self.members.iter().find(|member| member.id == Some(self.me)).map(|member| member.status)
     }
 
+    /// Whether this storage serves; if not, why, in words.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self.my_status() {
+            Some(StorageStatus::Active) => Ok(()),
+            Some(status) => Err(format!("{status}: {}", in_words(status))),
+            None => Err(String::from("no tracker has told the state of this storage yet")),
+        }
+    }
+
     /// The other members that wait for the files from before they came, or are receiving them.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = StorageId> {
         let waits =
@@ -158,6 +173,26 @@ impl Membership {
             }
             is_new
         });
+    }
+}
+
+/// What a state means for the storage that has it.
+pub(crate) fn in_words(status: StorageStatus) -> &'static str {
+    match status {
+        StorageStatus::Init => {
+            "this storage is new, and the trackers know nobody who could send it the old files now"
+        }
+        StorageStatus::WaitSync => "this storage waits until its source begins to send the old files",
+        StorageStatus::Syncing => "this storage is being sent the old files by its source",
+        StorageStatus::IpChanged => "this storage goes by another address now",
+        StorageStatus::Deleted => {
+            "this storage was removed from its group; started again, it joins as a member without old files"
+        }
+        StorageStatus::Offline => "the trackers have not heard this storage lately",
+        StorageStatus::Online => "this storage has joined and serves from its next beat on",
+        StorageStatus::Active => "this storage serves",
+        StorageStatus::Recovery => "this storage fills a wiped store path from the other members",
+        StorageStatus::None => "nobody knows the state of this storage",
     }
 }
 
@@ -195,7 +230,7 @@ mod tests {
 
     fn membership(list: &[Brief]) -> Membership {
         let mut membership = Membership::new("10.0.0.1".parse().expect("id"));
-        assert_eq!(membership.merge(list), Merged::default());
+        assert_eq!(membership.merge(list, false), Merged::default());
         membership
     }
 
@@ -238,7 +273,7 @@ mod tests {
         ] {
             let first = [brief("10.0.0.2", ours)];
             let mut membership = membership(&first);
-            let merged = membership.merge(&[brief("10.0.0.2", theirs)]);
+            let merged = membership.merge(&[brief("10.0.0.2", theirs)], false);
             let status = if taken { theirs } else { ours };
             assert_eq!(membership.members()[0].status, status, "{ours} {theirs}");
             let is_told = !taken && ours != None;
@@ -251,7 +286,30 @@ mod tests {
     fn a_member_that_the_tracker_does_not_list_is_told() {
         let list = [brief("10.0.0.1", StorageStatus::Active), brief("10.0.0.2", StorageStatus::Active)];
         let mut membership = membership(&list);
-        assert_eq!(membership.merge(&list[..1]).tell, &list[1..]);
+        assert_eq!(membership.merge(&list[..1], false).tell, &list[1..]);
+    }
+
+    #[test]
+    fn a_member_that_the_leader_sees_begin_anew_begins_anew() {
+        for (ours, is_leaders, taken) in [
+            (StorageStatus::Active, true, true),
+            (StorageStatus::Recovery, true, true),
+            (StorageStatus::Active, false, false),
+        ] {
+            let mut membership = membership(&[brief("10.0.0.2", ours)]);
+            let merged = membership.merge(&[brief("10.0.0.2", StorageStatus::WaitSync)], is_leaders);
+            let status = if taken { StorageStatus::WaitSync } else { ours };
+            assert_eq!(membership.members()[0].status, status);
+            assert_eq!(merged.tell.is_empty(), taken);
+        }
+    }
+
+    #[test]
+    fn why_a_storage_does_not_serve_is_said_in_words() {
+        assert!(Membership::new("10.0.0.1".parse().expect("id")).check().is_err());
+        assert_eq!(membership(&[brief("10.0.0.1", StorageStatus::Active)]).check(), Ok(()));
+        let waiting = membership(&[brief("10.0.0.1", StorageStatus::WaitSync)]).check();
+        assert!(waiting.is_err_and(|words| words.starts_with("WAIT_SYNC: this storage waits")));
     }
 
     #[test]
@@ -262,9 +320,9 @@ mod tests {
         let mut membership = membership(&[one.clone()]);
         let mut seen = membership.watch();
         assert_eq!(seen.borrow_and_update().all[..], [one.clone()]);
-        membership.merge(&[one.clone()]);
+        membership.merge(&[one.clone()], false);
         assert!(!seen.has_changed().expect("open"));
-        membership.merge(&[one.clone(), two]);
+        membership.merge(&[one.clone(), two], false);
         assert!(seen.has_changed().expect("open"));
         assert_eq!(seen.borrow_and_update().all.len(), 2);
         assert_eq!(membership.set_status(&id, StorageStatus::Syncing), Some(StorageStatus::WaitSync));
@@ -279,7 +337,7 @@ mod tests {
     #[test]
     fn a_tracker_that_is_behind_about_myself_is_joined_again() {
         let mut membership = membership(&[brief("10.0.0.1", StorageStatus::Active)]);
-        let merged = membership.merge(&[brief("10.0.0.1", StorageStatus::WaitSync)]);
+        let merged = membership.merge(&[brief("10.0.0.1", StorageStatus::WaitSync)], false);
         assert!(merged.rejoin);
         assert_eq!(membership.my_status(), Some(StorageStatus::Active));
     }

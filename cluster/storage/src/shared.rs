@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     membership::{Members, Membership},
+    recovery::Verification,
     synced_from::SyncedFrom,
     tracker::{Identity, Trackers},
     traffic::Traffic,
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) trackers: Trackers,
     /// Up to when the changes of each member have arrived.
     pub(crate) synced_from: SyncedFrom,
+    /// Whether files have to be looked for on the other members.
+    pub(crate) verification: Verification,
     /// Trackers that this storage reports to right now.
     pub(crate) joined: AtomicUsize,
 }

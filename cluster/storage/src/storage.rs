@@ -23,6 +23,7 @@ use crate::{
     maintenance::{self, Intervals},
     membership::Membership,
     native_http::NativeHttp,
+    recovery::Verification,
     service::StorageService,
     settings,
     shared::Shared,
@@ -67,6 +68,7 @@ impl Storage {
         let waits_for_disk = config.fsync_after_written_bytes.is_some();
         let shared = Arc::new(Shared {
             membership: Mutex::new(Membership::new(identity.id)),
+            verification: Verification::open(store.own_directory()),
             identity,
             store,
             traffic: Traffic::new(access_log),
@@ -144,6 +146,8 @@ impl Storage {
             0 => Err(String::from("no tracker is connected")),
             _ => Ok(()),
         });
+        let shared = Arc::clone(&self.shared);
+        health.register("group", move || shared.membership.lock().check());
     }
 
     /// The group.

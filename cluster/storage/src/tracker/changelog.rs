@@ -1,6 +1,6 @@
 //! The trackers' log of identities: members that were removed or have a new address.
 
-use fdfs_types::{StorageId, StorageStatus};
+use fdfs_types::StorageStatus;
 use tracing::warn;
 
 use crate::membership::Gone;

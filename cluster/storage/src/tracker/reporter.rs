@@ -1,6 +1,7 @@
 //! Reporting to one tracker: join, beats, space, and what its answers tell about the group.
 
 mod join;
+mod source;
 
 use std::{
     ops::ControlFlow,
@@ -19,13 +20,16 @@ use fdfs_proto::{
 use fdfs_store::Position;
 use fdfs_types::{StorageId, StorageStatus};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, watch},
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::{Tracker, address::MAX_ANSWER, changelog::Changelog, identity::Chain, statistics};
-use crate::{membership::Gone, shared::Shared};
+use crate::{
+    membership::{Gone, in_words},
+    shared::Shared,
+};
 
 /// What reporters are told by the configuration.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub(crate) struct Reporter {
     connections: Arc<dyn Fn() -> ConnectionCounts + Send + Sync>,
     /// Held by the reporter that asks for the source of the old files: one tracker decides, the others are told.
     settling: Arc<Mutex<()>>,
+    /// Moves when another source has to be found.
+    resettled: watch::Sender<u64>,
 }
 
 /// Why a conversation with a tracker ended.
@@ -64,12 +70,14 @@ impl Reporter {
         connections: &Arc<dyn Fn() -> ConnectionCounts + Send + Sync>,
     ) -> Vec<Self> {
         let settling = Arc::new(Mutex::new(()));
+        let resettled = watch::Sender::new(0);
         let one = |tracker: &Tracker| Self {
             shared: Arc::clone(shared),
             tracker: tracker.clone(),
             settings: settings.clone(),
             connections: Arc::clone(connections),
             settling: Arc::clone(&settling),
+            resettled: resettled.clone(),
         };
         shared.trackers.all().iter().map(one).collect()
     }
@@ -115,13 +123,14 @@ impl Reporter {
     }
 
     async fn converse_on(&self, lease: &mut Lease) -> End {
+        let mut resettled = self.resettled.subscribe();
         match self.join(lease).await {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return End::Rejoin,
             Err(error) => return End::BeforeBeats(error),
         }
         let joined = Joined::new(&self.shared);
-        let reported = self.report(lease).await;
+        let reported = self.report(lease, &mut resettled).await;
         drop(joined);
         match reported {
             Ok(()) => End::Rejoin,
@@ -130,7 +139,7 @@ impl Reporter {
     }
 
     /// Beats and reports until the connection breaks, or the tracker has to look at us anew.
-    async fn report(&self, lease: &mut Lease) -> Result<(), CallError> {
+    async fn report(&self, lease: &mut Lease, resettled: &mut watch::Receiver<u64>) -> Result<(), CallError> {
         let mut beats = interval(self.settings.heart_beat_interval);
         let mut disk_reports = interval(self.settings.stat_report_interval);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -146,15 +155,18 @@ impl Reporter {
                     {
                         return Ok(());
                     }
-                    self.beat(lease, &mut told, &mut changelog).await?
+                    self.beat(lease, &mut told).await?
                 }
                 _ = disk_reports.tick() => self.disk_usage(lease).await?,
+                // Another member has to send the old files.
+                _ = resettled.changed() => return Ok(()),
                 // A tracker that has started anew takes us for offline until we join it.
                 error = lease.ended() => return Err(error.into()),
             };
             if self.apply(lease, news).await?.is_break() {
                 return Ok(());
             }
+            self.read_changelog(lease, &mut changelog).await?;
         }
     }
 
@@ -163,7 +175,6 @@ impl Reporter {
         &self,
         lease: &mut Lease,
         told: &mut Option<StorageStat>,
-        changelog: &mut Changelog,
     ) -> Result<Notification, CallError> {
         let begun = Instant::now();
         let stat = statistics::beat(self.shared.store.stat(), (self.connections)());
@@ -172,14 +183,20 @@ impl Reporter {
         let news = lease.ask(&request, Notification::MAX_LEN).await?;
         *told = Some(stat);
         metrics::histogram!("fdfs_storage_beat_seconds").record(begun.elapsed());
-        let adjusts = self.shared.identity.parameters.storage_ip_changed_auto_adjust;
-        if adjusts || self.shared.membership.lock().wants_changelog() {
-            let lines = lease.ask(&ChangelogRequest::default(), MAX_ANSWER).await?;
-            for gone in changelog.push(&lines.0) {
-                self.gone(&gone);
-            }
-        }
         Ok(news)
+    }
+
+    /// Asks what became of members that have left or moved: always where addresses may change, else when one has.
+    async fn read_changelog(&self, lease: &mut Lease, changelog: &mut Changelog) -> Result<(), CallError> {
+        let adjusts = self.shared.identity.parameters.storage_ip_changed_auto_adjust;
+        if !adjusts && !self.shared.membership.lock().wants_changelog() {
+            return Ok(());
+        }
+        let lines = lease.ask(&ChangelogRequest::default(), MAX_ANSWER).await?;
+        for gone in changelog.push(&lines.0) {
+            self.gone(&gone);
+        }
+        Ok(())
     }
 
     /// Tells up to when the changes of each member have arrived, if that has moved since `told`.
@@ -231,7 +248,11 @@ impl Reporter {
         debug!(members = list.len(), "list of members");
         let (merged, waiting) = {
             let mut membership = self.shared.membership.lock();
-            let merged = membership.merge(&list);
+            let before = membership.my_status();
+            let merged = membership.merge(&list, self.shared.trackers.is_leader(lease.address()));
+            if let Some(now) = membership.my_status().filter(|now| before != Some(*now)) {
+                tell_status(now);
+            }
             (merged, membership.waiting().collect::<Vec<_>>())
         };
         if !merged.tell.is_empty() {
@@ -276,16 +297,32 @@ impl Reporter {
     /// Takes note of a member that is gone or has another identity.
     fn gone(&self, gone: &Gone) {
         info!(storage_id = %gone.old, new = ?gone.new, "a member has left, or goes by another name");
-        let updated = self.shared.store.update_init_flag(|flag| {
-            if flag.sync_source == gone.old.as_str() {
-                flag.sync_source = gone.new.as_ref().map(StorageId::to_string).unwrap_or_default();
+        if self.shared.store.init_flag().sync_source == gone.old.as_str() {
+            let my_status = self.shared.membership.lock().my_status();
+            let updated = match gone.new {
+                None => self.source_has_left(my_status).map_err(|error| Chain(&error).to_string()),
+                Some(new) => {
+                    let updated =
+                        self.shared.store.update_init_flag(|flag| flag.sync_source = new.to_string());
+                    updated.map_err(|error| error.to_string())
+                }
+            };
+            if let Err(error) = updated {
+                warn!(error, "the init flag cannot be written");
             }
-        });
-        if let Err(error) = updated {
-            warn!(%error, "the init flag cannot be written");
         }
         self.shared.synced_from.forget(&gone.old);
         self.shared.membership.lock().gone(*gone);
+    }
+}
+
+/// Says in words what the state of this storage means.
+fn tell_status(status: StorageStatus) {
+    metrics::gauge!("fdfs_storage_status").set(f64::from(status.to_wire()));
+    let meaning = in_words(status);
+    match status {
+        StorageStatus::Deleted | StorageStatus::IpChanged => warn!(%status, "{meaning}"),
+        _ => info!(%status, "{meaning}"),
     }
 }
 

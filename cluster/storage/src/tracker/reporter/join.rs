@@ -1,11 +1,11 @@
-//! Joining a tracker, and settling from whom the old files come.
+//! Joining a tracker.
 
 use std::{net::SocketAddr, ops::ControlFlow};
 
 use fdfs_net::{CallError, Lease};
 use fdfs_proto::{
     ServerAddress,
-    cluster::{ChangeStatusRequest, JoinRequest, SyncDestRequest, SyncNotifyRequest},
+    cluster::{ChangeStatusRequest, JoinRequest},
 };
 use fdfs_types::{StorageStatus, Timestamp};
 use tracing::info;
@@ -27,13 +27,7 @@ impl Reporter {
             lease.ask(&ChangeStatusRequest { status: mine }, MAX_ANSWER).await?;
             return Ok(ControlFlow::Break(()));
         }
-        self.settle_source(lease).await?;
-        let flag = self.shared.store.init_flag();
-        let notify = SyncNotifyRequest {
-            source: flag.sync_source.parse().ok(),
-            until: Timestamp(i64::try_from(flag.sync_until_timestamp).unwrap_or(i64::MAX)),
-        };
-        lease.ask(&notify, MAX_ANSWER).await?;
+        self.settle_and_notify(lease).await?;
         Ok(ControlFlow::Continue(()))
     }
 
@@ -65,26 +59,6 @@ impl Reporter {
             tracker_ip: Some(tracker.ip()),
             trackers,
         }
-    }
-
-    /// Asks from whom the old files come, unless that is known. Whichever reporter comes first asks.
-    async fn settle_source(&self, lease: &mut Lease) -> Result<(), CallError> {
-        let _settling = self.settling.lock().await;
-        let store = &self.shared.store;
-        if store.init_flag().sync_old_done {
-            return Ok(());
-        }
-        let source = lease.ask(&SyncDestRequest, MAX_ANSWER).await?.source;
-        match &source {
-            Some(source) => info!(storage_id = %source.id, until = %source.until, "old files will come"),
-            None => info!("there are no old files to wait for"),
-        }
-        let updated = store.update_init_flag(|flag| {
-            flag.sync_old_done = true;
-            flag.sync_source = source.as_ref().map(|source| source.id.to_string()).unwrap_or_default();
-            flag.sync_until_timestamp = source.map_or(0, |source| source.until.0.max(0).unsigned_abs());
-        });
-        updated.map_err(|error| CallError::Connect(std::io::Error::other(error)))
     }
 }
 
