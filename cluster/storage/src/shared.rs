@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::{
     membership::{Members, Membership},
-    recovery::Verification,
+    recovery::{Filling, Verification},
     synced_from::SyncedFrom,
     tracker::{Identity, Trackers},
     traffic::Traffic,
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) synced_from: SyncedFrom,
     /// Whether files have to be looked for on the other members.
     pub(crate) verification: Verification,
+    /// Whether store paths are being filled.
+    pub(crate) filling: Filling,
     /// Trackers that this storage reports to right now.
     pub(crate) joined: AtomicUsize,
 }

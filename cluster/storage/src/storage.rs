@@ -23,7 +23,7 @@ use crate::{
     maintenance::{self, Intervals},
     membership::Membership,
     native_http::NativeHttp,
-    recovery::Verification,
+    recovery::{Filling, Recovery, Verification},
     service::StorageService,
     settings,
     shared::Shared,
@@ -47,7 +47,8 @@ impl Storage {
     /// Starts a storage: learns from the trackers who it is, opens its disk, and serves clients.
     ///
     /// Waits for as long as no tracker answers. When this returns the port is open; the trackers hear of the storage
-    /// right after.
+    /// right after, or when every store path that was wiped is filled from the other members: until then it serves
+    /// what it has.
     pub async fn bind(config: StorageConfig) -> Result<Self, StorageError> {
         let started = SystemTime::now().into();
         let port = config.listeners.first().map_or(StorageConfig::DEFAULT_PORT, |listener| listener.port);
@@ -69,6 +70,7 @@ impl Storage {
         let shared = Arc::new(Shared {
             membership: Mutex::new(Membership::new(identity.id)),
             verification: Verification::open(store.own_directory()),
+            filling: Filling::new(!store.recoveries().is_empty()),
             identity,
             store,
             traffic: Traffic::new(access_log),
@@ -91,6 +93,8 @@ impl Storage {
         for reporter in Reporter::for_all(&shared, &settings, &connections) {
             tasks.spawn(reporter.run());
         }
+        let recovery = Recovery::new(&shared, settings::pool_config(&config), config.disk_recovery_threads);
+        tasks.spawn(recovery.run());
         let intervals = Intervals {
             sync_binlog: config.sync_binlog_buff_interval,
             save_stat: config.sync_stat_file_interval,
@@ -146,6 +150,8 @@ impl Storage {
             0 => Err(String::from("no tracker is connected")),
             _ => Ok(()),
         });
+        let shared = Arc::clone(&self.shared);
+        health.register("recovery", move || shared.filling.check());
         let shared = Arc::clone(&self.shared);
         health.register("group", move || shared.membership.lock().check());
     }

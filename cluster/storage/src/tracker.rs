@@ -9,7 +9,7 @@ mod trackers;
 
 pub(crate) use self::{
     address::Tracker,
-    identity::{Identity, group, my_ips},
+    identity::{Chain, Identity, group, my_ips},
     reporter::{ReportSettings, Reporter},
     trackers::Trackers,
 };

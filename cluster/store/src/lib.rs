@@ -39,8 +39,9 @@ pub use self::{
     space::DiskSpace,
     stat::{Counter, StorageStat},
     store::{
-        FileInfo, FileListing, ForPeer, ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched,
-        PathBinlog, Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile, Upload,
+        Deletions, FileInfo, FileListing, ForPeer, ListedFile, MetadataFlag, NewFile, OpenFile, Patch,
+        Patched, PathBinlog, Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile,
+        Upload,
     },
 };
 

@@ -2,6 +2,7 @@
 
 mod copy;
 mod delete;
+mod deletions;
 mod for_peer;
 mod info;
 mod join;
@@ -33,6 +34,7 @@ use tracing::info;
 
 use self::shared::{LOCKS, field, io_error, seconds, sync_directory_of};
 pub use self::{
+    deletions::Deletions,
     for_peer::ForPeer,
     info::FileInfo,
     listing::{FileListing, ListedFile},

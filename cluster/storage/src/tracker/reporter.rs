@@ -86,6 +86,7 @@ impl Reporter {
     pub(crate) async fn run(self) {
         let span = info_span!("tracker", tracker = %self.tracker);
         async {
+            self.shared.filling.over().await;
             let longest = LONGEST_PAUSE.min(self.settings.heart_beat_interval);
             let mut next = SOON.min(longest);
             loop {

@@ -1,5 +1,7 @@
 //! Tests of store paths that were wiped or replaced.
 
+use fdfs_types::Timestamp;
+
 use super::*;
 use crate::RecoveryFlag;
 
@@ -60,4 +62,23 @@ fn a_file_that_does_not_have_the_size_of_its_name_is_lacked() {
     let (options, name) = joined(directory.path());
     fs::write(options.store_paths[0].path.join("data").join(name.local_path()), "half").unwrap();
     assert!(Store::open(&options).unwrap().lacks(&name).unwrap());
+}
+
+#[test]
+fn what_was_deleted_last_is_told_from_what_was_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (options, kept) = joined(directory.path());
+    let store = Store::open(&options).unwrap();
+    let gone = upload(&store, "txt", b"gone");
+    store.delete(&gone.filename).unwrap();
+    let again = upload(&store, "txt", b"again").filename;
+    store.delete(&again).unwrap();
+    let mut replica = store.receive_create(&again, 5, Timestamp(7)).unwrap();
+    replica.write(b"again").unwrap();
+    replica.finish().unwrap();
+    let deletions = store.deletions(0).unwrap();
+    assert!(deletions.covers(&gone.filename, gone.modified));
+    assert!(!deletions.covers(&gone.filename, Timestamp(i64::MAX)));
+    assert!(!deletions.covers(&kept, gone.modified));
+    assert!(!deletions.covers(&again, Timestamp(7)));
 }
