@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
-use crate::{Action, Addresses, ChangelogEntry, Cluster, DataFile, Event, Refusal, Storage};
+use crate::{Action, Addresses, ChangelogEntry, Cluster, DataFile, Event, Reason, Refusal, Storage};
 
 const ALL_FILES: [Action; 3] = [
     Action::Save(DataFile::Groups),
@@ -33,7 +33,7 @@ impl Cluster {
         group.update_all(|storage| {
             if storage.id == *id {
                 storage.clear();
-                storage.status = StorageStatus::Deleted;
+                storage.enter(StorageStatus::Deleted, Reason::Removed, now);
             } else {
                 if storage.sync_source == Some(*id) {
                     storage.sync_source = None;
@@ -96,6 +96,7 @@ impl Cluster {
             if storage.id == old_id {
                 former = Some(Storage::new(old_id, storage.addresses, storage.joined_from, storage.rw));
                 storage.id = new_id;
+                storage.reason = Reason::MovedFrom(old_id);
                 storage.addresses = Addresses::one(new);
                 storage.joined_from = new;
             }
@@ -107,7 +108,7 @@ impl Cluster {
             }
         });
         if let Some(mut former) = former {
-            former.status = StorageStatus::IpChanged;
+            former.enter(StorageStatus::IpChanged, Reason::MovedTo(new_id), now);
             group.insert(former);
         }
         for server in [&mut group.trunk.server, &mut group.trunk.last_server] {

@@ -19,6 +19,8 @@ pub struct Cluster {
     pub(crate) stat_beats: u64,
     pub(crate) sync_reports: u64,
     pub(crate) next_check: Timestamp,
+    /// The latest time that an event told; for the operator's eyes only.
+    pub(crate) now: Timestamp,
 }
 
 /// A storage that has joined over a connection.
@@ -49,6 +51,7 @@ impl Cluster {
             stat_beats: 0,
             sync_reports: 0,
             next_check,
+            now,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use fdfs_types::{GroupName, StorageId, Timestamp};
 
+use crate::Cluster;
 use crate::storage::{Space, Storage};
 
 /// A group of storages that hold the same files.
@@ -94,7 +95,14 @@ impl Group {
     }
 
     /// Adds a member at the end of the order of creation.
+    ///
+    /// Storages and clients take lists of 32 records: the oldest of the former members make room.
     pub fn insert(&mut self, storage: Storage) {
+        while self.members.len() >= Cluster::MAX_STORAGES
+            && let Some(oldest) = self.members.iter().position(|former| !former.is_member())
+        {
+            self.members.remove(oldest);
+        }
         self.members.push(storage);
         self.refresh();
     }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use fdfs_types::{GroupName, RwMode, StorageId, StorageStatus, Timestamp};
 
-use crate::{Action, Addresses, Claim, Cluster, DataFile, Event, Group, GroupPort, Member, Refusal, Storage};
+use crate::{
+    Action, Addresses, Claim, Cluster, DataFile, Event, Group, GroupPort, Member, Reason, Refusal, Storage,
+};
 
 /// What a storage says of itself when it joins.
 #[derive(Clone, Debug)]
@@ -70,11 +72,12 @@ impl Cluster {
         }
         let session = self.sessions + 1;
         self.sessions = session;
+        let now = self.now;
         let group = &mut self.groups[at];
         let new = group.get(&id).is_none();
         if new {
             let mut storage = Storage::new(id, addresses, request.peer, rw);
-            storage.status = first_status(request)?;
+            storage.enter(first_status(request)?, Reason::Joined, now);
             group.insert(storage);
             group.notify();
         }
@@ -104,11 +107,18 @@ impl Cluster {
                 storage.up_time = request.up_time;
                 storage.version.clone_from(&request.version);
                 storage.session = session;
-                storage.status = match storage.status {
-                    StorageStatus::Deleted | StorageStatus::IpChanged => StorageStatus::Init,
-                    StorageStatus::Offline | StorageStatus::Recovery => StorageStatus::Online,
-                    other => other,
-                };
+                match storage.status {
+                    StorageStatus::Deleted | StorageStatus::IpChanged => {
+                        storage.enter(StorageStatus::Init, Reason::Joined, now);
+                    }
+                    StorageStatus::Offline | StorageStatus::Recovery => {
+                        storage.enter(StorageStatus::Online, Reason::Rejoined, now);
+                    }
+                    StorageStatus::Init => storage.reason = Reason::Joined,
+                    StorageStatus::WaitSync => storage.reason = Reason::SourceGiven,
+                    StorageStatus::Syncing => storage.reason = Reason::Told,
+                    _ => storage.reason = Reason::Rejoined,
+                }
                 if storage.status == StorageStatus::Init {
                     storage.changelog_offset = changelog_length;
                 }

@@ -15,6 +15,7 @@ mod leader;
 mod membership;
 mod merge;
 mod notify;
+mod reason;
 mod refusal;
 pub mod replication;
 mod selection;
@@ -38,6 +39,7 @@ pub use leader::{
 };
 pub use merge::StatusReport;
 pub use notify::{LeaderNews, Notification, StorageBrief};
+pub use reason::Reason;
 pub use refusal::Refusal;
 pub use selection::{Endpoint, FetchTarget, FileOrigin, HowMany, StoreTarget};
 pub use settings::Settings;

@@ -5,7 +5,7 @@ use fdfs_proto::StorageStat;
 use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
 use crate::storage::Space;
-use crate::{Action, Cluster, DataFile, Event, Member, Refusal};
+use crate::{Action, Cluster, DataFile, Event, Member, Reason, Refusal};
 
 /// Every so many reports the file that depends on them is saved.
 const SAVE_EVERY: u64 = 1000;
@@ -19,6 +19,7 @@ impl Cluster {
         now: Timestamp,
     ) -> Result<Vec<Action>, Refusal> {
         let with_stat = stat.is_some();
+        self.now = now;
         self.home(member)?.update(&member.id, |storage| {
             storage.last_heartbeat = now;
             if let Some(stat) = stat {
@@ -102,6 +103,7 @@ impl Cluster {
     /// Time has passed.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<Action> {
         let interval = self.settings.check_active_interval;
+        self.now = now;
         // A clock that was set back must not stop the checks.
         if now < self.next_check && self.next_check.since(now) <= interval {
             return Vec::new();
@@ -125,7 +127,7 @@ impl Cluster {
 
     /// A report of a member that may serve makes it serve.
     fn activate(&mut self, member: &Member) -> Vec<Action> {
-        let elects = self.leading && self.settings.use_trunk;
+        let (elects, now) = (self.leading && self.settings.use_trunk, self.now);
         let Ok(group) = self.home(member) else { return Vec::new() };
         let may_serve = |status| {
             matches!(status, StorageStatus::Offline | StorageStatus::Online | StorageStatus::Recovery)
@@ -134,7 +136,7 @@ impl Cluster {
             return Vec::new();
         }
         let writable = group.update(&member.id, |storage| {
-            storage.status = StorageStatus::Active;
+            storage.enter(StorageStatus::Active, Reason::Reports, now);
             storage.rw.is_writable()
         });
         group.notify();
@@ -148,13 +150,15 @@ impl Cluster {
 
     /// A member serves no more.
     fn deactivate(&mut self, group: &GroupName, id: &StorageId, silent: bool) -> Vec<Action> {
+        let (now, interval) = (self.now, self.settings.check_active_interval);
         let Ok(group) = self.group_mut(group) else { return Vec::new() };
         let was = group.get(id).map(|storage| storage.status);
         let Some(StorageStatus::Offline | StorageStatus::Online | StorageStatus::Active) = was else {
             return Vec::new();
         };
         group.update(id, |storage| {
-            storage.status = StorageStatus::Offline;
+            let reason = if silent { Reason::Silent(interval) } else { Reason::Disconnected };
+            storage.enter(StorageStatus::Offline, reason, now);
             storage.seen_changes = 0;
             storage.seen_trunk_changes = 0;
         });

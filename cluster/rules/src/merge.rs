@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use fdfs_types::{GroupName, StorageId, StorageStatus};
 
-use crate::{Action, Cluster, DataFile, Event, Group, Member, Refusal, Storage};
+use crate::{Action, Cluster, DataFile, Event, Group, Member, Reason, Refusal, Storage};
 
 /// What somebody says about the state of a storage.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +51,7 @@ impl Cluster {
     pub fn change_status(&mut self, member: &Member, status: StorageStatus) -> Result<Vec<Action>, Refusal> {
         let serves =
             |status| matches!(status, StorageStatus::Offline | StorageStatus::Online | StorageStatus::Active);
+        let at = self.now;
         let group = self.home(member)?;
         let Some(before) = group.get(&member.id).map(|storage| storage.status) else {
             return Err(Refusal::Denied);
@@ -62,7 +63,7 @@ impl Cluster {
             StorageStatus::Online | StorageStatus::Active => StorageStatus::Offline,
             other => other,
         };
-        group.update(&member.id, |storage| storage.status = now);
+        group.update(&member.id, |storage| storage.enter(now, Reason::LeaderTold, at));
         let event = Event::StatusTaken { group: member.group, id: member.id, before, now };
         Ok(vec![Action::Save(DataFile::Storages), Action::Report(event)])
     }
@@ -74,8 +75,9 @@ impl Cluster {
         if !takes(before, report.status) {
             return Ok(Vec::new());
         }
+        let at = self.now;
         let group = self.group_mut(name)?;
-        group.update(&report.id, |storage| storage.status = report.status);
+        group.update(&report.id, |storage| storage.enter(report.status, Reason::Told, at));
         group.notify();
         let now = report.status;
         Ok(vec![Action::Report(Event::StatusTaken { group: *name, id: report.id, before, now })])
@@ -94,12 +96,13 @@ impl Cluster {
             return Ok(Vec::new());
         }
         let (addresses, rw) = self.identity(name, &report.id, report.ip)?;
+        let now = self.now;
         let group = self.group_mut(name)?;
         if members(group) >= Self::MAX_STORAGES {
             return Err(Refusal::NoSpace);
         }
         let mut storage = Storage::new(report.id, addresses, addresses.first(), rw);
-        storage.status = report.status;
+        storage.enter(report.status, Reason::Told, now);
         storage.port = report.port;
         storage.claim.port = report.port;
         group.insert(storage);

@@ -106,17 +106,17 @@ impl Cluster {
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<FetchTarget, Refusal> {
-        let source = self.source_of(name, file)?;
+        let origin = self.source_of(name, file)?;
         let at = self.find(name).map_err(|_| Refusal::NotFound)?;
         let group = &self.groups[at];
         let fallback = || self.preferred_server(group).filter(|storage| storage.is_readable());
-        let source = source.and_then(|id| group.get(&id)).filter(|storage| storage.is_readable());
+        let source = origin.and_then(|id| group.get(&id)).filter(|storage| storage.is_readable());
         let chosen: Vec<&Storage> = if file.only_source {
             source.or_else(fallback).into_iter().collect()
         } else {
             let has_it = |storage: &&Storage| {
                 source.is_some_and(|source| source.id == storage.id)
-                    || self.has_surely_synced(storage, file.created, now)
+                    || self.has_surely_synced(storage, origin.as_ref(), file.created, now)
             };
             let turn = group.read_turn;
             let mut found: Vec<&Storage> = match (how_many, source) {
@@ -175,10 +175,21 @@ impl Cluster {
     }
 
     /// A storage may serve a file made at `created` if it has surely received it by now.
-    fn has_surely_synced(&self, storage: &Storage, created: Timestamp, now: Timestamp) -> bool {
+    ///
+    /// What it has reported of the very source of the file counts, if it has: a storage that is behind
+    /// that source does not have the file, however old, and one that is not behind has it, however far
+    /// it is with others. Otherwise it counts how far it is with all of them, or the age of the file.
+    fn has_surely_synced(
+        &self,
+        storage: &Storage,
+        origin: Option<&StorageId>,
+        created: Timestamp,
+        now: Timestamp,
+    ) -> bool {
         let Self { settings, .. } = self;
-        let synced = storage.last_synced;
-        created < now.minus(settings.sync_file_max_delay)
+        let told = origin.and_then(|source| storage.applied.get(source)).copied();
+        let synced = told.unwrap_or(storage.last_synced);
+        (told.is_none() && created < now.minus(settings.sync_file_max_delay))
             || synced > created
             || (synced.0.saturating_add(1) >= created.0 && now.since(created) > settings.sync_file_max_time)
     }

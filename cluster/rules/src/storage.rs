@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use fdfs_proto::StorageStat;
 use fdfs_types::{RwMode, StorageId, StorageStatus, Timestamp};
 
-use crate::Addresses;
+use crate::{Addresses, Reason};
 
 /// One storage as its tracker knows it.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub struct Storage {
     pub port: u16,
     /// Its state.
     pub status: StorageStatus,
+    /// What brought it into its state.
+    pub reason: Reason,
+    /// Since when it is in its state; zero if since before this tracker was started.
+    pub since: Timestamp,
     /// What clients may use it for.
     pub rw: RwMode,
     /// Its version, at most 8 characters.
@@ -91,6 +95,8 @@ impl Storage {
             joined_from,
             port: 0,
             status: StorageStatus::Init,
+            reason: Reason::default(),
+            since: Timestamp::ZERO,
             rw,
             version: String::new(),
             join_time: Timestamp::ZERO,
@@ -133,6 +139,14 @@ impl Storage {
     /// It is connected on behalf of a process that said when it was started.
     pub fn is_connected(&self) -> bool {
         self.up_time > Timestamp::ZERO
+    }
+
+    /// It is in this state now, for this reason.
+    pub(crate) fn enter(&mut self, status: StorageStatus, reason: Reason, now: Timestamp) {
+        if self.status != status || self.since == Timestamp::ZERO {
+            self.since = now;
+        }
+        (self.status, self.reason) = (status, reason);
     }
 
     /// Forgets everything that a removed storage must not come back with.

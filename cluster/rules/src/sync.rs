@@ -2,7 +2,7 @@
 
 use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
-use crate::{Action, Cluster, DataFile, Member, Refusal, Storage};
+use crate::{Action, Cluster, DataFile, Member, Reason, Refusal, Storage};
 
 /// Who pushes the old files, and up to when files count as old.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,15 +29,18 @@ impl Cluster {
         let range = match source {
             Some(source) => Some(SyncRange { source: source.id, until: now }),
             None if others().all(|other| other.status == StorageStatus::Init) => None,
-            None => return Err(Refusal::NotFound),
+            None => {
+                group.update(&member.id, |storage| storage.reason = Reason::NoSource);
+                return Err(Refusal::NotFound);
+            }
         };
         group.update(&member.id, |storage| match range {
             Some(range) => {
                 storage.sync_source = Some(range.source);
                 storage.sync_until = range.until;
-                storage.status = StorageStatus::WaitSync;
+                storage.enter(StorageStatus::WaitSync, Reason::SourceGiven, now);
             }
-            None => storage.status = StorageStatus::Online,
+            None => storage.enter(StorageStatus::Online, Reason::NoOldFiles, now),
         });
         group.notify();
         Ok((range, vec![Action::Save(DataFile::Storages)]))
@@ -45,6 +48,7 @@ impl Cluster {
 
     /// A new storage tells what source it was given elsewhere.
     pub fn sync_notify(&mut self, member: &Member, range: Option<SyncRange>) -> Result<Vec<Action>, Refusal> {
+        let now = self.now;
         let group = self.home(member)?;
         let Some(storage) = group.get(&member.id) else { return Err(Refusal::Denied) };
         let (status, has_source) = (storage.status, storage.sync_source.is_some());
@@ -53,7 +57,9 @@ impl Cluster {
             if !waits.contains(&status) {
                 return Ok(Vec::new());
             }
-            group.update(&member.id, |storage| storage.status = StorageStatus::Online);
+            group.update(&member.id, |storage| {
+                storage.enter(StorageStatus::Online, Reason::NoOldFiles, now);
+            });
             group.notify();
             return Ok(vec![Action::Save(DataFile::Storages)]);
         };
@@ -66,7 +72,7 @@ impl Cluster {
         }
         group.update(&member.id, |storage| {
             if starts {
-                storage.status = StorageStatus::WaitSync;
+                storage.enter(StorageStatus::WaitSync, Reason::SourceGiven, now);
             }
             if !has_source {
                 storage.sync_source = Some(range.source);

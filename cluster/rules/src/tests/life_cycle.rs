@@ -183,6 +183,22 @@ fn a_thirty_third_member_is_refused() {
 }
 
 #[test]
+fn former_members_make_room_in_lists_of_thirty_two() {
+    let mut cluster = cluster(Settings::default());
+    cluster.on_leadership(true);
+    for n in 1..=40 {
+        let member = join(&mut cluster, &request(&format!("127.0.1.{n}"))).member;
+        if n <= 20 {
+            cluster.delete_storage(&member.group, &member.id, NOW).expect("it is no full member yet");
+        }
+    }
+    let member = join(&mut cluster, &request("127.0.1.40")).member;
+    let told = hear(&mut cluster, &member, &mut 0).storages.expect("everything is new");
+    assert_eq!(told.len(), 32);
+    assert_eq!(told.iter().filter(|brief| brief.status != StorageStatus::Deleted).count(), 20);
+}
+
+#[test]
 fn the_leader_tells_everything_once() {
     let mut cluster = cluster(Settings::default());
     let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);

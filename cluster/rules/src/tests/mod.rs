@@ -14,7 +14,7 @@ use crate::{
     Space,
 };
 
-const NOW: Timestamp = Timestamp(1_795_323_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_795_323_000);
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("a literal address")
@@ -24,16 +24,16 @@ fn group(text: &str) -> GroupName {
     text.parse().expect("a literal name")
 }
 
-fn id(text: &str) -> StorageId {
+pub(crate) fn id(text: &str) -> StorageId {
     text.parse().expect("a literal id")
 }
 
-fn cluster(settings: Settings) -> Cluster {
+pub(crate) fn cluster(settings: Settings) -> Cluster {
     Cluster::new(settings, NOW)
 }
 
 /// A new storage of `group1` at this address.
-fn request(peer: &str) -> JoinRequest {
+pub(crate) fn request(peer: &str) -> JoinRequest {
     JoinRequest {
         group: group("group1"),
         claim: Claim { port: 23000, path_count: 1, subdir_count: 4 },
@@ -48,12 +48,12 @@ fn request(peer: &str) -> JoinRequest {
     }
 }
 
-fn join(cluster: &mut Cluster, request: &JoinRequest) -> Joined {
+pub(crate) fn join(cluster: &mut Cluster, request: &JoinRequest) -> Joined {
     cluster.join(request, 0).expect("nothing speaks against it").0
 }
 
 /// Brings a storage up to ACTIVE as a member of this group, without a source, with this space.
-fn bring_up(cluster: &mut Cluster, group_name: &str, peer: &str, free_mb: u64) -> Member {
+pub(crate) fn bring_up(cluster: &mut Cluster, group_name: &str, peer: &str, free_mb: u64) -> Member {
     let joined = join(cluster, &JoinRequest { group: group(group_name), ..request(peer) });
     let member = joined.member;
     cluster.sync_notify(&member, None).expect("it has joined");
@@ -65,7 +65,7 @@ fn bring_up(cluster: &mut Cluster, group_name: &str, peer: &str, free_mb: u64) -
     member
 }
 
-fn status(cluster: &Cluster, member: &Member) -> StorageStatus {
+pub(crate) fn status(cluster: &Cluster, member: &Member) -> StorageStatus {
     cluster.storage(&member.group, &member.id).expect("it exists").status
 }
 

@@ -77,6 +77,34 @@ fn reading_is_balanced_over_those_that_surely_have_the_file() {
 }
 
 #[test]
+fn an_old_file_is_not_sought_at_a_storage_that_is_known_to_be_behind_its_source() {
+    let (mut cluster, source) = three_storages();
+    // 6 has a file of 4 on its list of faults for two days: its synced time stands still.
+    let six = cluster.storage(&source.group, &id("127.0.0.6")).expect("it exists").session;
+    let six = Member { group: source.group, id: id("127.0.0.6"), session: six };
+    cluster.sync_report(&six, &[(source.id, ago(172_800))]).expect("it has joined");
+    let (one, all) = reads(&mut cluster, &file("127.0.0.4", ago(90_000)));
+    assert!(!one.contains(&6) && all == [4, 5], "{one:?} {all:?}");
+    let (_, all) = reads(&mut cluster, &file("127.0.0.4", ago(172_801)));
+    assert_eq!(all, [4, 5, 6], "what came before it has");
+    let (_, all) = reads(&mut cluster, &file("127.0.0.5", ago(86_401)));
+    assert_eq!(all, [4, 5, 6], "of 5 nobody has reported anything: age decides");
+    let (_, all) = reads(&mut cluster, &file("127.0.0.5", ago(86_400)));
+    assert_eq!(all, [5], "but not before its time");
+}
+
+#[test]
+fn being_behind_with_one_source_does_not_hide_the_files_of_another() {
+    let (mut cluster, _) = three_storages();
+    let five = cluster.storage(&group("group1"), &id("127.0.0.5")).expect("it exists").session;
+    let five = Member { group: group("group1"), id: id("127.0.0.5"), session: five };
+    let rows = [(id("127.0.0.4"), ago(10)), (id("127.0.0.6"), ago(5_000))];
+    cluster.sync_report(&five, &rows).expect("it has joined");
+    assert_eq!(reads(&mut cluster, &file("127.0.0.4", ago(60))).1, [4, 5]);
+    assert_eq!(reads(&mut cluster, &file("127.0.0.6", ago(60))).1, [6]);
+}
+
+#[test]
 fn without_the_source_those_that_qualify_serve_else_the_preferred_server() {
     let (mut cluster, source) = three_storages();
     cluster.disconnected(&source);
