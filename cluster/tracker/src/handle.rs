@@ -1,6 +1,7 @@
 //! Requests: each file answers one family of commands.
 
 mod administration;
+mod explanations;
 mod lists;
 mod lookups;
 mod membership;
@@ -77,6 +78,9 @@ impl Core {
             Command::GET_SYS_FILES_START => self.start_sys_files(session, read(header, body)?),
             Command::GET_ONE_SYS_FILE => self.sys_file(session, read(header, body)?),
             Command::GET_SYS_FILES_END => self.end_sys_files(session, read(header, body)?),
+
+            Command::HELLO => self.hello(read(header, body)?),
+            Command::EXPLAIN_STORAGES => self.explain_storages(&read(header, body)?),
 
             _ => Err(Status::EINVAL.into()),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fdfs_net::{Connection, NetError, Service};
 use fdfs_proto::tracker::SetTrunkServerResponse;
 use fdfs_proto::{Command, Header, Status};
+use metrics::counter;
 use tracing::{Instrument, debug, debug_span};
 
 use crate::answer::{Answer, Denial, Outcome};
@@ -73,6 +74,11 @@ impl TrackerService {
         };
         let (Denial::Status(status) | Denial::Echo(status, _)) = &denial;
         self.core.requests.count(header.command, *status);
+        // Commands of members are refused so to everybody else.
+        if *status == Status::EACCES && header.command != Command::SET_TRUNK_SERVER {
+            let command = header.command.name().unwrap_or("unknown");
+            counter!("fdfs_tracker_strangers_total", "command" => command).increment(1);
+        }
         debug!(cmd = ?header.command, %status, "request refused");
         match denial {
             Denial::Status(status) => connection.respond_status(status).await,

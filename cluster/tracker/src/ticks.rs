@@ -66,6 +66,11 @@ fn measure(state: &State, started: Timestamp, now: Timestamp) {
         let members = group.storages().filter(|storage| storage.is_member());
         gauge!("fdfs_group_members", "group" => name.clone()).set(members.clone().count() as f64);
         let active = members.filter(|storage| storage.status == StorageStatus::Active).count();
-        gauge!("fdfs_group_active", "group" => name).set(active as f64);
+        gauge!("fdfs_group_active", "group" => name.clone()).set(active as f64);
+        for storage in group.storages() {
+            let labels = [("group", name.clone()), ("storage_id", storage.id.to_string())];
+            gauge!("fdfs_storage_status", &labels).set(f64::from(storage.status.to_wire()));
+            gauge!("fdfs_storage_status_since_seconds", &labels).set(storage.since.0 as f64);
+        }
     }
 }

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use fdfs_net::CallError;
+use fdfs_proto::ours::{Capabilities, ExplainRequest, Explanation};
 use fdfs_proto::tracker::{
     DeleteGroupRequest, DeleteStorageRequest, FetchStorageIdsRequest, GetLeaderRequest, GroupRecord,
     ListAllGroupsRequest, ListOneGroupRequest, ListStoragesRequest, SetTrunkServerRequest, StorageIdEntry,
     StorageRecord,
 };
-use fdfs_proto::{ActiveTestRequest, Request, Status};
+use fdfs_proto::{ActiveTestRequest, Request, ServerAddress, Status};
 use fdfs_types::{GroupName, StorageId};
 
 use crate::{Client, ClientError};
@@ -32,6 +33,20 @@ impl Client {
     ) -> Result<Vec<StorageRecord>, ClientError> {
         let request = ListStoragesRequest { group, storage_id };
         Ok(self.inner().trackers.ask(&request).await?.storages)
+    }
+
+    /// Why the storages of a group are in their states, as far as a tracker of ours can be asked.
+    pub async fn explain_storages(&self, group: GroupName) -> Result<Vec<Explanation>, ClientError> {
+        let inner = self.inner();
+        for address in inner.trackers.all().iter().flat_map(ServerAddress::sockets) {
+            let known = inner.capabilities.get(&inner.servers, address).await;
+            if known.is_ok_and(|known| known.contains(Capabilities::EXPLAIN_STORAGES))
+                && let Ok(answer) = inner.servers.ask(address, &ExplainRequest { group }).await
+            {
+                return Ok(answer.storages);
+            }
+        }
+        Err(ClientError::unavailable("no tracker explains the states of storages", None))
     }
 
     /// The tracker that leads.

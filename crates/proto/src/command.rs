@@ -133,6 +133,7 @@ commands! {
     203 JOIN_FILES "make one file of several";
     204 LIST_OWNED_FILES "the files that carry tokens of an owner";
     205 FORGET_OWNED_FILES "the files of these tokens are in use, or gone";
+    220 EXPLAIN_STORAGES "why the storages of a group are in their states";
 }
 
 impl Command {

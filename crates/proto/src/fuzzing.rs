@@ -12,7 +12,8 @@ use crate::cluster::{
     SyncReportRequest, SyncSourceRequest, SysFileRequest, SysFilesEndRequest, SysFilesStartRequest,
 };
 use crate::ours::{
-    ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest, UploadFramedRequest,
+    ExplainRequest, ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest,
+    UploadFramedRequest,
 };
 use crate::storage::{
     AppendRequest, CreateLinkRequest, DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest,
@@ -94,7 +95,8 @@ decoders! {
         SyncDeleteRequest, SyncCreateLinkRequest, SyncRenameRequest, SyncTruncateRequest,
         TrunkAllocRequest, TrunkConfirmRequest, TrunkFreeRequest, TrunkSyncBinlogRequest,
         TrunkBinlogSizeRequest, TrunkDeleteMarksRequest, TrunkTruncateBinlogRequest,
-        HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest, ForgetOwnedRequest;
+        HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest, ForgetOwnedRequest,
+        ExplainRequest;
     streamed:
         UploadRequest, UploadAppenderRequest, UploadSlaveRequest, AppendRequest, ModifyRequest,
         SyncCreateRequest, SyncUpdateRequest, SyncAppendRequest, SyncModifyRequest;

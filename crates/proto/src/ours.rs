@@ -1,11 +1,13 @@
 //! Commands of ours, from 200 on: sent only to a peer that answered [`HelloRequest`].
 
+mod explain;
 mod hello;
 mod join_files;
 mod owner;
 mod raw_files;
 mod upload_framed;
 
+pub use explain::{ExplainRequest, ExplainResponse, Explanation};
 pub use hello::{Capabilities, Hello, HelloRequest};
 pub use join_files::JoinFilesRequest;
 pub use owner::{ForgetOwnedRequest, ListOwnedRequest, ListOwnedResponse, OwnedFile, OwnerToken};

@@ -1,6 +1,8 @@
 //! What clients ask.
 
 use fdfs_conf::{IpFieldWidth, ReservedSpace};
+use fdfs_proto::cluster::SyncDestRequest;
+use fdfs_proto::ours::{Capabilities, ExplainRequest, Hello, HelloRequest};
 use fdfs_proto::tracker::{
     GetLeaderRequest, GetMyIpRequest, GetServerIdRequest, ListAllGroupsRequest, ListOneGroupRequest,
     ListStoragesRequest, ParametersRequest, QueryFetchAllRequest, QueryFetchOneRequest, QueryStoreAllRequest,
@@ -211,4 +213,61 @@ async fn a_single_tracker_leads_soon_after_the_first_join() {
     assert_eq!(told.leader.and_then(|leader| leader.ip), Some(world.address.ip()));
     assert_eq!(told.members.map(|members| members.len()), Some(1));
     assert_eq!(storage.beat().await, fdfs_proto::cluster::Notification::default());
+}
+
+#[tokio::test]
+async fn why_a_storage_is_in_its_state_is_told_in_words() {
+    let world = World::start("127.0.20.12").await;
+    let storage = Storage::bring_up(&world, "127.0.21.4").await;
+    let _second = Storage::connect(&world, "127.0.21.5").await.join().await;
+    let mut client = world.client("127.0.0.1").await;
+    let hello = Hello { version: 1, capabilities: Capabilities::default(), software: "test".into() };
+    let able = client.ask(&HelloRequest(hello)).await.capabilities;
+    assert!(able.contains(Capabilities::EXPLAIN_STORAGES));
+    let explain = ExplainRequest { group: group("group1") };
+    let [four, five] = &client.ask(&explain).await.storages[..] else { panic!("two storages") };
+    assert_eq!((four.status, four.reason.as_str()), (StorageStatus::Active, "joined and reports"));
+    assert!(four.since.0 > 1_700_000_000);
+    assert_eq!(five.status, StorageStatus::Init);
+    assert!(five.reason.starts_with("has joined, and asks next"), "{}", five.reason);
+    drop(storage);
+    eventually("the end of the connection", async || {
+        let storages = client.ask(&explain).await.storages;
+        storages[0].reason.starts_with("its connection has ended").then_some(())
+    })
+    .await;
+    let unknown = ExplainRequest { group: group("other") };
+    assert_eq!(client.try_ask(&unknown).await, Err(Status::ENOENT));
+}
+
+#[tokio::test]
+async fn a_third_group_and_a_third_storage_are_added_while_everything_runs() {
+    let world = World::start("127.0.20.13").await;
+    let mut running = vec![Storage::bring_up(&world, "127.0.21.4").await];
+    let mut client = world.client("127.0.0.1").await;
+    eventually("a leader", async || client.try_ask(&GetLeaderRequest).await.ok()).await;
+    for (name, from) in [("group2", "127.0.21.6"), ("group3", "127.0.21.7")] {
+        let mut storage = Storage::connect(&world, from).await;
+        storage.request.group = group(name);
+        storage.join().await;
+        storage.client.ask(&SyncDestRequest).await;
+        storage.beat().await;
+        storage.disk_usage(100_000, 50_000).await;
+        running.push(storage);
+        assert_eq!(client.ask(&ListAllGroupsRequest).await.groups.len(), running.len());
+    }
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        seen.push(client.ask(&QueryStoreOneRequest).await.group.to_string());
+    }
+    assert_eq!(seen, ["group1", "group2", "group3"].repeat(2));
+
+    running[0].beat().await;
+    let _second = Storage::bring_up(&world, "127.0.21.5").await;
+    let told = running[0].beat().await.members.expect("the group has changed");
+    let states: Vec<_> = told.iter().map(|member| (member.id, member.status)).collect();
+    let active = |ip| (Some(id(ip)), StorageStatus::Active);
+    assert_eq!(states, [active("127.0.21.4"), active("127.0.21.5")]);
+    let all = client.ask(&QueryStoreInGroupAllRequest { group: group("group1") }).await;
+    assert_eq!(all.storages.len(), 2);
 }

@@ -34,6 +34,11 @@ async fn who_has_not_joined_may_not_speak_for_members() {
         }
     }
     assert_eq!(stranger.status_of(Command::GET_ONE_SYS_FILE, &[0; 9]).await, Status::EACCES);
+    let metrics = fdfs_ops::Metrics::install().render();
+    for command in ["BEAT", "REPORT_STATUS", "GET_ONE_SYS_FILE"] {
+        let counter = format!("fdfs_tracker_strangers_total{{command=\"{command}\"}} ");
+        assert!(metrics.contains(&counter), "{counter} does not move");
+    }
     stranger.ask(&ActiveTestRequest).await;
 }
 

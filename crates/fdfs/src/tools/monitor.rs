@@ -1,10 +1,13 @@
 //! `fdfs monitor`.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use fdfs_client::{Client, Group};
+use fdfs_proto::ours::Explanation;
 use fdfs_proto::tracker::{GroupRecord, StorageRecord};
 use fdfs_proto::{Counter, StorageStat};
-use fdfs_types::GroupName;
+use fdfs_types::{GroupName, StorageId};
 use serde_json::{Map, Value, json};
 
 use super::cluster::ClusterArgs;
@@ -33,11 +36,17 @@ impl MonitorArgs {
         let shown = topology.groups.values().filter(|group| self.shows(&group.record.group));
         let shown: Vec<&Group> = shown.collect();
         let leader = leader(&client).await;
+        let mut reasons = Reasons::new();
+        for group in &shown {
+            // Original trackers do not tell.
+            let known = client.explain_storages(group.record.group).await.unwrap_or_default();
+            reasons.extend(known.into_iter().map(|one| ((group.record.group, one.id), one)));
+        }
         let text = match &shown[..] {
             [] if self.group.is_empty() => "no groups: no storage has joined yet".to_owned(),
-            groups => groups.iter().map(|group| text(group)).collect::<Vec<_>>().join("\n\n"),
+            groups => groups.iter().map(|group| text(group, &reasons)).collect::<Vec<_>>().join("\n\n"),
         };
-        let groups: Vec<_> = shown.iter().map(|group| object(group)).collect();
+        let groups: Vec<_> = shown.iter().map(|group| object(group, &reasons)).collect();
         output.result(text, &json!({ "leader": leader, "groups": groups }));
         Ok(())
     }
@@ -52,7 +61,10 @@ async fn leader(client: &Client) -> Option<std::net::SocketAddr> {
     client.leader().await.ok()
 }
 
-fn text(Group { record, storages }: &Group) -> String {
+/// Why storages are in their states.
+type Reasons = HashMap<(GroupName, StorageId), Explanation>;
+
+fn text(Group { record, storages }: &Group, reasons: &Reasons) -> String {
     let GroupRecord { group, total_mb, free_mb, reserved_mb, .. } = record;
     let mut lines = vec![format!(
         "{group}: {} free of {} ({} reserved), {} of {} storages readable, {} writable",
@@ -67,12 +79,12 @@ fn text(Group { record, storages }: &Group) -> String {
         lines.push(format!("  trunk files: {} free", mb(record.trunk_free_mb)));
     }
     for storage in storages {
-        lines.extend(storage_lines(storage));
+        lines.extend(storage_lines(storage, reasons.get(&(record.group, storage.id))));
     }
     lines.join("\n")
 }
 
-fn storage_lines(storage: &StorageRecord) -> Vec<String> {
+fn storage_lines(storage: &StorageRecord, why: Option<&Explanation>) -> Vec<String> {
     let stat = &storage.stat;
     let address = Group::address(storage).map_or_else(|| "no address".to_owned(), |at| at.to_string());
     let id = match storage.ip {
@@ -97,6 +109,13 @@ fn storage_lines(storage: &StorageRecord) -> Vec<String> {
             stat.connections.current,
         ),
     ];
+    if let Some(why) = why {
+        let since = match why.since.0 {
+            0 => String::new(),
+            _ => format!(" since {}", words::time(why.since)),
+        };
+        lines.insert(1, format!("    {}{since}: {}", why.status, why.reason));
+    }
     let counts = [
         ("uploads", stat.upload),
         ("downloads", stat.download),
@@ -119,7 +138,7 @@ fn storage_lines(storage: &StorageRecord) -> Vec<String> {
     lines
 }
 
-fn object(Group { record, storages }: &Group) -> Value {
+fn object(Group { record, storages }: &Group, reasons: &Reasons) -> Value {
     json!({
         "group": record.group.as_str(),
         "total_mb": record.total_mb,
@@ -133,20 +152,22 @@ fn object(Group { record, storages }: &Group) -> Value {
         "store_path_count": record.store_path_count,
         "subdir_count": record.subdir_count,
         "trunk_file_id": record.trunk_file_id,
-        "storages": storages.iter().map(storage_object).collect::<Vec<_>>(),
+        "storages": storages.iter().map(|one| storage_object(one, reasons.get(&(record.group, one.id)))).collect::<Vec<_>>(),
     })
 }
 
-fn storage_object(storage: &StorageRecord) -> Value {
+fn storage_object(storage: &StorageRecord, why: Option<&Explanation>) -> Value {
     let StorageStat { connections, last_source_update, last_sync_update, .. } = &storage.stat;
     let StorageStat { last_synced, last_heart_beat, .. } = &storage.stat;
     json!({
         "id": storage.id.as_str(),
         "address": Group::address(storage),
         "status": storage.status.name(),
+        "reason": why.map(|why| why.reason.as_str()),
+        "since": why.and_then(|why| words::json_time(why.since)),
         "rw_mode": storage.rw_mode.name(),
         "version": storage.version,
-        "sync_source": storage.sync_source.as_ref().map(fdfs_types::StorageId::as_str),
+        "sync_source": storage.sync_source.as_ref().map(StorageId::as_str),
         "joined": words::json_time(storage.joined),
         "started": words::json_time(storage.started),
         "total_mb": storage.total_mb,

@@ -157,9 +157,12 @@ fn the_monitor_tells_groups_and_storages() {
         "{group}"
     );
     assert!(lines.next().unwrap().contains(": ACTIVE, both ("));
+    let why = lines.next().unwrap();
+    assert!(why.starts_with("    ACTIVE since ") && why.ends_with(": joined and reports"), "{why}");
     let json = cluster.fdfs(&["monitor", "--json", "-c", "client.conf"]).json();
     let storage = &json["groups"][0]["storages"][0];
     assert_eq!(storage["status"], "ACTIVE");
+    assert_eq!(storage["reason"], "joined and reports");
     assert_eq!(storage["counters"]["upload"]["total"], 0);
     assert_eq!(cluster.fdfs(&["monitor", "--group", "nogroup"]).code, 3);
 }

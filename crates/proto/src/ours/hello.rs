@@ -43,6 +43,9 @@ impl Capabilities {
     /// [`WriteConcern::Replicated`](crate::ours::WriteConcern::Replicated) is honoured.
     pub const WRITE_CONCERN: Self = Self(1 << 4);
 
+    /// `EXPLAIN_STORAGES` (220).
+    pub const EXPLAIN_STORAGES: Self = Self(1 << 16);
+
     /// Whether all of `others` are among these.
     pub const fn contains(self, others: Self) -> bool {
         self.0 & others.0 == others.0

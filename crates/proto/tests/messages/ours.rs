@@ -4,12 +4,12 @@ use std::fmt::Debug;
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
-    ListOwnedResponse, ListRawRequest, ListRawResponse, OwnedFile, OwnerToken, RawFile, Trailer,
-    UploadFramedRequest, WriteConcern,
+    Capabilities, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
+    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
+    OwnedFile, OwnerToken, RawFile, Trailer, UploadFramedRequest, WriteConcern,
 };
 use fdfs_proto::{Command, Decode, Encode, Header, Request};
-use fdfs_types::Timestamp;
+use fdfs_types::{StorageStatus, Timestamp};
 
 const GROUP: &str = "67726f757031 00000000000000000000";
 const NAME: &str = "M00/00/01/wKgBcFxyz.jpg";
@@ -47,6 +47,7 @@ pub(crate) fn requests() -> Vec<(Header, Vec<u8>)> {
         seed(&join_files()),
         seed(&list_owned()),
         seed(&forget_owned()),
+        seed(&explain()),
     ]
 }
 
@@ -90,6 +91,21 @@ fn list_owned() -> ListOwnedRequest {
 
 fn forget_owned() -> ForgetOwnedRequest {
     ForgetOwnedRequest { group: "group1".parse().unwrap(), session: owner().session, sequences: vec![8, 9] }
+}
+
+fn explain() -> ExplainRequest {
+    ExplainRequest { group: "group1".parse().unwrap() }
+}
+
+#[test]
+fn states_are_explained_in_words() {
+    is_encoded(&explain(), &[GROUP]);
+    let reason = "joined and reports".to_owned();
+    let (status, since) = (StorageStatus::Active, Timestamp(0x6b02_7ba0));
+    let storage = Explanation { id: "127.0.0.4".parse().unwrap(), status, since, reason };
+    let words = "6a6f696e656420616e64207265706f727473";
+    let id = "3132372e302e302e34 00000000000000";
+    is_encoded(&ExplainResponse { storages: vec![storage] }, &[id, "07", "000000006b027ba0", "12", words]);
 }
 
 #[test]

@@ -3,13 +3,15 @@
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
-    ListOwnedResponse, ListRawRequest, ListRawResponse, OwnedFile, OwnerToken, RawFile, Trailer,
-    UploadFramedRequest, WriteConcern,
+    Capabilities, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
+    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
+    OwnedFile, OwnerToken, RawFile, Trailer, UploadFramedRequest, WriteConcern,
 };
 use proptest::prelude::*;
 
-use super::words::{extension, filename, group, list, number, number32, text, time};
+use super::words::{
+    extension, filename, group, list, number, number32, storage_id, storage_status, text, time,
+};
 use super::{make, round_trips};
 
 round_trips! {
@@ -50,6 +52,15 @@ round_trips! {
     request forget_owned: make!(ForgetOwnedRequest {
         group: group(), session: session(), sequences: list(any::<u64>(), 0..=1000),
     }) => ForgetOwnedRequest;
+    request explain: make!(ExplainRequest { group: group() }) => ExplainRequest;
+    message explain_answer: make!(ExplainResponse {
+        storages: list(
+            make!(Explanation {
+                id: storage_id(), status: storage_status(), since: time(), reason: text(255),
+            }),
+            0..=40,
+        ),
+    }) => ExplainResponse;
 }
 
 fn a_hello() -> impl Strategy<Value = Hello> {
