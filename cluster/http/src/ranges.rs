@@ -80,7 +80,7 @@ impl Part {
 /// request must not cause a response of any length.
 pub fn resolve(request: &RangeRequest, size: u64) -> Result<Vec<Range<u64>>, ParseRangesError> {
     let ranges: Vec<_> = request.0.iter().filter_map(|part| part.within(size)).collect();
-    let total: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    let total = ranges.iter().fold(0_u64, |total, range| total.saturating_add(range.end - range.start));
     if ranges.is_empty() || total > size.saturating_add(REPEAT_ALLOWANCE) {
         return Err(ParseRangesError::Unsatisfiable);
     }
@@ -147,5 +147,6 @@ mod tests {
     fn unsatisfiable_parts_of_several_are_left_out_and_repeats_are_bounded() {
         assert_eq!(ranges("bytes=0-1, 9000-, -2", 5000), Some(Ok(vec![(0, 2), (4998, 5000)])));
         assert_eq!(ranges("bytes=0-,0-", 1 << 20), Some(Err(Error::Unsatisfiable)));
+        assert_eq!(ranges("bytes=0-,0-", 1 << 63), Some(Err(Error::Unsatisfiable)));
     }
 }
