@@ -21,7 +21,8 @@ impl CopySource {
     }
 
     /// Reads `bucket/key`, percent-encoded, with or without a slash before it.
-    fn parse(text: &str) -> Result<Self, S3Error> {
+    /// Reads the header.
+    pub(crate) fn parse(text: &str) -> Result<Self, S3Error> {
         let invalid = || {
             S3Error::new(
                 ErrorCode::InvalidArgument,

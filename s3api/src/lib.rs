@@ -14,6 +14,8 @@ mod context;
 mod copy_source;
 mod credentials;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod listing;
 mod multipart;
 mod object_headers;

@@ -40,6 +40,15 @@ trait Operation: Send + Sized {
     fn run(self, cx: &Context) -> impl Future<Output = Result<Response, S3Error>> + Send;
 }
 
+/// Reads a body as every document that a request can have.
+pub(crate) fn read_documents(body: &[u8]) -> [Result<(), S3Error>; 3] {
+    [
+        complete_multipart_upload::parse_body(body).map(drop),
+        create_bucket::parse_body(body).map(drop),
+        delete_objects::parse_body(body).map(drop),
+    ]
+}
+
 /// Runs the operation that was routed to.
 pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<Response, S3Error> {
     match route {

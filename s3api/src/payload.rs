@@ -15,10 +15,10 @@ use crate::checksum::Checksum;
 use crate::error::{ErrorCode, S3Error};
 use crate::signature::PayloadMode;
 
+pub(crate) use chunked::ChunkedDecoder;
 pub(crate) use source::BodySource;
 
 use checks::Checks;
-use chunked::ChunkedDecoder;
 
 /// A payload being read.
 ///

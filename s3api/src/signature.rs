@@ -152,8 +152,7 @@ fn spaced_hex(bytes: &[u8]) -> String {
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// A signer of chunks as AWS's published examples have it.
-#[cfg(test)]
+/// A signer of chunks as AWS's published examples have it, for tests and fuzzers.
 pub(crate) fn published_chunk_signer(seed: &str) -> ChunkSigner {
     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     let time = time::parse_basic("20130524T000000Z").expect("a valid time");

@@ -8,6 +8,8 @@ mod attachment;
 mod body;
 mod cluster_files;
 mod conditions;
+#[doc(hidden)]
+pub mod fuzzing;
 mod media_type;
 mod native_path;
 mod ranges;

@@ -123,7 +123,7 @@ fn is_immutable(name: &RemoteFilename) -> bool {
     formed && matches!(name.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)))
 }
 
-fn requested_ranges(
+pub(crate) fn requested_ranges(
     headers: &HeaderMap,
     validators: &Validators,
     size: u64,

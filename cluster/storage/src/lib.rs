@@ -1,6 +1,8 @@
 //! The storage daemon: serves the files of one storage to clients, and reports to its trackers.
 
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod maintenance;
 mod membership;
 mod native_http;

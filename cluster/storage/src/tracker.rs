@@ -9,6 +9,7 @@ mod trackers;
 
 pub(crate) use self::{
     address::Tracker,
+    changelog::Changelog,
     identity::{Chain, Identity, group, my_ips},
     reporter::{ReportSettings, Reporter},
     trackers::Trackers,

@@ -135,7 +135,7 @@ impl Drop for Intent<'_> {
 }
 
 /// `None` for a slot that holds nothing.
-fn parse_slot(slot: &[u8]) -> Option<Result<Unfinished, &'static str>> {
+pub(crate) fn parse_slot(slot: &[u8]) -> Option<Result<Unfinished, &'static str>> {
     let end = slot.iter().position(|byte| *byte == b'\n')?;
     if end == 0 {
         return None;

@@ -10,6 +10,8 @@ mod binlog;
 mod dead_letters;
 mod draft;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod init_flag;
 mod journal;
 mod layout;

@@ -181,12 +181,12 @@ impl State {
     }
 }
 
-fn line(sign: char, token: OwnerToken, name: &RemoteFilename) -> String {
+pub(crate) fn line(sign: char, token: OwnerToken, name: &RemoteFilename) -> String {
     format!("{sign} {} {} {name}\n", token.session, token.sequence)
 }
 
 /// Whether a line adds, and what; `None` for one that is torn or damaged.
-fn parse_line(line: &str) -> Option<(bool, OwnerToken, RemoteFilename)> {
+pub(crate) fn parse_line(line: &str) -> Option<(bool, OwnerToken, RemoteFilename)> {
     let mut fields = line.strip_suffix('\n')?.splitn(4, ' ');
     let adds = match fields.next()? {
         "+" => true,

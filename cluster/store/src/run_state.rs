@@ -26,18 +26,19 @@ pub(crate) enum Doubt {
 
 impl RunState {
     pub(crate) fn load(path: &Path) -> io::Result<Option<Self>> {
-        let Some(text) = state_file::read(path)? else { return Ok(None) };
-        let state = || {
-            Some(Self {
-                boot_id: state_file::value_of(&text, "boot_id")?,
-                clean: state_file::value_of::<u8>(&text, "clean")? != 0,
-                end: Position {
-                    index: state_file::value_of(&text, "binlog_index")?,
-                    offset: state_file::value_of(&text, "binlog_offset")?,
-                },
-            })
-        };
-        Ok(state())
+        Ok(state_file::read(path)?.as_deref().and_then(Self::parse))
+    }
+
+    /// Reads the text of the file.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(Self {
+            boot_id: state_file::value_of(text, "boot_id")?,
+            clean: state_file::value_of::<u8>(text, "clean")? != 0,
+            end: Position {
+                index: state_file::value_of(text, "binlog_index")?,
+                offset: state_file::value_of(text, "binlog_offset")?,
+            },
+        })
     }
 
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {

@@ -47,6 +47,7 @@ pub use self::{
 };
 pub(crate) use self::{
     info::crc32_of,
+    metadata::decode_leniently,
     regenerate::{move_sidecar, sidecar_records},
     shared::{SIDECAR, Shared, delete_record, now, sidecar_field},
 };

@@ -111,5 +111,15 @@ const fn name_of(file: DataFile) -> &'static str {
     }
 }
 
+/// Reads bytes as each of the files.
+pub(crate) fn read_as_each(bytes: &[u8]) {
+    if let Some(ini) = reading::Ini::parse(Path::new("data file"), bytes) {
+        let _ = (groups_file::parse(&ini), storages_file::parse(&ini), TrackerStatusFile::parse(&ini));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let _ = (sync_timestamps_file::parse(&text), old_formats::parse_groups(&text));
+    let _ = old_formats::parse_storages(&text, u64::MAX);
+}
+
 #[cfg(test)]
 mod tests;

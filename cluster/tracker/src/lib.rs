@@ -9,6 +9,8 @@ mod core;
 mod daemon;
 mod disk;
 mod following;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod requests;
 mod service;

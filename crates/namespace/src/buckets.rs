@@ -145,7 +145,7 @@ fn make(
 }
 
 impl Bucket {
-    fn of_row(row: BucketRow) -> Result<Self, NamespaceError> {
+    pub(crate) fn of_row(row: BucketRow) -> Result<Self, NamespaceError> {
         let corrupt = |_| NamespaceError::Corrupt { family: 'b', what: "a group's name" };
         Ok(Self {
             name: row.name,

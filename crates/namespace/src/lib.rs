@@ -12,6 +12,8 @@ mod buckets;
 mod changes;
 mod content;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod names;
 mod namespace;

@@ -9,6 +9,7 @@ mod digest;
 mod engine;
 mod feed;
 mod follow;
+pub(crate) mod fuzzing;
 mod reads;
 mod secret;
 mod server;

@@ -420,7 +420,7 @@ fn placement_of(row: &UploadRow) -> Option<PartPlacement> {
 }
 
 impl Upload {
-    fn of_row(key: Vec<u8>, upload_id: UploadId, row: UploadRow) -> Self {
+    pub(crate) fn of_row(key: Vec<u8>, upload_id: UploadId, row: UploadRow) -> Self {
         Self {
             key,
             upload_id,
@@ -438,7 +438,7 @@ impl Upload {
 }
 
 impl Part {
-    fn of_row(key: &[u8], row: PartRow) -> Result<Self, NamespaceError> {
+    pub(crate) fn of_row(key: &[u8], row: PartRow) -> Result<Self, NamespaceError> {
         let corrupt = |what| NamespaceError::Corrupt { family: 'q', what };
         let (_, number) = key.split_last_chunk::<2>().ok_or(corrupt("its key is too short"))?;
         Ok(Self {

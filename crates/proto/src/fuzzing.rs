@@ -50,56 +50,82 @@ pub struct Decoded {
 }
 
 macro_rules! decoders {
-    (plain: $($plain:ident),* ; streamed: $($streamed:ident),* ;) => {
+    ($(
+        $(#[$doc:meta])*
+        $family:ident { plain: $($plain:ident),*; streamed: $($streamed:ident),*; }
+    )*) => {
         /// Decodes the body of a request; `None` for a command that has no decoder. Of a request with content
         /// the body may end anywhere behind the head.
         pub fn request(header: &Header, body: &[u8]) -> Option<Result<Decoded, DecodeError>> {
-            $(if header.command == $plain::COMMAND { return Some(plain::<$plain>(header, body)); })*
-            $(if header.command == $streamed::COMMAND { return Some(streamed::<$streamed>(header, body)); })*
+            $($(if header.command == $plain::COMMAND { return Some(plain::<$plain>(header, body)); })*)*
+            $($(if header.command == $streamed::COMMAND { return Some(streamed::<$streamed>(header, body)); })*)*
             None
         }
 
         /// Decodes the body of a successful answer to a command, and encodes it again.
         pub fn response(command: Command, body: &[u8]) -> Option<Result<Vec<u8>, DecodeError>> {
-            $(if command == $plain::COMMAND { return Some(answer::<$plain>(body)); })*
-            $(if command == $streamed::COMMAND { return Some(answer::<$streamed>(body)); })*
+            $($(if command == $plain::COMMAND { return Some(answer::<$plain>(body)); })*)*
+            $($(if command == $streamed::COMMAND { return Some(answer::<$streamed>(body)); })*)*
             None
         }
 
+        $($(#[$doc])* pub const $family: &[Command] = &[$($plain::COMMAND,)* $($streamed::COMMAND,)*];)*
+
         /// Every command that has a decoder.
-        pub const COMMANDS: &[Command] = &[$($plain::COMMAND,)* $($streamed::COMMAND,)*];
+        pub const COMMANDS: &[Command] = &[$($($plain::COMMAND,)* $($streamed::COMMAND,)*)*];
     };
 }
 
 decoders! {
-    plain:
-        ActiveTestRequest, QuitRequest,
-        QueryStoreOneRequest, QueryStoreAllRequest, QueryStoreInGroupOneRequest, QueryStoreInGroupAllRequest,
-        QueryFetchOneRequest, QueryFetchAllRequest, QueryUpdateRequest,
-        ListOneGroupRequest, ListAllGroupsRequest, ListStoragesRequest,
-        TrackerClusterStatRequest, StorageClusterStatRequest, StorageVolumeStatRequest,
-        DeleteStorageRequest, SetTrunkServerRequest, DeleteGroupRequest,
-        GetLeaderRequest, TrackerStatusRequest, ParametersRequest,
-        FetchStorageIdsRequest, GetServerIdRequest, StorageStatusRequest, GetMyIpRequest, GetGroupNameRequest,
-        TruncateRequest, RegenerateRequest, DeleteRequest, SetMetadataRequest, GetMetadataRequest,
-        DownloadRequest, FileInfoRequest, CreateLinkRequest,
-        JoinRequest, BeatRequest, DiskUsageRequest, SyncReportRequest,
-        SyncDestRequest, SyncDestQueryRequest, SyncSourceRequest, SyncNotifyRequest,
-        ReportStatusRequest, ReplicaChangeRequest, ChangeStatusRequest,
-        ChangelogRequest, ReportIpChangedRequest,
-        SysFilesStartRequest, SysFilesEndRequest, SysFileRequest,
-        JoinLeaderRequest, PingLeaderRequest, NotifyNextLeaderRequest, CommitNextLeaderRequest,
-        ReselectLeaderRequest,
-        FetchTrunkFidRequest, ReportTrunkFidRequest, ReportTrunkFreeRequest,
-        ReportServerIdRequest, PathBinlogRequest,
-        SyncDeleteRequest, SyncCreateLinkRequest, SyncRenameRequest, SyncTruncateRequest,
-        TrunkAllocRequest, TrunkConfirmRequest, TrunkFreeRequest, TrunkSyncBinlogRequest,
-        TrunkBinlogSizeRequest, TrunkDeleteMarksRequest, TrunkTruncateBinlogRequest,
-        HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest, ForgetOwnedRequest,
-        ExplainRequest;
-    streamed:
-        UploadRequest, UploadAppenderRequest, UploadSlaveRequest, AppendRequest, ModifyRequest,
-        SyncCreateRequest, SyncUpdateRequest, SyncAppendRequest, SyncModifyRequest;
+    /// What clients ask storages, and what everybody answers.
+    STORAGE {
+        plain:
+            ActiveTestRequest, QuitRequest,
+            TruncateRequest, RegenerateRequest, DeleteRequest, SetMetadataRequest, GetMetadataRequest,
+            DownloadRequest, FileInfoRequest, CreateLinkRequest;
+        streamed: UploadRequest, UploadAppenderRequest, UploadSlaveRequest, AppendRequest, ModifyRequest;
+    }
+    /// What everybody may ask trackers.
+    TRACKER {
+        plain:
+            QueryStoreOneRequest, QueryStoreAllRequest, QueryStoreInGroupOneRequest, QueryStoreInGroupAllRequest,
+            QueryFetchOneRequest, QueryFetchAllRequest, QueryUpdateRequest,
+            ListOneGroupRequest, ListAllGroupsRequest, ListStoragesRequest,
+            TrackerClusterStatRequest, StorageClusterStatRequest, StorageVolumeStatRequest,
+            DeleteStorageRequest, SetTrunkServerRequest, DeleteGroupRequest,
+            GetLeaderRequest, TrackerStatusRequest, ParametersRequest,
+            FetchStorageIdsRequest, GetServerIdRequest, StorageStatusRequest, GetMyIpRequest, GetGroupNameRequest;
+        streamed: ;
+    }
+    /// What storages ask trackers, and trackers each other.
+    CLUSTER {
+        plain:
+            JoinRequest, BeatRequest, DiskUsageRequest, SyncReportRequest,
+            SyncDestRequest, SyncDestQueryRequest, SyncSourceRequest, SyncNotifyRequest,
+            ReportStatusRequest, ReplicaChangeRequest, ChangeStatusRequest,
+            ChangelogRequest, ReportIpChangedRequest,
+            SysFilesStartRequest, SysFilesEndRequest, SysFileRequest,
+            JoinLeaderRequest, PingLeaderRequest, NotifyNextLeaderRequest, CommitNextLeaderRequest,
+            ReselectLeaderRequest,
+            FetchTrunkFidRequest, ReportTrunkFidRequest, ReportTrunkFreeRequest;
+        streamed: ;
+    }
+    /// What storages ask each other.
+    SYNC {
+        plain:
+            ReportServerIdRequest, PathBinlogRequest,
+            SyncDeleteRequest, SyncCreateLinkRequest, SyncRenameRequest, SyncTruncateRequest,
+            TrunkAllocRequest, TrunkConfirmRequest, TrunkFreeRequest, TrunkSyncBinlogRequest,
+            TrunkBinlogSizeRequest, TrunkDeleteMarksRequest, TrunkTruncateBinlogRequest;
+        streamed: SyncCreateRequest, SyncUpdateRequest, SyncAppendRequest, SyncModifyRequest;
+    }
+    /// Commands of ours.
+    OURS {
+        plain:
+            HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest,
+            ForgetOwnedRequest, ExplainRequest;
+        streamed: ;
+    }
 }
 
 fn plain<R: Request + Debug + PartialEq>(header: &Header, body: &[u8]) -> Result<Decoded, DecodeError> {

@@ -64,7 +64,7 @@ impl Operation for CompleteMultipartUpload {
 }
 
 /// The parts in the order named.
-fn parse_body(body: &[u8]) -> Result<Vec<CompletePart>, S3Error> {
+pub(super) fn parse_body(body: &[u8]) -> Result<Vec<CompletePart>, S3Error> {
     let complete = Element::parse(body, "CompleteMultipartUpload")?;
     let mut parts = Vec::new();
     for part in complete.all("Part") {

@@ -25,13 +25,7 @@ impl Operation for CreateBucket {
         let (bucket, region) = (request.bucket()?, request.region.clone());
         check_name(&bucket)?;
         let body = request.payload.read_all(MAX_BODY).await?;
-        let location = if body.is_empty() {
-            None
-        } else {
-            let configuration = Element::parse(&body, "CreateBucketConfiguration")?;
-            configuration.text_of("LocationConstraint").filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        Ok(Self { bucket, location, region })
+        Ok(Self { bucket, location: parse_body(&body)?, region })
     }
 
     /// Without a location, or with a region's name, the trackers choose the group of each object.
@@ -51,6 +45,16 @@ impl Operation for CreateBucket {
 }
 
 /// Refuses names that S3 refuses.
+/// The location that is asked for.
+pub(super) fn parse_body(body: &[u8]) -> Result<Option<String>, S3Error> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let configuration = Element::parse(body, "CreateBucketConfiguration")?;
+    let location = configuration.text_of("LocationConstraint").filter(|text| !text.is_empty());
+    Ok(location.map(str::to_owned))
+}
+
 fn check_name(name: &str) -> Result<(), S3Error> {
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let valid = (3..=63).contains(&name.len())

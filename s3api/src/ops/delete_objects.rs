@@ -21,7 +21,7 @@ pub(crate) struct DeleteObjects {
 }
 
 #[derive(Debug)]
-struct Doomed {
+pub(super) struct Doomed {
     key: String,
     preconditions: Preconditions,
 }
@@ -64,7 +64,7 @@ impl Operation for DeleteObjects {
 }
 
 /// The keys, and whether only failures are to be told.
-fn parse_body(body: &[u8]) -> Result<(Vec<Doomed>, bool), S3Error> {
+pub(super) fn parse_body(body: &[u8]) -> Result<(Vec<Doomed>, bool), S3Error> {
     let delete = Element::parse(body, "Delete")?;
     let quiet = delete.text_of("Quiet").is_some_and(|text| text.trim() == "true");
     let mut keys = Vec::new();

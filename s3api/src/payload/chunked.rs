@@ -17,7 +17,7 @@ use crate::signature::ChunkSigner;
 
 /// Decodes a payload sent in chunks, from pieces cut anywhere.
 #[derive(Debug)]
-pub(super) struct ChunkedDecoder {
+pub(crate) struct ChunkedDecoder {
     signer: Option<ChunkSigner>,
     has_trailer: bool,
     state: State,
@@ -40,7 +40,7 @@ enum State {
 
 impl ChunkedDecoder {
     /// Starts before the first chunk.
-    pub(super) fn new(signer: Option<ChunkSigner>, has_trailer: bool) -> Self {
+    pub(crate) fn new(signer: Option<ChunkSigner>, has_trailer: bool) -> Self {
         Self {
             signer,
             has_trailer,
@@ -56,7 +56,7 @@ impl ChunkedDecoder {
     ///
     /// Data is given out before its chunk's signature is known to be right: who uses it waits for
     /// the end.
-    pub(super) fn decode(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, S3Error> {
+    pub(crate) fn decode(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, S3Error> {
         while !input.is_empty() {
             match self.state {
                 State::Data { remaining } => {
@@ -81,7 +81,7 @@ impl ChunkedDecoder {
     }
 
     /// Checks that the payload may end here.
-    pub(super) fn finish(&self) -> Result<(), S3Error> {
+    pub(crate) fn finish(&self) -> Result<(), S3Error> {
         match self.state {
             State::Done => Ok(()),
             State::Trailer => Err(malformed_trailer()),
@@ -90,7 +90,7 @@ impl ChunkedDecoder {
     }
 
     /// The headers behind the last chunk, names in lower case.
-    pub(super) fn trailers(&self) -> &[(String, String)] {
+    pub(crate) fn trailers(&self) -> &[(String, String)] {
         &self.trailers
     }
 

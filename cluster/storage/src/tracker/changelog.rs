@@ -7,13 +7,13 @@ use crate::membership::Gone;
 
 /// The lines of the log that came so far; an answer may end inside of one.
 #[derive(Debug, Default)]
-pub(super) struct Changelog {
+pub(crate) struct Changelog {
     rest: Vec<u8>,
 }
 
 impl Changelog {
     /// Takes an answer and returns the changes that it completes.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<Gone> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Gone> {
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
             self.rest.truncate(MAX_LINE);

@@ -48,7 +48,7 @@ pub struct Entry {
 }
 
 impl BinlogReader {
-    pub(super) fn new(directory: &Path, position: Position) -> Self {
+    pub(crate) fn new(directory: &Path, position: Position) -> Self {
         Self {
             directory: directory.to_owned(),
             file: None,

@@ -156,7 +156,7 @@ fn read_sidecar(path: &StorePath, name: &RemoteFilename) -> Result<Option<Vec<u8
 
 /// What can be understood of a sidecar: the original may have left stale bytes behind a NUL, rows
 /// without a separator, and several rows of one name.
-fn decode_leniently(bytes: &[u8]) -> Metadata {
+pub(crate) fn decode_leniently(bytes: &[u8]) -> Metadata {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let mut metadata = Metadata::new();
     for row in bytes[..end].split(|byte| *byte == 1) {

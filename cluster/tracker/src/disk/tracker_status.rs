@@ -20,9 +20,12 @@ impl TrackerStatusFile {
     pub(super) const NAME: &str = ".tracker_status";
 
     pub(super) fn load(path: &Path) -> Self {
-        let Some(ini) = fs::read(path).ok().and_then(|bytes| Ini::parse(path, &bytes)) else {
-            return Self::default();
-        };
+        let ini = fs::read(path).ok().and_then(|bytes| Ini::parse(path, &bytes));
+        ini.map(|ini| Self::parse(&ini)).unwrap_or_default()
+    }
+
+    /// Reads the file's items.
+    pub(super) fn parse(ini: &Ini) -> Self {
         let time = |key| Timestamp(ini.integer("", key));
         Self { up_time: time("up_time"), last_check_time: time("last_check_time") }
     }

@@ -1,0 +1,9 @@
+//! What storages answer, to clients and to each other.
+
+#![no_main]
+
+use fdfs_fuzz::answer;
+use fdfs_proto::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| answer(input, &[fuzzing::STORAGE, fuzzing::SYNC, fuzzing::OURS]));

@@ -1,0 +1,9 @@
+//! What clients ask storages.
+
+#![no_main]
+
+use fdfs_fuzz::request;
+use fdfs_proto::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|frame: &[u8]| request(frame, fuzzing::STORAGE));

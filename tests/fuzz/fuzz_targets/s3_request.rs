@@ -1,0 +1,14 @@
+//! The head of an S3 request: target, operation, conditions, range, checksums, metadata.
+
+#![no_main]
+
+use fdfs_fuzz::head;
+use fdfs_s3::fuzzing;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Some(head) = head(input) else { return };
+    for size in [0, 1, 5000, u64::MAX] {
+        fuzzing::head(&head, size);
+    }
+});
