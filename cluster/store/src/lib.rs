@@ -42,7 +42,7 @@ pub use self::{
     stat::{Counter, StorageStat},
     store::{
         Deletions, FileInfo, FileListing, ForPeer, ListedFile, MetadataFlag, NewFile, OpenFile, Patch,
-        Patched, PathBinlog, Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile,
+        Patched, PathBinlog, Regenerated, Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile,
         Upload,
     },
 };

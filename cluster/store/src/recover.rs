@@ -181,7 +181,9 @@ fn settle(
                 move_sidecar(path, &old, &new);
                 let sidecar = look_up(path, &format!("{local}{SIDECAR}")).map_err(doing("looking up"))?;
                 if sidecar.is_some() {
-                    lines.push_str(&sidecar_records(&old, &new, now()));
+                    for record in sidecar_records(&old, &new, now()) {
+                        lines.push_str(&format!("{record}\n"));
+                    }
                 }
             }
         }

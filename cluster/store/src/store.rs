@@ -42,6 +42,7 @@ pub use self::{
     open_file::OpenFile,
     patch::{Patch, Patched},
     path_binlog::PathBinlog,
+    regenerate::Regenerated,
     replica::{Replica, Replicated},
     upload::{NewFile, StorePathChoice, StoredFile, Upload},
 };

@@ -7,16 +7,17 @@ use rustix::{
 };
 
 use super::{SIDECAR, Store, delete_record, field, sidecar_field, sync_directory_of};
-use crate::StoreError;
+use crate::{Record, StoreError};
 
 impl Store {
-    /// Deletes a file or a link, and its metadata. The target of a link stays.
-    pub fn delete(&self, name: &RemoteFilename) -> Result<(), StoreError> {
+    /// Deletes a file or a link, and its metadata. The target of a link stays. Returns the records that tell it.
+    pub fn delete(&self, name: &RemoteFilename) -> Result<Vec<Record>, StoreError> {
         let shared = &self.0;
         shared.binlog.check()?;
         let path = shared.path_for_client(name)?;
         let _lock = shared.lock(name);
-        let (intent, mut lines) = shared.intend(&delete_record(field(name)))?;
+        let mut records = vec![delete_record(field(name))];
+        let (intent, mut lines) = shared.intend(&records[0])?;
         let local = name.local_path();
         unlinkat(&path.data, local, AtFlags::empty()).map_err(|error| match error {
             Errno::ISDIR | Errno::PERM => StoreError::NotRegular,
@@ -24,8 +25,9 @@ impl Store {
         })?;
         match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
             Ok(()) => {
-                lines.push_str(&delete_record(sidecar_field(name.as_str())).to_string());
-                lines.push('\n');
+                let record = delete_record(sidecar_field(name.as_str()));
+                lines.push_str(&format!("{record}\n"));
+                records.push(record);
             }
             Err(Errno::NOENT) => {}
             Err(error) => tracing::warn!(file_id = %name, %error, "metadata of a deleted file stays"),
@@ -34,6 +36,7 @@ impl Store {
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(shared.record(&lines, durable))?;
         shared.forget_owner_of(name);
-        synced
+        synced?;
+        Ok(records)
     }
 }

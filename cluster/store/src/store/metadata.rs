@@ -31,13 +31,13 @@ impl Store {
         read_sidecar(path, name)?.ok_or(StoreError::NoMetadata)
     }
 
-    /// Sets the metadata of a file.
+    /// Sets the metadata of a file. Returns the record that tells it, if anything changes.
     pub fn set_metadata(
         &self,
         name: &RemoteFilename,
         flag: MetadataFlag,
         metadata: Metadata,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Record>, StoreError> {
         let shared = &self.0;
         shared.binlog.check()?;
         let path = shared.path_for_client(name)?;
@@ -45,7 +45,7 @@ impl Store {
         look_up(path, name)?;
         match (flag, metadata.is_empty()) {
             (MetadataFlag::Overwrite, true) => shared.remove_sidecar(path, name),
-            (MetadataFlag::Merge, true) => Ok(()),
+            (MetadataFlag::Merge, true) => Ok(None),
             (MetadataFlag::Overwrite, false) => {
                 let is_there = statat(&path.data, sidecar(name), AtFlags::SYMLINK_NOFOLLOW).is_ok();
                 shared.write_sidecar(path, name, &metadata, is_there)
@@ -68,7 +68,7 @@ impl Shared {
         name: &RemoteFilename,
         metadata: &Metadata,
         is_there: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Record>, StoreError> {
         let temporary = self.temporary_name();
         let write = || {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
@@ -82,28 +82,34 @@ impl Shared {
                 if is_there { Change::Update { name: field } } else { Change::Create { name: field } };
             let time = time_of_change(path, name);
             set_times(&file, time);
-            let (intent, line) = self.intend(&Record::source(time.0, change))?;
+            let record = Record::source(time.0, change);
+            let (intent, line) = self.intend(&record)?;
             renameat(&path.temporary, &temporary, &path.data, sidecar(name))
                 .map_err(StoreError::doing("renaming the metadata"))?;
-            Ok((intent, line))
+            Ok((intent, line, record))
         };
         let written = write();
         if written.is_err() {
             // It may not have been made; what stays is swept by the next start.
             let _ = unlinkat(&path.temporary, &temporary, AtFlags::empty());
         }
-        let (intent, line) = written?;
+        let (intent, line, record) = written?;
         let durable = self.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(self.record(&line, durable))?;
-        synced
+        synced?;
+        Ok(Some(record))
     }
 
-    fn remove_sidecar(&self, path: &StorePath, name: &RemoteFilename) -> Result<(), StoreError> {
-        let (intent, line) = self.intend(&delete_record(sidecar_field(name.as_str())))?;
+    fn remove_sidecar(&self, path: &StorePath, name: &RemoteFilename) -> Result<Option<Record>, StoreError> {
+        let record = delete_record(sidecar_field(name.as_str()));
+        let (intent, line) = self.intend(&record)?;
         match unlinkat(&path.data, sidecar(name), AtFlags::empty()) {
-            Ok(()) => intent.conclude(self.record(&line, self.fsync_after != 0)),
-            Err(Errno::NOENT) => Ok(()),
+            Ok(()) => {
+                intent.conclude(self.record(&line, self.fsync_after != 0))?;
+                Ok(Some(record))
+            }
+            Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(StoreError::from_errno("deleting the metadata", error)),
         }
     }

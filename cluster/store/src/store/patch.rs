@@ -30,12 +30,14 @@ pub struct Patch {
 }
 
 /// What [`Patch::finish`] has done.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Patched {
     /// Where the bytes were put.
     pub offset: u64,
     /// Size of the file now.
     pub size: u64,
+    /// The record that tells it; none where no bytes came.
+    pub record: Option<Record>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +189,7 @@ impl Patch {
             return Err(StoreError::BeyondEnd { offset, size: old_size });
         }
         if self.size == 0 {
-            return Ok(Patched { offset, size: old_size });
+            return Ok(Patched { offset, size: old_size, record: None });
         }
         let (intent, _) = store.intend(&self.record(offset, self.size, super::now()))?;
         store.stat.add(Counter::TotalFileWriteCount, 1);
@@ -211,7 +213,7 @@ impl Patch {
         let record = self.record(offset, self.size, modified);
         intent.conclude(self.write_record(&record, durable))?;
         synced.map_err(StoreError::doing("syncing the file"))?;
-        Ok(Patched { offset, size })
+        Ok(Patched { offset, size, record: Some(record) })
     }
 
     /// Bytes taken so far.

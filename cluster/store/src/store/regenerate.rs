@@ -14,10 +14,19 @@ use super::{
 };
 use crate::{Change, Record, StoreError, layout::StorePath};
 
+/// An appender file that has become a normal one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Regenerated {
+    /// The file under its new name.
+    pub file: StoredFile,
+    /// The records that tell it.
+    pub records: Vec<Record>,
+}
+
 impl Store {
     /// Gives an appender file its final name, which tells its size and CRC32. Its metadata goes with it.
     /// Reads the whole file; nobody else changes it meanwhile.
-    pub fn regenerate(&self, name: &RemoteFilename) -> Result<StoredFile, StoreError> {
+    pub fn regenerate(&self, name: &RemoteFilename) -> Result<Regenerated, StoreError> {
         let shared = &self.0;
         shared.binlog.check()?;
         let (path, _) = shared.appender(name)?;
@@ -32,7 +41,7 @@ impl Store {
         let size = stat.st_size.unsigned_abs();
         let now = super::now();
         let mut tries = 0;
-        let (intent, mut lines, filename) = loop {
+        let (intent, mut lines, renamed, filename) = loop {
             tries += 1;
             let fields = NameFields {
                 source: shared.placement.policy().source,
@@ -45,22 +54,28 @@ impl Store {
                 .with_base_name(&base_name)
                 .map_err(|_| StoreError::InvalidName { reason: "no name can be made" })?;
             let change = Change::Rename { name: field(&filename), old_name: field(name) };
-            let (intent, line) = shared.intend(&Record::source(now.0, change))?;
+            let renamed = Record::source(now.0, change);
+            let (intent, line) = shared.intend(&renamed)?;
             match rename(path, name.local_path(), filename.local_path()) {
-                Ok(()) => break (intent, line, filename),
+                Ok(()) => break (intent, line, renamed, filename),
                 Err(Errno::EXIST) if tries < TRIES => {}
                 Err(error) => return Err(StoreError::from_errno("renaming the file", error)),
             }
         };
+        let mut records = vec![renamed];
         if move_sidecar(path, name, &filename) {
-            lines.push_str(&sidecar_records(name, &filename, now));
+            for record in sidecar_records(name, &filename, now) {
+                lines.push_str(&format!("{record}\n"));
+                records.push(record);
+            }
         }
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, &filename) } else { Ok(()) };
         intent.conclude(shared.record(&lines, durable))?;
         shared.owners.rename(name, &filename).map_err(super::io_error("writing owner tokens"))?;
         synced?;
-        Ok(StoredFile { filename, size, crc32, modified: Timestamp(stat.st_mtime) })
+        let file = StoredFile { filename, size, crc32, modified: Timestamp(stat.st_mtime) };
+        Ok(Regenerated { file, records })
     }
 }
 
@@ -78,10 +93,9 @@ pub(crate) fn move_sidecar(path: &StorePath, old: &RemoteFilename, new: &RemoteF
 }
 
 /// The records that make peers move the metadata too, which the rename record does not.
-pub(crate) fn sidecar_records(old: &RemoteFilename, new: &RemoteFilename, now: Timestamp) -> String {
+pub(crate) fn sidecar_records(old: &RemoteFilename, new: &RemoteFilename, now: Timestamp) -> [Record; 2] {
     let created = Record::source(now.0, Change::Create { name: sidecar_field(new.as_str()) });
-    let deleted = delete_record(sidecar_field(old.as_str()));
-    format!("{created}\n{deleted}\n")
+    [created, delete_record(sidecar_field(old.as_str()))]
 }
 
 pub(super) fn rename(path: &StorePath, from: &str, to: &str) -> Result<(), Errno> {

@@ -203,7 +203,7 @@ fn a_file_keeps_its_owner_token_until_it_is_forgotten_or_deleted() {
     let names: Vec<_> = (1..=4).map(put_for).collect();
     store.delete(&names[0]).unwrap();
     store.forget_owned_files(session, &[2]).unwrap();
-    let renamed = store.regenerate(&names[2]).unwrap().filename;
+    let renamed = store.regenerate(&names[2]).unwrap().file.filename;
     let expected = [(3, renamed.clone()), (4, names[3].clone())];
     assert_eq!(owned(&store), expected);
     let owner = Some(fdfs_proto::ours::OwnerToken { session, sequence: 9 });

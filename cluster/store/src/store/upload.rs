@@ -56,6 +56,13 @@ pub struct StoredFile {
     pub modified: Timestamp,
 }
 
+impl StoredFile {
+    /// The record that tells it.
+    pub fn record(&self) -> Record {
+        Record::source(self.modified.0, Change::Create { name: field(&self.filename) })
+    }
+}
+
 /// A file under way. Dropped before [`Upload::finish`], it leaves nothing.
 #[derive(Debug)]
 pub struct Upload {

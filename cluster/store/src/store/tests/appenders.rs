@@ -23,9 +23,9 @@ fn an_appender_file_grows_changes_and_shrinks() {
     let store = Store::open(&options(base.path())).unwrap();
     let name = upload_appender(&store, b"0123456789");
     assert_eq!(name.kind(), Ok(FileKind::Appender));
-    assert_eq!(append(&store, &name, b"abcdef").unwrap(), Patched { offset: 10, size: 16 });
-    assert_eq!(modify(&store, &name, 4, b"XYZ").unwrap(), Patched { offset: 4, size: 16 });
-    assert_eq!(modify(&store, &name, 14, b"longer").unwrap(), Patched { offset: 14, size: 20 });
+    assert_eq!(place(append(&store, &name, b"abcdef")), (10, 16));
+    assert_eq!(place(modify(&store, &name, 4, b"XYZ")), (4, 16));
+    assert_eq!(place(modify(&store, &name, 14, b"longer")), (14, 20));
     store.truncate(&name, 8).unwrap();
     store.truncate(&name, 10).unwrap();
     assert_eq!(read(&store, &name).unwrap(), b"0123XYZ7\0\0");
@@ -41,6 +41,50 @@ fn an_appender_file_grows_changes_and_shrinks() {
             format!("T {name} 8 10"),
         ]
     );
+}
+
+/// Where a change was put, and the size behind it.
+fn place(patched: Result<Patched, StoreError>) -> (u64, u64) {
+    let patched = patched.unwrap();
+    (patched.offset, patched.size)
+}
+
+#[test]
+fn every_change_returns_the_records_that_tell_it() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let name = upload_appender(&store, b"0123456789");
+    let metadata = || fdfs_types::Metadata::decode(b"a\x021").unwrap();
+    let mut records = Vec::new();
+    records.extend(append(&store, &name, b"abcdef").unwrap().record);
+    records.extend(append(&store, &name, b"").unwrap().record);
+    records.extend(modify(&store, &name, 4, b"XYZ").unwrap().record);
+    records.extend(store.truncate(&name, 8).unwrap());
+    records.extend(store.truncate(&name, 8).unwrap());
+    records.extend(store.set_metadata(&name, MetadataFlag::Merge, metadata()).unwrap());
+    records.extend(store.set_metadata(&name, MetadataFlag::Overwrite, fdfs_types::Metadata::new()).unwrap());
+    records.extend(store.set_metadata(&name, MetadataFlag::Overwrite, metadata()).unwrap());
+    let regenerated = store.regenerate(&name).unwrap();
+    records.extend(regenerated.records);
+    records.extend(store.delete(&regenerated.file.filename).unwrap());
+    let binlog = std::fs::read_to_string(base.path().join("data/sync/binlog.000")).unwrap();
+    let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
+    assert_eq!(binlog.lines().skip(1).collect::<Vec<_>>(), lines);
+    assert_eq!(lines.len(), 11);
+}
+
+#[test]
+fn an_append_is_taken_back_unless_the_file_has_changed() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let name = upload_appender(&store, b"0123456789");
+    let first = append(&store, &name, b"abc").unwrap();
+    let second = append(&store, &name, b"def").unwrap();
+    assert_eq!(store.take_back(&name, &first).unwrap(), None);
+    assert_eq!(read(&store, &name).unwrap(), b"0123456789abcdef");
+    assert!(store.take_back(&name, &second).unwrap().is_some());
+    assert_eq!(read(&store, &name).unwrap(), b"0123456789abc");
+    assert_eq!(log(&store).last().unwrap(), &format!("T {name} 16 13"));
 }
 
 #[test]
@@ -149,7 +193,7 @@ fn a_regenerated_file_is_normal_and_keeps_its_metadata() {
     let metadata = fdfs_types::Metadata::decode(b"a\x02b").unwrap();
     store.set_metadata(&name, MetadataFlag::Merge, metadata).unwrap();
 
-    let file = store.regenerate(&name).unwrap();
+    let file = store.regenerate(&name).unwrap().file;
     let new = &file.filename;
     let fields = new.fields().unwrap();
     assert_eq!((file.size, fields.size.size()), (13, Some(13)));

@@ -200,7 +200,7 @@ fn one_life(store: &Store) {
     store.truncate(&appender, 10).unwrap();
     if fastrand::bool() {
         say("regenerating", &appender);
-        let file = store.regenerate(&appender).unwrap().filename;
+        let file = store.regenerate(&appender).unwrap().file.filename;
         say("uploaded", &file);
     }
 }

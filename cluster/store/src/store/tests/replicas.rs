@@ -449,7 +449,7 @@ fn the_records_of_a_store_path_tell_what_is_there_now() {
     let other = put(&store, &at(1), b"content").unwrap().filename;
     store.delete(&gone).unwrap();
     let appender = put(&store, &NewFile { appender: true, ..at(0) }, b"abc").unwrap().filename;
-    let renamed = store.regenerate(&appender).unwrap().filename;
+    let renamed = store.regenerate(&appender).unwrap().file.filename;
     let link = store.create_link(&source, None, &"lnk".parse().unwrap()).unwrap();
     let dangling = name_of(b"", "002.lnk", false);
     store.replicate_link(&dangling, &gone, TIME).unwrap();
