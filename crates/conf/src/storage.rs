@@ -15,8 +15,10 @@ use crate::{
 mod dedup;
 mod table;
 mod values;
+mod write_concern;
 
 pub use dedup::{Deduplication, SignatureMethod};
+pub use write_concern::{OnDeadline, WriteConcern};
 
 /// The settings of a storage.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub struct StorageConfig {
     pub fsync_after_written_bytes: Option<u64>,
     /// Longest time that a record of replication may stay in memory.
     pub sync_binlog_buff_interval: Duration,
+    /// When a change counts as made. Ours.
+    pub write_concern: WriteConcern,
     /// Interval of writing the statistics.
     pub sync_stat_file_interval: Duration,
     /// Place among the group for uploads; the smallest is preferred.
@@ -189,6 +193,7 @@ impl StorageConfig {
             fsync_after_written_bytes: Some(keys.size_or("fsync_after_written_bytes", 0)?)
                 .filter(|bytes| *bytes > 0),
             sync_binlog_buff_interval: keys.seconds("sync_binlog_buff_interval", 60),
+            write_concern: WriteConcern::read(keys)?,
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
             upload_priority: values::upload_priority(keys),
             deduplication: Deduplication::read(keys)?,

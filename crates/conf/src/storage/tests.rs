@@ -43,6 +43,9 @@ fn without_keys_the_defaults_of_the_original_hold() {
     assert_eq!(config.sync_end_time, TimeOfDay::new(23, 59));
     assert_eq!(config.upload_priority, 10);
     assert_eq!(config.fsync_after_written_bytes, None);
+    let concern = config.write_concern;
+    assert_eq!((concern.is_replicated, concern.on_deadline), (false, OnDeadline::Fallback));
+    assert_eq!(concern.deadline.as_secs(), 5);
     assert_eq!((config.compress_binlog_at, config.deduplication), (None, None));
     assert_eq!(config.access_log, None);
     assert!(config.client_bind && config.check_store_path_mark);
