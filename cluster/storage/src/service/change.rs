@@ -91,14 +91,14 @@ impl StorageService {
         };
         let filename = self.name_for_log(Some(&request.filename));
         // The whole file is read, for its checksum.
-        let served = match self.act(true, move |shared| Ok(shared.store.regenerate(&request.filename)?)).await
-        {
-            Ok(stored) => {
-                let renamed = self.name_for_log(Some(&stored.filename));
-                Served { renamed, ..self.answer_name(connection, stored.filename).await? }
-            }
-            Err(refusal) => self.refuse(connection, refusal).await?,
-        };
+        let served =
+            match self.act(true, move |shared| Ok(shared.store.regenerate(&request.filename)?.file)).await {
+                Ok(stored) => {
+                    let renamed = self.name_for_log(Some(&stored.filename));
+                    Served { renamed, ..self.answer_name(connection, stored.filename).await? }
+                }
+                Err(refusal) => self.refuse(connection, refusal).await?,
+            };
         Ok(Served { filename, ..served })
     }
 }
