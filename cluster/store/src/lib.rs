@@ -42,8 +42,8 @@ pub use self::{
     stat::{Counter, StorageStat},
     store::{
         Deletions, FileInfo, FileListing, ForPeer, ListedFile, MetadataFlag, NewFile, OpenFile, Patch,
-        Patched, PathBinlog, Regenerated, Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile,
-        Upload,
+        Patched, PathBinlog, Regenerated, Replica, Replicated, Store, StorePathChoice, StorePathStatus,
+        StoredFile, Upload,
     },
 };
 
