@@ -1,7 +1,7 @@
 //! `fdfs bench`: load on a FastDFS-compatible cluster, and what it took.
 //!
-//! Each connection is a thread with a blocking socket: the generator spends as little as it can beside
-//! the server that it measures. Only standard commands are used, so the peer may be any FastDFS.
+//! Connections share as many threads as there are cores: the generator spends as little as it can beside
+//! the server that it measures, and says how much. Only standard commands are used, so the peer may be any FastDFS.
 
 mod load;
 mod report;
@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 
 use self::load::Load;
 use self::server_cpu::ServerCpu;
-use self::wire::Wire;
+use self::wire::{Wire, within};
 
 /// What to measure.
 #[derive(Args, Clone)]
@@ -42,9 +42,9 @@ pub struct BenchArgs {
     /// Files uploaded beforehand for operations that need some.
     #[arg(short = 'n', long, default_value_t = 1000)]
     files: usize,
-    /// Compare every downloaded byte.
-    #[arg(long)]
-    verify: bool,
+    /// What becomes of downloaded bytes.
+    #[arg(long, value_enum, default_value_t = Reading::Copy)]
+    reading: Reading,
     /// Delete what was uploaded.
     #[arg(long)]
     clean: bool,
@@ -71,6 +71,17 @@ enum Operation {
     Info,
 }
 
+/// What becomes of downloaded bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Reading {
+    /// They are read, as programs do.
+    Copy,
+    /// They are dropped in the kernel, which leaves more of the machine to the server.
+    Drain,
+    /// They are read and compared.
+    Verify,
+}
+
 impl BenchArgs {
     /// Runs the load and prints what was measured.
     pub fn run(self) -> anyhow::Result<()> {
@@ -86,7 +97,7 @@ impl BenchArgs {
             connections: self.connections.max(1),
             duration: Duration::from_secs_f64(self.seconds),
             files: self.files,
-            verify: self.verify,
+            reading: self.reading,
             clean: self.clean,
         };
         let measured = load.run(cpu)?;
@@ -111,8 +122,9 @@ impl BenchArgs {
             return self.storage.iter().map(|address| resolve(address)).collect();
         }
         let tracker = resolve(&self.tracker)?;
-        let storages = Wire::connect(tracker)?.storages();
-        storages.with_context(|| format!("tracker {tracker} names no storage"))
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ask = async { Wire::connect(tracker).await?.storages().await };
+        runtime.block_on(within(ask)).with_context(|| format!("tracker {tracker} names no storage"))
     }
 }
 

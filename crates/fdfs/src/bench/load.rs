@@ -1,4 +1,4 @@
-//! The load: threads that repeat an operation until time is up.
+//! The load: connections that repeat an operation until time is up, on as many threads as there are cores.
 
 use std::net::SocketAddr;
 use std::sync::Barrier;
@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use fdfs_types::{Extension, FileId};
+use futures_util::future::{join_all, try_join_all};
 use hdrhistogram::Histogram;
 
-use super::Operation;
 use super::report::Measured;
 use super::server_cpu::ServerCpu;
-use super::wire::Wire;
+use super::wire::{Wire, within};
+use super::{Operation, Reading};
 
 /// What to do, and against whom.
 pub struct Load {
@@ -21,7 +22,7 @@ pub struct Load {
     pub connections: usize,
     pub duration: Duration,
     pub files: usize,
-    pub verify: bool,
+    pub reading: Reading,
     pub clean: bool,
 }
 
@@ -46,38 +47,62 @@ pub struct Tally {
 impl Load {
     /// Prepares, runs and cleans up.
     pub fn run(&self, cpu: Option<ServerCpu>) -> anyhow::Result<Measured> {
-        let ready = Barrier::new(self.connections + 1);
-        let done = Barrier::new(self.connections + 1);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(self.connections);
+        let ready = Barrier::new(threads + 1);
+        let done = Barrier::new(threads + 1);
         std::thread::scope(|scope| {
-            let worker = |index| {
+            let run = |thread| {
                 let (ready, done) = (&ready, &done);
-                scope.spawn(move || {
-                    let prepared = Worker::prepare(self, index);
-                    ready.wait();
-                    let finished = prepared.map(|mut worker| {
-                        worker.repeat();
-                        worker
-                    });
-                    done.wait();
-                    finished.and_then(Worker::finish)
-                })
+                scope.spawn(move || self.run_thread((thread..self.connections).step_by(threads), ready, done))
             };
-            let threads: Vec<_> = (0..self.connections).map(worker).collect();
+            let threads: Vec<_> = (0..threads).map(run).collect();
+            let clock = || (Instant::now(), own_time(), cpu.as_ref().and_then(ServerCpu::used));
             ready.wait();
-            let (started, cpu_before) = (Instant::now(), cpu.as_ref().and_then(ServerCpu::used));
+            let before = clock();
             done.wait();
-            let (elapsed, cpu_after) = (started.elapsed(), cpu.as_ref().and_then(ServerCpu::used));
-            let mut measured = Measured::new(self, elapsed, cpu_before.zip(cpu_after));
+            let after = clock();
+            let mut measured = Measured::new(self, after.0 - before.0, after.1.saturating_sub(before.1));
+            measured.server_cpu = before.2.zip(after.2).map(|(before, after)| after.saturating_sub(before));
             for thread in threads {
-                measured.add(thread.join().map_err(|_| anyhow::anyhow!("a bench thread panicked"))??);
+                for tally in thread.join().map_err(|_| anyhow::anyhow!("a bench thread panicked"))?? {
+                    measured.add(tally);
+                }
             }
             Ok(measured)
         })
     }
+
+    /// The connections of one thread.
+    fn run_thread(
+        &self,
+        connections: impl Iterator<Item = usize>,
+        ready: &Barrier,
+        done: &Barrier,
+    ) -> anyhow::Result<Vec<Tally>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let prepared = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+            let workers =
+                runtime.block_on(try_join_all(connections.map(|index| Worker::prepare(self, index))))?;
+            Ok((runtime, workers))
+        });
+        ready.wait();
+        let finished = prepared.and_then(|(runtime, mut workers)| {
+            let repeat = join_all(workers.iter_mut().map(Worker::repeat));
+            let limit = self.duration + Wire::TIMEOUT;
+            runtime
+                .block_on(async { tokio::time::timeout(limit, repeat).await })
+                .context("a request was not answered in time")?;
+            Ok((runtime, workers))
+        });
+        done.wait();
+        let (runtime, workers) = finished?;
+        runtime.block_on(try_join_all(workers.into_iter().map(Worker::finish)))
+    }
 }
 
 impl<'a> Worker<'a> {
-    fn prepare(load: &'a Load, index: usize) -> anyhow::Result<Self> {
+    async fn prepare(load: &'a Load, index: usize) -> anyhow::Result<Self> {
         let address = load.storages.get(index % load.storages.len()).context("no storage")?;
         let content = (0..load.size).map(|at| (at * 31 + at / 256 + index) as u8).collect();
         let tally = Tally {
@@ -86,24 +111,24 @@ impl<'a> Worker<'a> {
             errors: 0,
             first_error: String::new(),
         };
-        let wire = Wire::connect(*address)?;
+        let wire = Wire::connect(*address).await?;
         let mut worker = Self { load, wire, content, files: Vec::new(), uploaded: Vec::new(), tally };
         let prepared = match load.operation {
             Operation::Upload => 0,
             _ => load.files.div_ceil(load.connections).max(1),
         };
         for _ in 0..prepared {
-            let id = worker.wire.upload(&worker.content, extension())?;
+            let id = within(worker.wire.upload(&worker.content, extension())).await?;
             worker.files.push(id);
         }
         Ok(worker)
     }
 
-    fn repeat(&mut self) {
+    async fn repeat(&mut self) {
         let until = Instant::now() + self.load.duration;
         let mut started = Instant::now();
         while started < until {
-            match self.once() {
+            match self.once().await {
                 Ok(Some(bytes)) => self.tally.bytes += bytes,
                 Ok(None) => break,
                 Err(error) => {
@@ -124,7 +149,7 @@ impl<'a> Worker<'a> {
     }
 
     /// One request; the content bytes that it moved, or `None` when nothing is left to do.
-    fn once(&mut self) -> anyhow::Result<Option<u64>> {
+    async fn once(&mut self) -> anyhow::Result<Option<u64>> {
         let operation = match self.load.operation {
             Operation::Mixed => match fastrand::u8(..100) {
                 0..70 => Operation::Download,
@@ -137,15 +162,15 @@ impl<'a> Worker<'a> {
         };
         match operation {
             Operation::Upload | Operation::Mixed => {
-                let id = self.wire.upload(&self.content, extension())?;
+                let id = self.wire.upload(&self.content, extension()).await?;
                 if self.load.clean || self.load.operation == Operation::Mixed {
                     self.uploaded.push(id);
                 }
                 Ok(Some(self.load.size as u64))
             }
-            Operation::Download => self.download().map(Some),
+            Operation::Download => self.download().await.map(Some),
             Operation::Info => {
-                let size = self.wire.info(&self.any_file()?)?;
+                let size = self.wire.info(&self.any_file()?).await?;
                 ensure!(size == self.load.size as u64, "file has {size} bytes");
                 Ok(Some(0))
             }
@@ -156,23 +181,27 @@ impl<'a> Worker<'a> {
                     &mut self.files
                 };
                 match files.pop() {
-                    Some(id) => self.wire.delete(&id).map(|()| Some(0)),
+                    Some(id) => self.wire.delete(&id).await.map(|()| Some(0)),
                     None => Ok(None),
                 }
             }
         }
     }
 
-    fn download(&mut self) -> anyhow::Result<u64> {
+    async fn download(&mut self) -> anyhow::Result<u64> {
         let id = self.any_file()?;
         let content = &self.content;
         let mut equal = true;
-        let length = match self.load.verify {
-            false => self.wire.drain(&id)?,
-            true => self.wire.download(&id, |at, piece| {
-                let at = usize::try_from(at).unwrap_or(usize::MAX);
-                equal &= content.get(at..at + piece.len()) == Some(piece);
-            })?,
+        let length = match self.load.reading {
+            Reading::Drain => self.wire.drain(&id).await?,
+            Reading::Copy => self.wire.download(&id, |_, _| ()).await?,
+            Reading::Verify => {
+                let compare = |at, piece: &[u8]| {
+                    let at = usize::try_from(at).unwrap_or(usize::MAX);
+                    equal &= content.get(at..at + piece.len()) == Some(piece);
+                };
+                self.wire.download(&id, compare).await?
+            }
         };
         ensure!(length == content.len() as u64, "{id} has {length} bytes");
         ensure!(equal, "{id} came back with other bytes");
@@ -183,14 +212,20 @@ impl<'a> Worker<'a> {
         self.files.get(fastrand::usize(..self.files.len().max(1))).cloned().context("no file prepared")
     }
 
-    fn finish(mut self) -> anyhow::Result<Tally> {
+    async fn finish(mut self) -> anyhow::Result<Tally> {
         if self.load.clean {
             for id in self.files.iter().chain(&self.uploaded) {
-                self.wire.delete(id)?;
+                within(self.wire.delete(id)).await?;
             }
         }
         Ok(self.tally)
     }
+}
+
+/// CPU time of this process so far.
+fn own_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn extension() -> Extension {

@@ -14,7 +14,8 @@ pub struct Measured {
     size: usize,
     connections: usize,
     elapsed: Duration,
-    cpu: Option<Duration>,
+    client_cpu: Duration,
+    pub server_cpu: Option<Duration>,
     latency: Option<Histogram<u64>>,
     bytes: u64,
     pub errors: u64,
@@ -22,13 +23,14 @@ pub struct Measured {
 }
 
 impl Measured {
-    pub fn new(load: &Load, elapsed: Duration, cpu: Option<(Duration, Duration)>) -> Self {
+    pub fn new(load: &Load, elapsed: Duration, client_cpu: Duration) -> Self {
         Self {
             operation: load.operation,
             size: load.size,
             connections: load.connections,
             elapsed,
-            cpu: cpu.map(|(before, after)| after.saturating_sub(before)),
+            client_cpu,
+            server_cpu: None,
             latency: None,
             bytes: 0,
             errors: 0,
@@ -59,10 +61,11 @@ impl Measured {
         println!("  {:.0} ops/s, {:.1} MB/s, {} errors", self.rate(), self.megabytes(), self.errors);
         let [p50, p99, p999, max] = self.percentiles();
         println!("  latency ms: p50 {p50:.3}, p99 {p99:.3}, p99.9 {p999:.3}, max {max:.3}");
-        match self.cpu_per_operation() {
-            Some(cpu) => println!("  server CPU: {cpu:.1} µs per operation"),
+        match self.server_cpu {
+            Some(cpu) => println!("  server CPU: {:.1} µs per operation", self.per_operation(cpu)),
             None => println!("  server CPU: not known, the storage is not a process of this machine"),
         }
+        println!("  client CPU: {:.1} µs per operation", self.per_operation(self.client_cpu));
     }
 
     pub fn print_json(&self) {
@@ -77,7 +80,8 @@ impl Measured {
             "ops_per_second": self.rate(),
             "megabytes_per_second": self.megabytes(),
             "latency_ms": { "p50": p50, "p99": p99, "p99_9": p999, "max": max },
-            "server_cpu_us_per_operation": self.cpu_per_operation(),
+            "server_cpu_us_per_operation": self.server_cpu.map(|cpu| self.per_operation(cpu)),
+            "client_cpu_us_per_operation": self.per_operation(self.client_cpu),
         });
         println!("{object}");
     }
@@ -101,7 +105,7 @@ impl Measured {
         [at(0.5), at(0.99), at(0.999), at(1.0)]
     }
 
-    fn cpu_per_operation(&self) -> Option<f64> {
-        Some(self.cpu?.as_secs_f64() * 1e6 / self.operations().max(1) as f64)
+    fn per_operation(&self, cpu: Duration) -> f64 {
+        cpu.as_secs_f64() * 1e6 / self.operations().max(1) as f64
     }
 }

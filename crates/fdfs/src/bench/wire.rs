@@ -1,7 +1,7 @@
-//! One blocking connection that asks one thing at a time.
+//! One connection that asks one thing at a time.
 
-use std::io::{IoSlice, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -10,6 +10,8 @@ use fdfs_proto::tracker::QueryStoreAllRequest;
 use fdfs_proto::{Decode as _, Header, Request};
 use fdfs_types::{Extension, FileId};
 use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::net::TcpStream;
 
 /// A connection with its buffer.
 pub struct Wire {
@@ -18,40 +20,42 @@ pub struct Wire {
 }
 
 impl Wire {
-    const TIMEOUT: Duration = Duration::from_secs(30);
+    /// Time after which a request without an answer is given up.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
     const BUFFER: usize = 256 * 1024;
 
-    /// Connects within 30 seconds.
-    pub fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, Self::TIMEOUT)
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = within(async { Ok(TcpStream::connect(address).await?) })
+            .await
             .with_context(|| format!("no connection to {address}"))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Self::TIMEOUT))?;
-        stream.set_write_timeout(Some(Self::TIMEOUT))?;
         Ok(Self { stream, buffer: vec![0; Self::BUFFER] })
     }
 
     /// The storages that a tracker offers for uploads.
-    pub fn storages(&mut self) -> anyhow::Result<Vec<SocketAddr>> {
-        Ok(self.ask(&QueryStoreAllRequest)?.storages)
+    pub async fn storages(&mut self) -> anyhow::Result<Vec<SocketAddr>> {
+        Ok(self.ask(&QueryStoreAllRequest).await?.storages)
     }
 
     /// Stores `content`.
-    pub fn upload(&mut self, content: &[u8], extension: Extension) -> anyhow::Result<FileId> {
+    pub async fn upload(&mut self, content: &[u8], extension: Extension) -> anyhow::Result<FileId> {
         let request = UploadRequest { store_path: None, size: content.len() as u64, extension };
-        self.send(&request.frame(), content)?;
-        self.answer::<UploadRequest>()
+        self.send(&request.frame(), content).await?;
+        self.answer::<UploadRequest>().await
     }
 
     /// Reads a file, drops its content in the kernel, and returns its length: what the client saves is left to the server.
-    pub fn drain(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
+    pub async fn drain(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
         let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
-        self.send(&request.frame(), &[])?;
-        let (header, have) = self.header_within(Header::LEN)?;
+        self.send(&request.frame(), &[]).await?;
+        let (header, have) = self.header_within(Header::LEN).await?;
         let mut left = header.length - (have - Header::LEN) as u64;
         while left > 0 {
             let wanted = usize::try_from(left)?.min(self.buffer.len());
-            let (_, dropped) = recv(&self.stream, &mut self.buffer[..wanted], RecvFlags::TRUNC)?;
+            let buffer = &mut self.buffer[..wanted];
+            let drop = || Ok(recv(&self.stream, &mut *buffer, RecvFlags::TRUNC)?.1);
+            let dropped = self.stream.async_io(Interest::READABLE, drop).await?;
             ensure!(dropped > 0, "connection closed {left} bytes before the end of {}", header.length);
             left -= dropped as u64;
         }
@@ -59,17 +63,21 @@ impl Wire {
     }
 
     /// Reads a file, hands each piece of it to `piece`, and returns its length.
-    pub fn download(&mut self, file_id: &FileId, mut piece: impl FnMut(u64, &[u8])) -> anyhow::Result<u64> {
+    pub async fn download(
+        &mut self,
+        file_id: &FileId,
+        mut piece: impl FnMut(u64, &[u8]),
+    ) -> anyhow::Result<u64> {
         let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
-        self.send(&request.frame(), &[])?;
-        let (header, mut have) = self.header()?;
+        self.send(&request.frame(), &[]).await?;
+        let (header, mut have) = self.header().await?;
         let mut at = 0;
         let body = Header::LEN..have.min(Header::LEN + usize::try_from(header.length)?);
         piece(at, &self.buffer[body.clone()]);
         at += body.len() as u64;
         while at < header.length {
             let left = usize::try_from(header.length - at)?.min(self.buffer.len());
-            have = self.stream.read(&mut self.buffer[..left])?;
+            have = self.stream.read(&mut self.buffer[..left]).await?;
             ensure!(have > 0, "connection closed after {at} of {} bytes", header.length);
             piece(at, &self.buffer[..have]);
             at += have as u64;
@@ -78,39 +86,39 @@ impl Wire {
     }
 
     /// Removes a file.
-    pub fn delete(&mut self, file_id: &FileId) -> anyhow::Result<()> {
-        self.ask(&DeleteRequest { file_id: file_id.clone() }).map(drop)
+    pub async fn delete(&mut self, file_id: &FileId) -> anyhow::Result<()> {
+        self.ask(&DeleteRequest { file_id: file_id.clone() }).await.map(drop)
     }
 
     /// Asks for a file's size.
-    pub fn info(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
+    pub async fn info(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
         let request = FileInfoRequest { file_id: file_id.clone(), skip_crc32: true, is_silent: false };
-        Ok(self.ask(&request)?.size)
+        Ok(self.ask(&request).await?.size)
     }
 
-    fn ask<R: Request>(&mut self, request: &R) -> anyhow::Result<R::Response> {
-        self.send(&request.frame(), &[])?;
-        self.answer::<R>()
+    async fn ask<R: Request>(&mut self, request: &R) -> anyhow::Result<R::Response> {
+        self.send(&request.frame(), &[]).await?;
+        self.answer::<R>().await
     }
 
-    fn answer<R: Request>(&mut self) -> anyhow::Result<R::Response> {
-        let (header, have) = self.header()?;
+    async fn answer<R: Request>(&mut self) -> anyhow::Result<R::Response> {
+        let (header, have) = self.header().await?;
         let length = usize::try_from(header.length)?;
         ensure!(Header::LEN + length <= self.buffer.len(), "answer of {length} bytes");
-        self.stream.read_exact(&mut self.buffer[have..(Header::LEN + length).max(have)])?;
+        self.stream.read_exact(&mut self.buffer[have..(Header::LEN + length).max(have)]).await?;
         Ok(R::Response::decode(&self.buffer[Header::LEN..Header::LEN + length])?)
     }
 
     /// Reads until the header is there; also how many bytes the buffer then holds.
-    fn header(&mut self) -> anyhow::Result<(Header, usize)> {
-        self.header_within(self.buffer.len())
+    async fn header(&mut self) -> anyhow::Result<(Header, usize)> {
+        self.header_within(self.buffer.len()).await
     }
 
     /// The same, reading no more than `limit` bytes.
-    fn header_within(&mut self, limit: usize) -> anyhow::Result<(Header, usize)> {
+    async fn header_within(&mut self, limit: usize) -> anyhow::Result<(Header, usize)> {
         let mut have = 0;
         while have < Header::LEN {
-            let read = self.stream.read(&mut self.buffer[have..limit])?;
+            let read = self.stream.read(&mut self.buffer[have..limit]).await?;
             ensure!(read > 0, "connection closed before an answer");
             have += read;
         }
@@ -122,12 +130,17 @@ impl Wire {
         Ok((header, have))
     }
 
-    fn send(&mut self, head: &[u8], content: &[u8]) -> anyhow::Result<()> {
-        let sent = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(content)])?;
+    async fn send(&mut self, head: &[u8], content: &[u8]) -> anyhow::Result<()> {
+        let sent = self.stream.write_vectored(&[IoSlice::new(head), IoSlice::new(content)]).await?;
         if sent < head.len() {
-            self.stream.write_all(&head[sent..])?;
+            self.stream.write_all(&head[sent..]).await?;
         }
-        self.stream.write_all(&content[sent.saturating_sub(head.len())..])?;
+        self.stream.write_all(&content[sent.saturating_sub(head.len())..]).await?;
         Ok(())
     }
+}
+
+/// Waits for one request, but not for ever.
+pub async fn within<T>(request: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::time::timeout(Wire::TIMEOUT, request).await.context("no answer in time")?
 }
