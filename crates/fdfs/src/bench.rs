@@ -1,6 +1,6 @@
 //! `fdfs bench`: load on a FastDFS-compatible cluster, and what it took.
 //!
-//! Connections share as many threads as there are cores: the generator spends as little as it can beside
+//! Connections share half as many threads as there are cores: the generator spends as little as it can beside
 //! the server that it measures, and says how much. Only standard commands are used, so the peer may be any FastDFS.
 
 mod load;

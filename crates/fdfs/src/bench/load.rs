@@ -1,4 +1,4 @@
-//! The load: connections that repeat an operation until time is up, on as many threads as there are cores.
+//! The load: connections that repeat an operation until time is up, on half as many threads as there are cores.
 
 use std::net::SocketAddr;
 use std::sync::Barrier;
@@ -48,7 +48,7 @@ impl Load {
     /// Prepares, runs and cleans up.
     pub fn run(&self, cpu: Option<ServerCpu>) -> anyhow::Result<Measured> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = cores.min(self.connections);
+        let threads = cores.div_ceil(2).min(self.connections);
         let ready = Barrier::new(threads + 1);
         let done = Barrier::new(threads + 1);
         std::thread::scope(|scope| {

@@ -148,7 +148,9 @@ async fn read_on_pool(
 async fn make_resident(file: &File, from: u64, to: u64) -> io::Result<()> {
     let is_missing = |at| {
         let mut byte = [0];
-        matches!(read_resident(file, &mut byte, at), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        let mut slices = [IoSliceMut::new(&mut byte)];
+        // A file system that does not know the flag is one in memory: `sendfile` never waits for it.
+        rustix::io::preadv2(file, &mut slices, at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
     };
     if !is_missing(from) && !is_missing(to - 1) {
         return Ok(());
