@@ -13,11 +13,13 @@ use crate::{
 };
 
 mod dedup;
+mod replication_from;
 mod table;
 mod values;
 mod write_concern;
 
 pub use dedup::{Deduplication, SignatureMethod};
+pub use replication_from::ReplicationFrom;
 pub use write_concern::{OnDeadline, WriteConcern};
 
 /// The settings of a storage.
@@ -97,6 +99,8 @@ pub struct StorageConfig {
     pub check_store_path_mark: bool,
     /// Who may connect.
     pub allow_hosts: AllowHosts,
+    /// From whom changes of peers are taken. Ours.
+    pub replication_from: ReplicationFrom,
     /// Group to run as.
     pub run_by_group: Option<String>,
     /// User to run as.
@@ -202,6 +206,7 @@ impl StorageConfig {
             compress_binlog_at: values::compress_binlog(keys)?,
             check_store_path_mark: keys.boolean("check_store_path_mark", true),
             allow_hosts: AllowHosts::read(keys)?,
+            replication_from: keys.parsed("replication_from")?.unwrap_or_default(),
             run_by_group: keys.owned("run_by_group"),
             run_by_user: keys.owned("run_by_user"),
             log_level: log_level(keys),

@@ -68,6 +68,7 @@ const OWN_KEYS: KeyTable = &[
     ("compress_binlog", Honoured),
     ("compress_binlog_time", Honoured),
     ("check_store_path_mark", Honoured),
+    ("replication_from", Honoured),
     ("http_listen", Honoured),
     ("http.server_port", Honoured),
     ("metrics_listen", Honoured),
