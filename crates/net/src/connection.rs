@@ -175,6 +175,11 @@ impl Connection {
         self.wire.send(&self.out).await
     }
 
+    /// Sends more of a body that [`Connection::respond_raw`] has begun.
+    pub async fn respond_more(&mut self, bytes: &[u8]) -> Result<(), NetError> {
+        self.wire.send(bytes).await
+    }
+
     /// Answers with success and `length` bytes of `file` from `offset` on: small answers by one write, large ones by `sendfile`.
     ///
     /// [`FileError::Unread`] means that the file could not be read and nothing was sent: the caller still owes an answer.
