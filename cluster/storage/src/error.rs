@@ -1,6 +1,9 @@
 //! Why a storage does not start, and why a request is refused.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use fdfs_net::RequestError;
 use fdfs_proto::{Status, ours::Trailer};
@@ -75,6 +78,18 @@ pub(crate) enum Refusal {
     /// The store says no.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A peer's change has been made before.
+    #[error("it is here already")]
+    Has,
+    /// A peer's change needs what is not here.
+    #[error("what it changes is not here")]
+    Lacks,
+    /// A name of a file in a trunk file, from a peer.
+    #[error("files in trunk files are not replicated yet")]
+    Trunk,
+    /// A peer's command from somebody else.
+    #[error("{0} is no member of the group")]
+    Stranger(IpAddr),
     /// A file could not be read while it was sent.
     #[error("file could not be read")]
     Read(#[source] io::Error),
@@ -98,7 +113,10 @@ impl Refusal {
             Self::Request(_) | Self::OtherGroup(_) | Self::UnknownCommand | Self::Damaged { .. } => {
                 Status::EINVAL
             }
-            Self::Unsupported => Status::EOPNOTSUPP,
+            Self::Unsupported | Self::Trunk => Status::EOPNOTSUPP,
+            Self::Has => Status::EEXIST,
+            Self::Lacks => Status::ENOENT,
+            Self::Stranger(_) => Status::EPERM,
             Self::Store(error) => Status(error.errno()),
             Self::Read(_) | Self::Ending => Status::EIO,
         }

@@ -160,6 +160,11 @@ impl Membership {
         self.members.iter().filter(waits).filter_map(|member| member.id).filter(|id| *id != self.me)
     }
 
+    /// Whether a storage is another member of the group.
+    pub(crate) fn has_other(&self, id: &StorageId) -> bool {
+        *id != self.me && self.members.iter().any(|member| member.id.as_ref() == Some(id))
+    }
+
     /// Every member that is known.
     pub(crate) fn members(&self) -> &[Brief] {
         &self.members

@@ -3,9 +3,12 @@
 mod change;
 mod framed;
 mod handle;
+mod link;
 mod ours;
 mod patch;
+mod path_binlog;
 mod read;
+mod replica;
 mod upload;
 
 use std::sync::Arc;
@@ -15,11 +18,15 @@ use fdfs_proto::{
     Command, Encode as _, Header, Status, Writer,
     ours::{ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest},
     storage::{
-        AppendRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest, SetMetadataRequest,
-        TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
+        AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
+        SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
+    },
+    sync::{
+        SyncAppendRequest, SyncCreateLinkRequest, SyncCreateRequest, SyncDeleteRequest, SyncModifyRequest,
+        SyncRenameRequest, SyncTruncateRequest, SyncUpdateRequest,
     },
 };
-use fdfs_types::{GroupName, RemoteFilename};
+use fdfs_types::{GroupName, RemoteFilename, StorageId};
 use tracing::{debug, error, warn};
 
 use self::handle::Handle;
@@ -68,9 +75,10 @@ impl StorageService {
 
     /// Answers requests until the client ends, or a malformed request ends the conversation.
     async fn converse(&self, connection: &mut Connection) -> Result<(), NetError> {
+        let mut sender = None;
         while let Some(header) = connection.next_request().await? {
             let begun = self.shared.traffic.begin();
-            let served = match self.serve_one(connection, &header).await {
+            let served = match self.serve_one(connection, &header, &mut sender).await {
                 Ok(served) => served,
                 Err(error) => {
                     // The client is gone, or too slow: tried, but not done.
@@ -111,7 +119,13 @@ impl StorageService {
         status
     }
 
-    async fn serve_one(&self, connection: &mut Connection, header: &Header) -> Result<Served, NetError> {
+    /// `sender` is the member that says that it sends on this connection.
+    async fn serve_one(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+        sender: &mut Option<StorageId>,
+    ) -> Result<Served, NetError> {
         match header.command {
             Command::UPLOAD_FILE => self.upload::<UploadRequest>(connection, header).await,
             Command::UPLOAD_APPENDER_FILE => self.upload::<UploadAppenderRequest>(connection, header).await,
@@ -135,7 +149,26 @@ impl StorageService {
                 connection.respond_status(Status::OK).await?;
                 Ok(Served::with(Ok(()), 0))
             }
-            command if is_for_members(command) => self.refuse(connection, Refusal::Unsupported).await,
+            Command::CREATE_LINK => self.answer::<CreateLinkRequest>(connection, header).await,
+            Command::FETCH_ONE_PATH_BINLOG => self.send_path_binlog(connection, header).await,
+            Command::REPORT_SERVER_ID => self.report_server_id(connection, header, sender).await,
+            Command::SYNC_CREATE_FILE => self.receive::<SyncCreateRequest>(connection, header, *sender).await,
+            Command::SYNC_UPDATE_FILE => self.receive::<SyncUpdateRequest>(connection, header, *sender).await,
+            Command::SYNC_APPEND_FILE => self.receive::<SyncAppendRequest>(connection, header, *sender).await,
+            Command::SYNC_MODIFY_FILE => self.receive::<SyncModifyRequest>(connection, header, *sender).await,
+            Command::SYNC_TRUNCATE_FILE => {
+                self.replicate::<SyncTruncateRequest>(connection, header, *sender).await
+            }
+            Command::SYNC_DELETE_FILE => {
+                self.replicate::<SyncDeleteRequest>(connection, header, *sender).await
+            }
+            Command::SYNC_CREATE_LINK => {
+                self.replicate::<SyncCreateLinkRequest>(connection, header, *sender).await
+            }
+            Command::SYNC_RENAME_FILE => {
+                self.replicate::<SyncRenameRequest>(connection, header, *sender).await
+            }
+            command if is_about_trunk_files(command) => self.refuse(connection, Refusal::Unsupported).await,
             _ => self.refuse(connection, Refusal::UnknownCommand).await,
         }
     }
@@ -218,9 +251,9 @@ impl Served {
     }
 }
 
-/// Commands between storages, and from trackers to storages.
-fn is_for_members(command: Command) -> bool {
-    matches!(command.0, 9 | 16..=20 | 25..=33 | 35 | 37 | 40)
+/// Commands between storages that keep small files in trunk files.
+fn is_about_trunk_files(command: Command) -> bool {
+    matches!(command.0, 27..=33)
 }
 
 fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
@@ -234,6 +267,8 @@ fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
             RequestError::Malformed(_) | RequestError::TooLong { .. } | RequestError::TooShort { .. },
         )
         | Refusal::UnknownCommand
+        | Refusal::Trunk
+        | Refusal::Stranger(_)
         | Refusal::OtherGroup(_) => warn!(?cmd, filename, error = %refusal, "request refused"),
         _ => debug!(?cmd, filename, error = %refusal, "request refused"),
     }

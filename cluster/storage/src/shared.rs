@@ -1,8 +1,8 @@
 //! What every part of a running storage shares.
 
-use std::sync::atomic::AtomicUsize;
+use std::{net::IpAddr, sync::atomic::AtomicUsize};
 
-use fdfs_conf::IpFieldWidth;
+use fdfs_conf::{IpFieldWidth, ReplicationFrom};
 use fdfs_proto::IpWidth;
 use fdfs_store::Store;
 use fdfs_types::{GroupName, Timestamp};
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) started: Timestamp,
     /// A change may have to wait for the disk: it runs where waiting blocks nobody.
     pub(crate) waits_for_disk: bool,
+    /// From whom changes of peers are taken.
+    pub(crate) replication_from: ReplicationFrom,
     /// What may be asked of the trackers.
     pub(crate) trackers: Trackers,
     /// Up to when the changes of each member have arrived.
@@ -49,6 +51,22 @@ impl Shared {
     /// The group now, and at every change.
     pub(crate) fn members(&self) -> watch::Receiver<Members> {
         self.membership.lock().watch()
+    }
+
+    /// Whether an address is a member's, as trackers and the table of storage IDs tell them.
+    pub(crate) fn is_member(&self, ip: IpAddr) -> bool {
+        let identity = &self.identity;
+        identity.ips.contains(&ip)
+            || self.membership.lock().members().iter().any(|member| member.ip == Some(ip))
+            || identity
+                .ids
+                .iter()
+                .any(|entry| entry.group == identity.group && entry.address.ips.contains(&ip))
+    }
+
+    /// Whether changes of peers are taken from an address.
+    pub(crate) fn takes_replicas_from(&self, ip: IpAddr) -> bool {
+        self.replication_from == ReplicationFrom::Anyone || self.is_member(ip)
     }
 
     /// Width of addresses in answers to clients.

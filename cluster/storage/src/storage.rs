@@ -76,6 +76,7 @@ impl Storage {
             traffic: Traffic::new(access_log),
             started,
             waits_for_disk,
+            replication_from: config.replication_from,
             trackers: Trackers::new(group, trackers),
             synced_from: SyncedFrom::default(),
             joined: AtomicUsize::new(0),

@@ -83,7 +83,9 @@ impl StorePath {
         flag: Option<&InitFlag>,
     ) -> Result<Self, OpenError> {
         let configured = &options.store_paths[usize::from(index)];
+        // Links say where their files lie, wherever the process was started.
         let data_path = configured.path.join("data");
+        let data_path = std::path::absolute(&data_path).map_err(OpenError::doing("resolving", &data_path))?;
         fs::create_dir_all(&data_path).map_err(OpenError::doing("creating", &data_path))?;
         let data = open_directory(&data_path)?;
         PathRecovery::new(index, &data_path)

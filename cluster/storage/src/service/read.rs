@@ -7,7 +7,7 @@ use fdfs_proto::{
     Header, Raw,
     storage::{DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest},
 };
-use fdfs_store::Counter;
+use fdfs_store::{Counter, ForPeer, OpenFile, StoreError};
 use fdfs_types::{FileKind, GroupName, RemoteFilename};
 
 use super::{
@@ -81,6 +81,20 @@ impl StorageService {
         Ok(Served { filename, ..self.send_range(connection, &request).await? })
     }
 
+    /// Opens a file. Members read files of metadata, too: so they rebuild a store path.
+    fn open(&self, filename: &RemoteFilename, peer: IpAddr) -> Result<OpenFile, StoreError> {
+        let store = &self.shared.store;
+        match store.open_file(filename) {
+            Err(StoreError::NotFound) if filename.as_str().ends_with("-m") && self.shared.is_member(peer) => {
+                match store.open_for_peer(filename)? {
+                    ForPeer::File(open) => Ok(open),
+                    ForPeer::Missing | ForPeer::Link(_) => Err(StoreError::NotFound),
+                }
+            }
+            result => result,
+        }
+    }
+
     async fn send_range(
         &self,
         connection: &mut Connection,
@@ -90,7 +104,7 @@ impl StorageService {
             return self.refuse(connection, refusal).await;
         }
         let store = &self.shared.store;
-        let opened = store.open_file(&request.file_id.filename).and_then(|open| {
+        let opened = self.open(&request.file_id.filename, connection.peer_ip()).and_then(|open| {
             let range = open.range(request.offset, request.length)?;
             Ok((open, range))
         });

@@ -18,11 +18,12 @@ pub(crate) enum Action {
     CreateLink,
     FileInfo,
     Regenerate,
+    Replicate,
     Other,
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Upload,
         Self::Append,
         Self::Modify,
@@ -34,6 +35,7 @@ impl Action {
         Self::CreateLink,
         Self::FileInfo,
         Self::Regenerate,
+        Self::Replicate,
         Self::Other,
     ];
 
@@ -54,6 +56,14 @@ impl Action {
             Command::CREATE_LINK => Self::CreateLink,
             Command::QUERY_FILE_INFO => Self::FileInfo,
             Command::REGENERATE_APPENDER_FILENAME => Self::Regenerate,
+            Command::SYNC_CREATE_FILE
+            | Command::SYNC_UPDATE_FILE
+            | Command::SYNC_APPEND_FILE
+            | Command::SYNC_MODIFY_FILE
+            | Command::SYNC_TRUNCATE_FILE
+            | Command::SYNC_DELETE_FILE
+            | Command::SYNC_CREATE_LINK
+            | Command::SYNC_RENAME_FILE => Self::Replicate,
             _ => Self::Other,
         }
     }
@@ -72,6 +82,7 @@ impl Action {
             Self::CreateLink => "create_link",
             Self::FileInfo => "file_info",
             Self::Regenerate => "regenerate",
+            Self::Replicate => "replicate",
             Self::Other => "other",
         }
     }
@@ -89,7 +100,7 @@ impl Action {
             Self::GetMetadata => AccessAction::GetMetadata,
             Self::FileInfo => AccessAction::Status,
             Self::Regenerate => AccessAction::Rename,
-            Self::CreateLink | Self::Other => return None,
+            Self::CreateLink | Self::Replicate | Self::Other => return None,
         })
     }
 
@@ -105,7 +116,7 @@ impl Action {
             Self::Download => [Counter::TotalDownloadCount, Counter::SuccessDownloadCount],
             Self::GetMetadata => [Counter::TotalGetMetaCount, Counter::SuccessGetMetaCount],
             Self::CreateLink => [Counter::TotalCreateLinkCount, Counter::SuccessCreateLinkCount],
-            Self::FileInfo | Self::Regenerate | Self::Other => return None,
+            Self::FileInfo | Self::Regenerate | Self::Replicate | Self::Other => return None,
         })
     }
 
@@ -116,6 +127,7 @@ impl Action {
             Self::Append => [Counter::TotalAppendBytes, Counter::SuccessAppendBytes],
             Self::Modify => [Counter::TotalModifyBytes, Counter::SuccessModifyBytes],
             Self::Download => [Counter::TotalDownloadBytes, Counter::SuccessDownloadBytes],
+            Self::Replicate => [Counter::TotalSyncInBytes, Counter::SuccessSyncInBytes],
             _ => return None,
         })
     }

@@ -166,6 +166,17 @@ impl Cluster {
         self.disk.path().join("data").join(&filename[4..])
     }
 
+    /// Waits until nothing is under way below the store path.
+    pub(crate) fn until_no_temporary_files(&self) {
+        let begun = std::time::Instant::now();
+        let is_empty =
+            || std::fs::read_dir(self.disk.path().join("data/.tmp")).expect("directory").next().is_none();
+        while !is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "temporary files stay");
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn binlog(&self) -> String {
         std::fs::read_to_string(self.disk.path().join("data/sync/binlog.000")).expect("binlog")
     }
@@ -230,6 +241,14 @@ impl Client {
         let mut body = vec![0; header.length as usize];
         self.0.read_exact(&mut body).expect("body");
         if header.status.is_ok() { Ok(body) } else { Err(header.status) }
+    }
+
+    /// Whether the storage closes in a moment, rather than wait for the next request.
+    pub(crate) fn peek_closed(&mut self) -> bool {
+        self.0.set_read_timeout(Some(Duration::from_millis(30))).expect("timeout");
+        let closed = matches!(self.0.read(&mut [0; 1]), Ok(0));
+        self.0.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
+        closed
     }
 
     pub(crate) fn is_closed(&mut self) -> bool {

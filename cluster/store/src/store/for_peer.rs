@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// The logic name of a path, if it lies in one of the store paths.
-    fn name_at(&self, path: &str) -> Option<RemoteFilename> {
+    pub(super) fn name_at(&self, path: &str) -> Option<RemoteFilename> {
         self.0.paths.iter().find_map(|store_path| {
             let local = path.strip_prefix(store_path.data_path.to_str()?)?.strip_prefix('/')?;
             format!("M{:02X}/{local}", store_path.index).parse().ok()

@@ -2,11 +2,8 @@
 
 use std::path::PathBuf;
 
-use fdfs_types::{Extension, NameFields, RemoteFilename, SizeField, SlavePrefix};
-use rustix::{
-    fs::{AtFlags, FileType, statat, symlinkat},
-    io::Errno,
-};
+use fdfs_types::{Extension, NameFields, RemoteFilename, SizeField};
+use rustix::fs::{AtFlags, FileType, statat, symlinkat};
 
 use super::{
     Store, field, seconds,
@@ -16,11 +13,11 @@ use super::{
 use crate::{Change, Record, StoreError, layout::StorePath};
 
 impl Store {
-    /// Makes a link to a file, under a new name beside it or as a slave of `master`.
+    /// Makes a link to a file, under a new name beside it, or as a slave: of this master, with this prefix.
     pub fn create_link(
         &self,
         source: &RemoteFilename,
-        master: Option<(&RemoteFilename, &SlavePrefix)>,
+        master: Option<(&RemoteFilename, &str)>,
         extension: &Extension,
     ) -> Result<RemoteFilename, StoreError> {
         let shared = &self.0;
@@ -38,7 +35,7 @@ impl Store {
             Some((master, prefix)) => Some(slave_of(master, prefix, extension)?),
             None => None,
         };
-        let target = target_of(path, source)?;
+        let target = target_of(path, source);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -73,26 +70,8 @@ impl Store {
 }
 
 /// What a link to a file says: where the file lies on this machine.
-pub(super) fn target_of(path: &StorePath, source: &RemoteFilename) -> Result<PathBuf, StoreError> {
-    let data = std::path::absolute(&path.data_path).map_err(super::io_error("resolving the store path"))?;
-    Ok(data.join(source.local_path()))
-}
-
-/// The file that a link leads to, where it lies on one of our store paths.
-pub(super) fn source_of(paths: &[StorePath], path: &StorePath, link: &str) -> Option<RemoteFilename> {
-    let target = match rustix::fs::readlinkat(&path.data, link, Vec::new()) {
-        Ok(target) => target.into_string().ok()?,
-        Err(Errno::INVAL | Errno::NOENT) => return None,
-        Err(error) => {
-            tracing::warn!(link, %error, "a link cannot be read");
-            return None;
-        }
-    };
-    paths.iter().find_map(|path| {
-        let data = std::path::absolute(&path.data_path).ok()?;
-        let local = std::path::Path::new(&target).strip_prefix(data).ok()?.to_str()?;
-        format!("M{:02X}/{local}", path.index).parse().ok()
-    })
+pub(super) fn target_of(path: &StorePath, source: &RemoteFilename) -> PathBuf {
+    path.data_path.join(source.local_path())
 }
 
 const TRIES: u32 = 10;

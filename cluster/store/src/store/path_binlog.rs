@@ -1,15 +1,15 @@
 //! The records of one store path, for a peer that rebuilds it.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use fdfs_types::{FileKind, RemoteFilename};
 use rustix::{
-    fs::{AtFlags, FileType, statat},
+    fs::{AtFlags, FileType, readlinkat, statat},
     io::Errno,
 };
 use tracing::warn;
 
-use super::{SIDECAR, Shared, Store, link::source_of};
+use super::{SIDECAR, Store};
 use crate::{BinlogReader, Change, Position, Record, StoreError};
 
 /// Reads the records of one store path that tell which files are there now.
@@ -18,7 +18,7 @@ use crate::{BinlogReader, Change, Position, Record, StoreError};
 /// is. Lines that cannot be understood are passed over and counted.
 #[derive(Debug)]
 pub struct PathBinlog {
-    store: Arc<Shared>,
+    store: Store,
     path: u8,
     reader: BinlogReader,
     end: Position,
@@ -34,7 +34,7 @@ impl Store {
         }
         let first = shared.binlog.first();
         let (reader, end) = (shared.binlog.reader(first), shared.binlog.end());
-        Ok(PathBinlog { store: Arc::clone(shared), path, reader, end, damaged: 0 })
+        Ok(PathBinlog { store: self.clone(), path, reader, end, damaged: 0 })
     }
 }
 
@@ -86,7 +86,7 @@ impl PathBinlog {
 
     /// What is there now, in the form of a record.
     fn present(&self, file: &RemoteFilename) -> Option<Change> {
-        let path = &self.store.paths[usize::from(self.path)];
+        let path = &self.store.0.paths[usize::from(self.path)];
         let local = file.local_path();
         let name = file.as_str().into();
         match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
@@ -94,7 +94,8 @@ impl PathBinlog {
                 FileType::RegularFile => Some(Change::Create { name }),
                 FileType::Symlink => {
                     statat(&path.data, local, AtFlags::empty()).ok()?;
-                    let source = source_of(&self.store.paths, path, local)?;
+                    let target = readlinkat(&path.data, local, Vec::new()).ok()?;
+                    let source = self.store.name_at(target.to_str().ok()?)?;
                     Some(Change::Link { name, source: Some(source.as_str().into()) })
                 }
                 _ => None,

@@ -123,7 +123,7 @@ impl Store {
         if !is_there(master, AtFlags::empty())? {
             return Err(StoreError::NotFound);
         }
-        let target = slave_of(master, prefix, extension)?;
+        let target = slave_of(master, prefix.as_str(), extension)?;
         if is_there(&target, AtFlags::SYMLINK_NOFOLLOW)? {
             return Err(StoreError::Exists);
         }
@@ -277,11 +277,11 @@ impl Drop for Upload {
 /// The name of a slave, where it can be told from every other kind of name.
 pub(super) fn slave_of(
     master: &RemoteFilename,
-    prefix: &SlavePrefix,
+    prefix: &str,
     extension: &Extension,
 ) -> Result<RemoteFilename, StoreError> {
     let invalid = |reason| StoreError::InvalidName { reason };
-    let local = slave_name(master.local_path(), prefix.as_str(), Some(extension.as_str()))
+    let local = slave_name(master.local_path(), prefix, Some(extension.as_str()))
         .map_err(|_| invalid("no slave name can be derived"))?;
     let directories = master.as_str().len() - master.local_path().len();
     let name: RemoteFilename = format!("{}{local}", &master.as_str()[..directories])

@@ -63,8 +63,7 @@ impl Store {
             }
             return Ok(replica);
         }
-        let line = format!("{}\n", create_record(name, time));
-        Ok(Replica(Content::Discard(Discard::known(shared, line))))
+        self.receive_known(name, time)
     }
 
     /// Begins to take the present content of a file that a peer has changed.
@@ -78,13 +77,11 @@ impl Store {
         ReplicaFile::begin(&self.0, path, name, size, time, true)
     }
 
-    /// A peer has made a file and knows that it is here.
-    pub fn replicate_known(&self, name: &RemoteFilename, time: Timestamp) -> Result<Replicated, StoreError> {
-        let shared = &self.0;
-        shared.binlog.check()?;
-        shared.path_for_peer(name)?;
-        shared.record_replica(&format!("{}\n", create_record(name, time)), false)?;
-        Ok(Replicated::Has)
+    /// Begins to take, and throw away, a file that a peer has made and that is here.
+    pub fn receive_known(&self, name: &RemoteFilename, time: Timestamp) -> Result<Replica, StoreError> {
+        self.0.path_for_peer(name)?;
+        let line = format!("{}\n", create_record(name, time));
+        Ok(Replica(Content::Discard(Discard::known(&self.0, line))))
     }
 }
 

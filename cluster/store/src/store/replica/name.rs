@@ -63,7 +63,7 @@ impl Store {
         let shared = &self.0;
         shared.binlog.check()?;
         let (path, source_path) = (shared.path_for_peer(name)?, shared.path_for_peer(source)?);
-        let target = target_of(source_path, source)?;
+        let target = target_of(source_path, source);
         let _lock = shared.lock(name);
         let change = Change::Link { name: field(name), source: Some(field(source)) };
         let (intent, line) = shared.intend(&Record::replica(time, change))?;

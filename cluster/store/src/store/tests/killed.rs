@@ -14,7 +14,10 @@ use std::{
 use fdfs_proto::ours::OwnerToken;
 use fdfs_types::Metadata;
 
-use super::*;
+use super::{
+    replicas::{TIME, feed, name_of},
+    *,
+};
 use crate::{Change, MetadataFlag};
 
 const ROUNDS: u32 = 12;
@@ -81,7 +84,10 @@ fn replay(store: &Store) -> BTreeMap<String, Option<u64>> {
             // A start records the delete of metadata whether there was any or not.
             Change::Delete { name } if name.ends_with("-m") => drop(live.remove(&*name)),
             Change::Delete { name } => assert!(live.remove(&*name).is_some(), "{name} deleted twice"),
-            Change::Update { name } => assert!(live.contains_key(&*name), "{name} is not there"),
+            // The whole file, of any size.
+            Change::Update { name } => {
+                assert!(live.insert(name.clone().into(), None).is_some(), "{name} is not there")
+            }
             Change::Append { name, offset, length } => {
                 let before = live.insert(name.clone().into(), Some(offset + length)).unwrap();
                 assert!(
@@ -202,6 +208,34 @@ fn one_life(store: &Store) {
         say("regenerating", &appender);
         let file = store.regenerate(&appender).unwrap().file.filename;
         say("uploaded", &file);
+    }
+    life_of_a_replica(store, &content);
+}
+
+/// A peer creates, changes and perhaps deletes files.
+fn life_of_a_replica(store: &Store, content: &[u8]) {
+    let size = content.len() as u64;
+    let file = name_of(content, "001.rep", false);
+    feed(store.receive_create(&file, size, TIME), content).unwrap();
+    say("uploaded", &file);
+    let sidecar = format!("{file}-m").parse().unwrap();
+    feed(store.receive_create(&sidecar, 3, TIME), b"a\x021").unwrap();
+    feed(store.receive_update(&sidecar, 4, TIME), b"a\x0222").unwrap();
+    let appender = name_of(content, "001.rep", true);
+    feed(store.receive_create(&appender, size, TIME), content).unwrap();
+    say("uploaded", &appender);
+    feed(store.receive_append(&appender, size, 100_000, TIME), &[7; 100_000]).unwrap();
+    feed(store.receive_modify(&appender, 0, 8, TIME), b"modified").unwrap();
+    store.replicate_truncate(&appender, size.max(8) + 100_000, 10, TIME).unwrap();
+    let renamed = name_of(content, "002.ren", false);
+    if fastrand::bool() {
+        say("deleting", &file);
+        store.replicate_delete(&file, TIME).unwrap();
+        say("regenerating", &appender);
+        // What it holds now is not what the name says, which no peer would do.
+        feed(store.receive_update(&appender, size, TIME), content).unwrap();
+        store.replicate_rename(&renamed, &appender, TIME).unwrap();
+        say("uploaded", &renamed);
     }
 }
 

@@ -8,10 +8,10 @@ use super::*;
 use crate::{Change, MetadataFlag, Origin, Record, Replica, Replicated};
 
 const PEER: Source = Source::Ip(Ipv4Addr::new(127, 0, 0, 3));
-const TIME: Timestamp = Timestamp(1_795_324_899);
+pub(super) const TIME: Timestamp = Timestamp(1_795_324_899);
 
 /// The name of a file that a peer has accepted.
-fn name_of(content: &[u8], tail: &str, appender: bool) -> RemoteFilename {
+pub(super) fn name_of(content: &[u8], tail: &str, appender: bool) -> RemoteFilename {
     let random = fastrand::u32(..);
     let size = match appender {
         true => SizeField::appender(random),
@@ -21,7 +21,7 @@ fn name_of(content: &[u8], tail: &str, appender: bool) -> RemoteFilename {
     RemoteFilename::compose(0, Subdir { high: 0, low: 1 }, &fields, None, tail).unwrap()
 }
 
-fn feed(replica: Result<Replica, StoreError>, content: &[u8]) -> Result<Replicated, StoreError> {
+pub(super) fn feed(replica: Result<Replica, StoreError>, content: &[u8]) -> Result<Replicated, StoreError> {
     let mut replica = replica?;
     content.chunks(7000).try_for_each(|chunk| replica.write(chunk))?;
     replica.finish()
@@ -87,7 +87,7 @@ fn a_file_that_is_here_is_recorded_and_thrown_away() {
     let name = name_of(b"content", "001.txt", false);
     create(&store, &name, b"content").unwrap();
     assert_eq!(create(&store, &name, b"content").unwrap(), Replicated::Has);
-    assert_eq!(store.replicate_known(&name, TIME).unwrap(), Replicated::Has);
+    assert_eq!(feed(store.receive_known(&name, TIME), b"").unwrap(), Replicated::Has);
     assert_eq!(log(&store), vec![format!("c {name}"); 3]);
     assert_eq!(temporary_files(base.path()), 0);
 }
@@ -352,7 +352,7 @@ fn names_that_no_replica_has_are_refused() {
         assert_eq!(errno(store.replicate_link(name, &normal, TIME)), number);
         assert_eq!(errno(store.replicate_link(&normal, name, TIME)), number);
         assert_eq!(errno(store.replicate_rename(name, &normal, TIME)), number);
-        assert_eq!(errno(store.replicate_known(name, TIME)), number);
+        assert_eq!(errno(store.receive_known(name, TIME)), number);
     }
     assert_eq!(errno(append(&store, &normal, 7, b"x")), 22);
     assert_eq!(errno(modify(&store, &normal, 7, b"x")), 22);
@@ -425,11 +425,10 @@ fn a_link_for_a_client_leads_to_a_file_and_is_recorded() {
     assert_eq!((link.kind(), link.subdir()), (Ok(FileKind::Normal), source.subdir()));
     assert_eq!(link.fields().unwrap().size.size(), Some(7));
     assert_eq!(last(&store), format!("L {link} {source}"));
-    let prefix = "_x".parse().unwrap();
-    let slave = store.create_link(&source, Some((&source, &prefix)), &extension).unwrap();
+    let slave = store.create_link(&source, Some((&source, "_x")), &extension).unwrap();
     assert_eq!(slave.kind(), Ok(FileKind::Slave));
     assert_eq!(read(&store, &slave).unwrap(), b"content");
-    assert_eq!(errno(store.create_link(&source, Some((&source, &prefix)), &extension)), 17);
+    assert_eq!(errno(store.create_link(&source, Some((&source, "_x")), &extension)), 17);
     assert_eq!(errno(store.create_link(&link, None, &extension)), 22);
     store.delete(&link).unwrap();
     assert_eq!(errno(store.create_link(&link, None, &extension)), 2);
