@@ -14,7 +14,7 @@ use std::{
 use fdfs_conf::{ReplicationFrom, StorageConfig};
 use fdfs_proto::{
     Command, Decode, Header, Request, Status, StorageStat,
-    cluster::{BeatRequest, SyncReportRequest, SyncedUntil},
+    cluster::{BeatRequest, SyncReportRequest},
     storage::{CreateLinkRequest, DownloadRequest, UploadRequest},
     sync::{
         PathBinlogRequest, ReportServerIdRequest, SyncAppendRequest, SyncCreateRequest, SyncDeleteRequest,
