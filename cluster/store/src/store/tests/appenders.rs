@@ -67,7 +67,7 @@ fn every_change_returns_the_records_that_tell_it() {
     let regenerated = store.regenerate(&name).unwrap();
     records.extend(regenerated.records);
     records.extend(store.delete(&regenerated.file.filename).unwrap());
-    let binlog = std::fs::read_to_string(base.path().join("data/sync/binlog.000")).unwrap();
+    let binlog = fs::read_to_string(base.path().join("data/sync/binlog.000")).unwrap();
     let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
     assert_eq!(binlog.lines().skip(1).collect::<Vec<_>>(), lines);
     assert_eq!(lines.len(), 11);

@@ -86,7 +86,7 @@ fn replay(store: &Store) -> BTreeMap<String, Option<u64>> {
             Change::Delete { name } => assert!(live.remove(&*name).is_some(), "{name} deleted twice"),
             // The whole file, of any size.
             Change::Update { name } => {
-                assert!(live.insert(name.clone().into(), None).is_some(), "{name} is not there")
+                assert!(live.insert(name.clone().into(), None).is_some(), "{name} is not there");
             }
             Change::Append { name, offset, length } => {
                 let before = live.insert(name.clone().into(), Some(offset + length)).unwrap();
