@@ -12,6 +12,8 @@ mod metadata;
 mod name_fields;
 pub mod pjw;
 mod remote_filename;
+#[cfg(test)]
+mod round_trips;
 mod rw_mode;
 mod size_field;
 mod slave;
