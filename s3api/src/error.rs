@@ -5,7 +5,6 @@ use std::fmt;
 
 use fdfs_objects::ObjectsError;
 use http::StatusCode;
-use tracing::warn;
 
 use crate::xml::XmlWriter;
 
@@ -17,18 +16,25 @@ pub(crate) struct S3Error {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Vec<(&'static str, String)>,
+    /// What happened on our side: for the log, not for the client.
+    cause: Option<Box<str>>,
 }
 
 impl S3Error {
     /// An error with its own message instead of the code's usual one.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Vec::new() }
+        Self { code, message: message.into(), details: Vec::new(), cause: None }
     }
 
     /// Adds an element to the error's document.
     pub(crate) fn detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.push((name, value.into()));
         self
+    }
+
+    /// What happened on our side, if it is our fault.
+    pub(crate) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     /// The code, which clients decide on.
@@ -122,7 +128,7 @@ impl From<ObjectsError> for S3Error {
         }
         // A client learns that it is our fault; what happened is for the log.
         if code.status().is_server_error() && code != ErrorCode::NotImplemented {
-            warn!(%error, "objects failed");
+            answer.cause = Some(error.to_string().into());
         }
         answer
     }

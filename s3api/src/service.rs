@@ -52,10 +52,10 @@ impl S3Service {
         let mut operation = "Unknown";
 
         let span = info_span!("s3", method = %parts.method, path = parts.uri.path(), request_id);
-        let answered = self.try_answer(&parts, &source, now, &mut operation).instrument(span.clone()).await;
+        let answered = self.try_answer(&parts, &source, now, &mut operation).instrument(span).await;
         let mut response = match answered {
             Ok(response) => response,
-            Err(error) => span.in_scope(|| refuse(&error, &parts, &request_id)),
+            Err(error) => refuse(&error, &parts, &request_id),
         };
         if !settle(&parts, &source).await {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -128,9 +128,10 @@ async fn settle(parts: &Parts, source: &BodySource) -> bool {
 fn refuse(error: &S3Error, parts: &Parts, request_id: &str) -> Response {
     let status = error.status();
     if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
-        warn!(%error, "request failed");
+        let (path, cause) = (parts.uri.path(), error.cause().unwrap_or("none"));
+        warn!(request_id, method = %parts.method, key = path, %error, cause, "request failed");
     } else {
-        debug!(%error, "request refused");
+        debug!(request_id, %error, "request refused");
     }
     let mut response = http::Response::new(ResponseBody::empty());
     *response.status_mut() = status;

@@ -2,6 +2,7 @@
 
 use fdfs_objects::{ETagMatch, Preconditions};
 use futures_util::{StreamExt as _, stream};
+use tracing::warn;
 
 use super::Operation;
 use crate::context::Context;
@@ -43,6 +44,9 @@ impl Operation for DeleteObjects {
                     Ok(()) => cx.remove(bucket, &key, preconditions).await,
                     Err(error) => Err(error),
                 };
+                if let Err(Some(cause)) = outcome.as_ref().map_err(S3Error::cause) {
+                    warn!(key, cause, "key not deleted");
+                }
                 (key, outcome)
             })
             .buffered(AT_ONCE)
