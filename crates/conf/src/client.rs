@@ -84,7 +84,7 @@ impl Configuration for ClientConfig {
         let mut keys = Keys::new(file, SECTIONS);
         let trackers = TrackerAddress::read_all(&keys, false)?;
         let config = Self::build(&mut keys, trackers)?;
-        Ok(Loaded { config, warnings: keys.into_warnings() })
+        Ok(Loaded { config, warnings: keys.into_warnings()? })
     }
 }
 

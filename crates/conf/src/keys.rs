@@ -14,6 +14,8 @@ pub(crate) struct Keys<'a> {
     sections: SectionTable,
     section: &'static str,
     warnings: Vec<Warning>,
+    /// The first value that should be a number and is none.
+    no_number: Option<ConfError>,
     #[cfg(test)]
     asked: std::cell::RefCell<std::collections::BTreeSet<(&'static str, String)>>,
 }
@@ -28,19 +30,23 @@ impl<'a> Keys<'a> {
             sections,
             section: "",
             warnings,
+            no_number: None,
             #[cfg(test)]
             asked: std::cell::RefCell::default(),
         }
     }
 
-    /// All that is to be said about the file, in the order of its lines.
-    pub(crate) fn into_warnings(mut self) -> Vec<Warning> {
+    /// All that is to be said about the file, in the order of its lines, unless a number in it cannot be read.
+    pub(crate) fn into_warnings(mut self) -> Result<Vec<Warning>, ConfError> {
+        if let Some(error) = self.no_number {
+            return Err(error);
+        }
         let main: &Path = self.file.path();
         self.warnings.sort_by(|a, b| {
             let order = |w: &Warning| (*w.place.file != *main, w.place.file.clone(), w.place.line);
             order(a).cmp(&order(b))
         });
-        self.warnings
+        Ok(self.warnings)
     }
 
     /// Goes to a section whose missing keys are looked up in the global one.
@@ -103,8 +109,13 @@ impl<'a> Keys<'a> {
         entry.boolean()
     }
 
+    /// A number; one that cannot be read makes the whole file unusable in the end.
     pub(crate) fn integer(&mut self, key: &str) -> Option<(i64, &'a Entry)> {
         let entry = self.get(key)?;
+        if entry.has_no_number() {
+            self.no_number.get_or_insert_with(|| invalid(entry, "a number is needed"));
+            return None;
+        }
         let number = entry.integer();
         if entry.is_odd_integer() {
             self.adjusted(entry, format!("{:?} reads as the number {number}", entry.value));

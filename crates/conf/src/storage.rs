@@ -225,7 +225,7 @@ impl Configuration for StorageConfig {
         let base_path = keys.base_path()?;
         let trackers = TrackerAddress::read_all(&keys, true)?;
         let config = Self::build(&mut keys, base_path, trackers)?;
-        Ok(Loaded { config, warnings: keys.into_warnings() })
+        Ok(Loaded { config, warnings: keys.into_warnings()? })
     }
 }
 

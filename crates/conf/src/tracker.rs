@@ -156,7 +156,7 @@ impl Configuration for TrackerConfig {
         keys.check_enabled()?;
         let base_path = keys.base_path()?;
         let config = Self::build(&mut keys, base_path)?;
-        Ok(Loaded { config, warnings: keys.into_warnings() })
+        Ok(Loaded { config, warnings: keys.into_warnings()? })
     }
 }
 

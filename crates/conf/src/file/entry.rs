@@ -47,6 +47,12 @@ impl Entry {
         is_one_of(&self.value, &["false", "no", "off", "0", ""])
     }
 
+    /// The value is there and does not begin with a number.
+    pub(crate) fn has_no_number(&self) -> bool {
+        let digits = self.value.strip_prefix(['-', '+']).unwrap_or(&self.value);
+        !self.value.is_empty() && !digits.starts_with(|c: char| c.is_ascii_digit())
+    }
+
     /// The value is more or less than one number.
     pub(crate) fn is_odd_integer(&self) -> bool {
         !leading_integer(&self.value).1

@@ -113,6 +113,28 @@ fn odd_values_are_used_as_the_original_does_with_a_warning() {
 }
 
 #[test]
+fn a_number_that_cannot_be_read_is_an_error_with_file_and_line() {
+    for key in [
+        "port",
+        "max_connections",
+        "check_active_interval",
+        "store_server",
+        "store_lookup",
+        "work_threads",
+        "trunk_alloc_alignment_size",
+        "sync_log_buff_interval",
+    ] {
+        for value in ["abc", "-", "x1"] {
+            let error = with(&format!("\n{key} = {value}")).expect_err(key);
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("tracker.conf:3: {key} = {value}: ")), "{text}");
+            assert_eq!(error.errno(), 22, "{text}");
+        }
+    }
+    assert!(with("port =").is_ok(), "nothing stands for the default");
+}
+
+#[test]
 fn the_width_of_ip_fields_means_what_it_says() {
     for (value, width) in [
         ("auto", IpFieldWidth::Auto),
