@@ -32,6 +32,8 @@ pub trait Daemon: Sized {
     const PROGRAM: &'static str;
     /// Its log file below the base path.
     const LOG: &'static str;
+    /// Whether it makes its base path where only the last level of it is missing.
+    const MAKES_BASE: bool;
     /// Its settings.
     type Config: Configuration;
 
@@ -73,6 +75,14 @@ pub fn run_foreground<D: Daemon>(path: &Path, ready: impl FnOnce()) -> anyhow::R
     let common = D::common(&loaded.config);
     privileges::drop_to(common.run_by_group, common.run_by_user)?;
     let base = common.base_path.to_owned();
+    if D::MAKES_BASE && !base.exists() {
+        // As the original: the last level only, so that a mount that is missing is seen.
+        fs::create_dir(&base).with_context(|| format!("base_path: cannot make {}", base.display()))?;
+    }
+    let found = fs::metadata(&base).with_context(|| {
+        format!("base_path: cannot use {}: make it, or mount what belongs there", base.display())
+    })?;
+    anyhow::ensure!(found.is_dir(), "base_path: {} is no directory", base.display());
     for directory in ["data", "logs"] {
         let directory = base.join(directory);
         fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;

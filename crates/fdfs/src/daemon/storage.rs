@@ -16,6 +16,7 @@ pub struct StorageDaemon(Storage);
 impl Daemon for StorageDaemon {
     const PROGRAM: &'static str = "fdfs_storaged";
     const LOG: &'static str = "logs/storaged.log";
+    const MAKES_BASE: bool = false;
     type Config = StorageConfig;
 
     fn common(config: &Self::Config) -> Common<'_> {

@@ -16,6 +16,7 @@ pub struct TrackerDaemon(Tracker);
 impl Daemon for TrackerDaemon {
     const PROGRAM: &'static str = "fdfs_trackerd";
     const LOG: &'static str = "logs/trackerd.log";
+    const MAKES_BASE: bool = true;
     type Config = TrackerConfig;
 
     fn common(config: &Self::Config) -> Common<'_> {
