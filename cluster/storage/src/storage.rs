@@ -20,6 +20,7 @@ use tracing::{error, info};
 
 use crate::{
     StorageError,
+    disk_health::DiskHealth,
     maintenance::{self, Intervals},
     membership::Membership,
     native_http::NativeHttp,
@@ -40,6 +41,7 @@ pub struct Storage {
     shared: Arc<Shared>,
     server: Server,
     http: Option<NativeHttp>,
+    disks: Arc<DiskHealth>,
     tasks: JoinSet<()>,
 }
 
@@ -101,8 +103,10 @@ impl Storage {
             save_stat: config.sync_stat_file_interval,
         };
         tasks.spawn(maintenance::run(Arc::clone(&shared), intervals));
+        let disks = DiskHealth::new(&shared.store);
+        tasks.spawn(Arc::clone(&disks).run(shared.store.clone()));
         let http = NativeHttp::start(&config, &shared).await?;
-        Ok(Self { shared, server, http, tasks })
+        Ok(Self { shared, server, http, disks, tasks })
     }
 
     /// Runs until `stop` is ready, then ends in order.
@@ -155,6 +159,7 @@ impl Storage {
         health.register("recovery", move || shared.filling.check());
         let shared = Arc::clone(&self.shared);
         health.register("group", move || shared.membership.lock().check());
+        self.disks.register(health);
     }
 
     /// The group.

@@ -8,6 +8,7 @@
 
 mod binlog;
 mod dead_letters;
+mod disk_check;
 mod draft;
 mod error;
 #[doc(hidden)]
@@ -32,6 +33,7 @@ mod store;
 pub use self::{
     binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},
     dead_letters::{DeadLetter, DeadLetters},
+    disk_check::DiskTrouble,
     error::{OpenError, StoreError},
     init_flag::InitFlag,
     mark::Mark,

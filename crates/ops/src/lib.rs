@@ -18,7 +18,7 @@ mod signals;
 mod text_format;
 
 pub use access_log::{AccessAction, AccessFile, AccessLine, AccessLog, Begun};
-pub use health::{Health, HealthSwitch};
+pub use health::{Health, HealthSwitch, PartState};
 pub use log_file::LogFile;
 pub use logs::{LogError, LogOptions};
 pub use maintenance::{flush_logs, rotate_logs};
