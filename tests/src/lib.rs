@@ -12,6 +12,7 @@ mod daemon;
 mod deadline;
 mod exchange;
 mod replicas;
+mod gateway;
 mod site;
 
 pub use addresses::Addresses;
@@ -22,4 +23,5 @@ pub use daemon::Daemon;
 pub use deadline::Deadline;
 pub use exchange::{Answer, Wire};
 pub use replicas::{FileState, Files, files_of, wait_for_equal_replicas};
+pub use gateway::{Gateway, HttpAnswer};
 pub use site::Site;

@@ -115,6 +115,7 @@ impl Download {
                 Err(error) => {
                     info!(%address, file_id = %self.file_id, %error, "download goes on at another storage");
                     metrics::counter!("fdfs_client_download_resumes_total").increment(1);
+                    self.client.inner().servers.failed(*address, &error);
                     self.broken.push(*address);
                     self.source = None;
                 }

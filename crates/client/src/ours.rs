@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use fdfs_proto::Request;
 use fdfs_proto::ours::{
@@ -28,7 +29,7 @@ impl Client {
         storage: SocketAddr,
         request: &JoinFilesRequest,
     ) -> Result<FileId, ClientError> {
-        self.ask_ours(storage, request, Capabilities::JOIN_FILES).await
+        self.ask_ours(storage, request, Capabilities::JOIN_FILES, JOIN_PATIENCE).await
     }
 
     /// Files of a store path by name, behind `after`, from any storage of the group that can list them.
@@ -44,7 +45,7 @@ impl Client {
         let record = topology.groups.get(&group).ok_or(ClientError::NotFound)?;
         let mut last = ClientError::unavailable("no storage of the group is active", None);
         for storage in record.active().filter_map(Group::address) {
-            match self.ask_ours(storage, &request, Capabilities::LIST_RAW_FILES).await {
+            match self.ask_ours(storage, &request, Capabilities::LIST_RAW_FILES, PATIENCE).await {
                 Err(error @ (ClientError::Unavailable { .. } | ClientError::Unsupported { .. })) => {
                     last = error;
                 }
@@ -64,7 +65,7 @@ impl Client {
         limit: u32,
     ) -> Result<ListOwnedResponse, ClientError> {
         let request = ListOwnedRequest { group, session, after, limit };
-        self.ask_ours(storage, &request, Capabilities::OWNERS).await
+        self.ask_ours(storage, &request, Capabilities::OWNERS, PATIENCE).await
     }
 
     /// Tells a storage that the tokens of a session are not needed any more.
@@ -73,7 +74,7 @@ impl Client {
         storage: SocketAddr,
         request: &ForgetOwnedRequest,
     ) -> Result<(), ClientError> {
-        self.ask_ours(storage, request, Capabilities::OWNERS).await.map(drop)
+        self.ask_ours(storage, request, Capabilities::OWNERS, PATIENCE).await.map(drop)
     }
 
     async fn ask_ours<R: Request>(
@@ -81,12 +82,13 @@ impl Client {
         address: SocketAddr,
         request: &R,
         needed: Capabilities,
+        patience: Duration,
     ) -> Result<R::Response, ClientError> {
         if !self.capabilities(address).await?.contains(needed) {
             return Err(ClientError::Unsupported { address, command: R::COMMAND });
         }
         let inner = self.inner();
-        inner.servers.ask_slow(address, request).await.map_err(|error| {
+        inner.servers.ask_slow(address, request, patience).await.map_err(|error| {
             if is_local_fault(&error) {
                 inner.capabilities.forget(address);
             }
@@ -94,3 +96,9 @@ impl Client {
         })
     }
 }
+
+/// Time for a storage to look through a directory or its tokens.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time for a storage to copy all parts into one file.
+const JOIN_PATIENCE: Duration = Duration::from_secs(300);

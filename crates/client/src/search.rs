@@ -119,7 +119,7 @@ impl<'a> Search<'a> {
     pub(crate) async fn next(&mut self) -> Result<Option<SocketAddr>, ClientError> {
         loop {
             while let Some(address) = self.queue.pop_front() {
-                let is_later = self.stage != Stage::End && self.doubtful.contains(&address);
+                let is_later = self.stage != Stage::End && self.is_doubtful(address);
                 if !is_later && !self.asked.contains(&address) {
                     self.asked.push(address);
                     return Ok(Some(address));
@@ -143,6 +143,17 @@ impl<'a> Search<'a> {
                 Stage::End => return Ok(None),
             }
         }
+    }
+
+    fn is_doubtful(&mut self, address: SocketAddr) -> bool {
+        if self.doubtful.contains(&address) {
+            return true;
+        }
+        let is_silent = self.client.servers.is_silent(address);
+        if is_silent {
+            self.doubtful.push(address);
+        }
+        is_silent
     }
 
     /// Takes a storage's failure into account; an error ends the search.

@@ -1,12 +1,17 @@
 //! Asking one server, within time limits.
 
+use std::collections::HashMap;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fdfs_net::{CallError, Lease, NetError, Pool};
 use fdfs_proto::{Header, Request};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tracing::warn;
 
 use crate::ClientOptions;
 
@@ -15,11 +20,42 @@ use crate::ClientOptions;
 pub(crate) struct Servers {
     pool: Arc<Pool>,
     answer_timeout: Duration,
+    /// Those that did not answer in time, and when: a frozen server takes connections and says nothing.
+    silent: Mutex<HashMap<SocketAddr, Instant>>,
 }
 
 impl Servers {
     pub(crate) fn new(options: &ClientOptions) -> Self {
-        Self { pool: Pool::new(options.pool.clone()), answer_timeout: options.answer_timeout }
+        let silent = Mutex::default();
+        Self { pool: Pool::new(options.pool.clone()), answer_timeout: options.answer_timeout, silent }
+    }
+
+    /// Whether a server has not answered in time lately, so that others are better asked first. Once in a while somebody is
+    /// told otherwise, and finds out.
+    pub(crate) fn is_silent(&self, address: SocketAddr) -> bool {
+        match self.silent.lock().get_mut(&address) {
+            Some(since) if since.elapsed() < SILENT_TIME => true,
+            Some(since) => {
+                *since = Instant::now();
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Takes note of why a conversation with a server failed.
+    pub(crate) fn failed(&self, address: SocketAddr, error: &CallError) {
+        let timed_out = match error {
+            CallError::Net(NetError::Timeout) => true,
+            CallError::Connect(error) => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        };
+        if timed_out {
+            metrics::counter!("fdfs_client_timeouts_total").increment(1);
+            if self.silent.lock().insert(address, Instant::now()).is_none() {
+                warn!(peer = %address, "server does not answer in time; others are asked first");
+            }
+        }
     }
 
     /// Asks a question that may be asked twice, and reads the answer.
@@ -28,16 +64,22 @@ impl Servers {
         address: SocketAddr,
         request: &R,
     ) -> Result<R::Response, CallError> {
-        self.in_time(self.pool.ask(address, request, ANSWER_LIMIT)).await
+        self.in_time(address, self.pool.ask(address, request, ANSWER_LIMIT)).await
     }
 
-    /// Asks a question that must not be asked twice and may take its time: only the limits of the connection hold.
+    /// Asks a question that must not be asked twice and may take its time, up to `patience`.
     pub(crate) async fn ask_slow<R: Request>(
         &self,
         address: SocketAddr,
         request: &R,
+        patience: Duration,
     ) -> Result<R::Response, CallError> {
-        self.lease(address).await?.ask(request, ANSWER_LIMIT).await
+        let mut lease = self.connected(address, self.pool.lease_new(address).await)?;
+        lease.set_timeout(patience);
+        let answer = lease.ask(request, ANSWER_LIMIT).await;
+        // Nobody else is to be as patient.
+        lease.close();
+        self.told(address, answer)
     }
 
     /// Asks a question that must not be asked twice: a connection that was kept is used only if it seems alive.
@@ -46,8 +88,8 @@ impl Servers {
         address: SocketAddr,
         request: &R,
     ) -> Result<R::Response, CallError> {
-        let mut lease = self.pool.lease(address).await?;
-        self.in_time(lease.ask(request, ANSWER_LIMIT)).await
+        let mut lease = self.lease(address).await?;
+        self.in_time(address, lease.ask(request, ANSWER_LIMIT)).await
     }
 
     /// Asks a question that may be asked twice, on a connection of its own, and reads the header of the answer.
@@ -60,7 +102,7 @@ impl Servers {
         match self.begin(lease, request).await {
             // A connection that was kept may have ended meanwhile.
             Err(CallError::Net(NetError::Closed | NetError::Io(_))) => {
-                let lease = self.in_time(self.pool.lease_new(address)).await?;
+                let lease = self.connected(address, self.pool.lease_new(address).await)?;
                 self.begin(lease, request).await
             }
             other => other,
@@ -69,23 +111,48 @@ impl Servers {
 
     /// A connection to a server.
     pub(crate) async fn lease(&self, address: SocketAddr) -> Result<Lease, CallError> {
-        self.in_time(self.pool.lease(address)).await
+        self.connected(address, self.pool.lease(address).await)
+    }
+
+    /// Waits for the answer to an upload of `size` bytes, which the storage may have to bring to its disk first.
+    pub(crate) async fn stored<T>(
+        &self,
+        address: SocketAddr,
+        size: u64,
+        answer: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let limit = self.answer_timeout + Duration::from_secs(size / SLOW_DISK);
+        let answer = tokio::time::timeout(limit, answer).await;
+        self.told(address, answer.unwrap_or(Err(NetError::Timeout.into())))
+    }
+
+    /// A connection says little about its server, only a failed one does: the system makes it for a frozen server too.
+    fn connected(&self, address: SocketAddr, lease: Result<Lease, CallError>) -> Result<Lease, CallError> {
+        lease.inspect_err(|error| self.failed(address, error))
+    }
+
+    /// Takes note of an answer, or of why there is none.
+    fn told<T>(&self, address: SocketAddr, answer: Result<T, CallError>) -> Result<T, CallError> {
+        match &answer {
+            Ok(_) | Err(CallError::Status(_)) => drop(self.silent.lock().remove(&address)),
+            Err(error) => self.failed(address, error),
+        }
+        answer
     }
 
     /// Limits the time for an answer to begin.
-    pub(crate) async fn in_time<T>(
+    async fn in_time<T>(
         &self,
+        address: SocketAddr,
         answer: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, CallError> {
-        match tokio::time::timeout(self.answer_timeout, answer).await {
-            Ok(answer) => answer,
-            Err(_elapsed) => Err(NetError::Timeout.into()),
-        }
+        let answer = tokio::time::timeout(self.answer_timeout, answer).await;
+        self.told(address, answer.unwrap_or(Err(NetError::Timeout.into())))
     }
 
     async fn begin<R: Request>(&self, mut lease: Lease, request: &R) -> Result<(Lease, Header), CallError> {
         let header = self
-            .in_time(async {
+            .in_time(lease.address(), async {
                 lease.send_request(request).await?;
                 lease.receive().await
             })
@@ -93,6 +160,12 @@ impl Servers {
         Ok((lease, header))
     }
 }
+
+/// For so long others are asked before a server that did not answer in time.
+const SILENT_TIME: Duration = Duration::from_secs(30);
+
+/// Bytes that any disk takes within a second.
+const SLOW_DISK: u64 = 16 << 20;
 
 /// Longest answer that is not content.
 const ANSWER_LIMIT: usize = 4 << 20;

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fdfs_net::{CallError, Lease};
+use fdfs_net::{CallError, Lease, NetError};
 use fdfs_proto::ours::{Capabilities, OwnerToken, UploadFramedRequest, WriteConcern};
 use fdfs_proto::storage::{UploadAppenderRequest, UploadRequest, UploadSlaveRequest};
 use fdfs_proto::{Command, Decode, Encode, Header, Status};
@@ -266,8 +266,16 @@ impl Client {
                 Ok(Err(error)) => return Err(error),
                 Err(_elapsed) => return Err(ClientError::Timeout),
             };
-            // Content of any length has the time it needs; every wait for the network has its own limit.
-            let error = match self.send_content(spec, target, content).await {
+            let sending = self.send_content(spec, target, content);
+            let sent = match content {
+                Content::Bytes(bytes) if bytes.len() <= HELD_BACK => {
+                    let sent = timeout_at(patience.deadline(), sending).await;
+                    sent.unwrap_or(Err(NetError::Timeout.into()))
+                }
+                // Content of any length has the time it needs; every wait for the network has its own limit.
+                _ => sending.await,
+            };
+            let error = match sent {
                 Ok(uploaded) => return Ok(uploaded),
                 Err(error) => error,
             };
@@ -295,7 +303,7 @@ impl Client {
                 Content::Bytes(bytes) => sender.write(bytes).await?,
                 Content::File(file, size) => sender.write_file(file, *size).await?,
             }
-            return sender.finish(target).await;
+            return inner.servers.stored(target.address, size, sender.finish(target)).await;
         }
         let mut lease = inner.servers.lease(target.address).await?;
         let mut packet = spec.head(target.store_path, size);
@@ -316,23 +324,31 @@ impl Client {
                 lease.send_file(file, 0, size).await?;
             }
         }
-        let file_id = read_answer(&mut lease).await?;
+        let file_id = inner.servers.stored(target.address, size, read_answer(&mut lease)).await?;
         Ok(Uploaded { file_id, size, storage: target.address, has_owner: false })
     }
 
-    /// Finds a storage that a connection can be made to.
-    async fn open_target(&self, spec: &UploadSpec) -> Result<(Target, Lease), ClientError> {
+    /// Finds a storage that a connection can be made to and, where that matters, that says what it can do; with the head of a
+    /// framed upload if it takes one.
+    async fn open_target(
+        &self,
+        spec: &UploadSpec,
+    ) -> Result<(Target, Lease, Option<UploadFramedRequest>), ClientError> {
         let mut patience = Patience::new(self.options());
         let mut targets = Targets::new(self, spec);
         loop {
             let attempt = async {
                 let target = targets.next().await?;
-                let lease = self.inner().servers.lease(target.address).await;
-                Ok((target, lease))
+                let opened = async {
+                    let framed = self.framed_head(spec, target, spec.size).await?;
+                    Ok((self.inner().servers.lease(target.address).await?, framed))
+                };
+                Ok((target, opened.await))
             };
             match timeout_at(patience.deadline(), attempt).await.unwrap_or(Err(ClientError::Timeout)) {
-                Ok((target, Ok(lease))) => return Ok((target, lease)),
-                Ok((target, Err(error))) => targets.failed(target, error),
+                Ok((target, Ok((lease, framed)))) => return Ok((target, lease, framed)),
+                Ok((target, Err(error))) if is_local_fault(&error) => targets.failed(target, error),
+                Ok((target, Err(error))) => return Err(self.upload_failed(target, Command::HELLO, error)),
                 Err(error @ ClientError::Unavailable { .. }) => {
                     if !patience.next_round("upload").await {
                         return Err(error);
@@ -346,7 +362,9 @@ impl Client {
 
     /// Takes note that an upload failed for good: what the storage can do is asked anew next time.
     fn upload_failed(&self, target: Target, command: Command, error: CallError) -> ClientError {
-        self.inner().capabilities.forget(target.address);
+        let inner = self.inner();
+        inner.capabilities.forget(target.address);
+        inner.servers.failed(target.address, &error);
         ClientError::from_call(target.address, command, error)
     }
 
@@ -397,15 +415,21 @@ impl Upload {
                 client.upload_content(&self.spec, &Content::File(&file, size)).await
             }
             State::Sending(target, mut lease) => {
-                let file_id = read_answer(&mut lease)
+                let answer = read_answer(&mut lease);
+                let file_id = client
+                    .inner()
+                    .servers
+                    .stored(target.address, self.written, answer)
                     .await
                     .map_err(|error| client.upload_failed(target, command, error))?;
                 Ok(Uploaded { file_id, size: self.written, storage: target.address, has_owner: false })
             }
-            State::Framed(target, sender) => sender
-                .finish(target)
+            State::Framed(target, sender) => client
+                .inner()
+                .servers
+                .stored(target.address, self.written, sender.finish(target))
                 .await
-                .map_err(|error| self.client.upload_failed(target, Command::UPLOAD_FRAMED, error)),
+                .map_err(|error| client.upload_failed(target, Command::UPLOAD_FRAMED, error)),
             State::Failed => Err(ClientError::unavailable("the upload has failed before", None)),
         }
     }
@@ -458,9 +482,9 @@ impl Upload {
     async fn leave_memory(&self) -> Result<State, ClientError> {
         let (client, spec) = (&self.client, &self.spec);
         if spec.kind == UploadKind::Normal || spec.size.is_some() {
-            let (target, mut lease) = client.open_target(spec).await?;
+            let (target, mut lease, framed) = client.open_target(spec).await?;
             let failed = |error| client.upload_failed(target, spec.command(), error);
-            if let Some(head) = client.framed_head(spec, target, spec.size).await.map_err(failed)? {
+            if let Some(head) = framed {
                 let sender = FramedSender::begin(lease, &head).await.map_err(failed)?;
                 return Ok(State::Framed(target, Box::new(sender)));
             }

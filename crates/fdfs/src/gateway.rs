@@ -2,6 +2,7 @@
 
 mod config;
 mod console;
+mod health;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,20 +10,21 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use fdfs_client::{Client, ClientOptions};
+use fdfs_client::Client;
 use fdfs_http::{ClusterFiles, HttpServer};
 use fdfs_namespace::remote::RowServer;
 use fdfs_namespace::{Defaults, Namespace};
 use fdfs_objects::{Objects, Settings};
-use fdfs_ops::{Health, HealthSwitch, LogOptions, Signals};
+use fdfs_ops::{Health, LogOptions, Signals};
 use fdfs_s3::{Credentials, S3Server};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use self::config::GatewayConfig;
+pub use self::config::{GatewayConfig, Patience};
 use self::console::Console;
+use self::health::Watch;
 
 /// Which configuration the gateway runs with.
 #[derive(Args)]
@@ -69,7 +71,7 @@ impl Gateway {
     /// Opens the namespace and serves. The cluster may still be away: then requests are answered that it is.
     pub async fn start(config: GatewayConfig, health: &Health) -> anyhow::Result<Self> {
         let credentials = Arc::new(Credentials::read_or_generate(&config.credentials)?);
-        let client = Client::new(ClientOptions::new(config.trackers.clone()));
+        let client = Client::new(config.patience.of(config.trackers.clone()));
         let namespace = config.namespace_path()?.to_owned();
         std::fs::create_dir_all(&namespace)
             .with_context(|| format!("cannot make {}", namespace.display()))?;
@@ -77,6 +79,7 @@ impl Gateway {
             tokio::task::spawn_blocking(move || Namespace::open_lmdb(&namespace, Defaults::default()));
         let names = opened.await?.context("cannot open the namespace")?;
         let settings = Settings { free_after: Duration::from_secs(config.free_after), ..Settings::default() };
+        let watch = Watch::new(client.clone(), names.clone(), health);
         let rows = RowServer::bind(config.namespace_listen, &names, config.namespace_secret.clone()).await?;
         let namespace = rows.address();
         let objects = Objects::new(names, Arc::new(client.clone()), settings);
@@ -96,7 +99,7 @@ impl Gateway {
             .with_context(|| format!("cannot listen on {} for native HTTP", config.front_listen))?;
         let front_address = front.local_addr()?;
         servers.spawn(front.run(stopped.clone()));
-        servers.spawn(watch_trackers(client.clone(), health.switch("trackers"), stopped.clone()));
+        servers.spawn(watch.run(stopped.clone()));
         let console = Console::bind(config.console_listen, client.clone(), health.clone()).await?;
         let console_address = console.address()?;
         servers.spawn(console.run(stopped.clone()));
@@ -146,24 +149,5 @@ impl Gateway {
     }
 }
 
-/// Tells in `/healthz` whether a tracker answers.
-async fn watch_trackers(client: Client, switch: HealthSwitch, mut stop: watch::Receiver<bool>) {
-    let watching = async {
-        loop {
-            match client.fresh_topology().await {
-                Ok(_) => switch.ok(),
-                Err(error) => switch.failing(error.to_string()),
-            }
-            tokio::time::sleep(HEALTH_INTERVAL).await;
-        }
-    };
-    tokio::select! {
-        () = watching => {}
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
-}
-
-/// How often the trackers are asked for the sake of `/healthz`.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 /// Time for requests that run when the gateway is told to stop.
 const GRACE: Duration = Duration::from_secs(10);

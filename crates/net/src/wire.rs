@@ -49,6 +49,11 @@ impl Wire {
         Self { stream, buffer: None, start, end, body_left, body_read, timeout, streak, spill: Vec::new() }
     }
 
+    /// Sets the time without progress after which the peer is given up.
+    pub(crate) fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
     /// Takes the next header, if all of it was received.
     pub(crate) fn take_header(&mut self) -> Result<Option<Header>, NetError> {
         debug_assert_eq!(self.body_left, 0, "a header stands behind a body that was used up");

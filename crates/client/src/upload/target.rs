@@ -44,17 +44,24 @@ impl<'a> Targets<'a> {
         }
         for _ in 0..ASK_FOR_ONE {
             let target = self.ask_for_one().await?;
-            if !self.tried.contains(&target.address) {
+            if !self.tried.contains(&target.address) && !self.is_silent(target) {
                 return Ok(target);
             }
         }
-        let all = self.ask_for_all().await?;
-        let untried = all.into_iter().find(|target| !self.tried.contains(&target.address));
-        untried.ok_or_else(|| self.exhausted())
+        let mut untried = self.ask_for_all().await?;
+        untried.retain(|target| !self.tried.contains(&target.address));
+        let first = untried.iter().position(|target| !self.is_silent(*target)).unwrap_or(0);
+        untried.get(first).copied().ok_or_else(|| self.exhausted())
+    }
+
+    fn is_silent(&self, target: Target) -> bool {
+        self.client.inner().servers.is_silent(target.address)
     }
 
     /// Takes note that a storage cannot take the file now.
     pub(super) fn failed(&mut self, target: Target, error: CallError) {
+        let kind = self.spec.command().name().unwrap_or("unknown");
+        metrics::counter!("fdfs_client_replica_failures_total", "command" => kind).increment(1);
         self.tried.push(target.address);
         self.last = Some((target.address, error));
     }

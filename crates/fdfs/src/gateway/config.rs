@@ -1,4 +1,6 @@
-//! `gateway.toml`.
+//! `gateway.toml`; `GATEWAY.md` tells of every key.
+
+mod patience;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use fdfs_conf::TrackerAddress;
 use fdfs_namespace::remote::Secret;
 use fdfs_proto::ServerAddress;
 use serde::{Deserialize, Deserializer};
+
+pub use self::patience::Patience;
 
 /// The settings of a gateway. Unknown keys are errors that name file and line.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,6 +45,9 @@ pub struct GatewayConfig {
     /// Seconds after which content that no name refers to any more is deleted.
     #[serde(default = "free_after")]
     pub free_after: u64,
+    /// How long trackers and storages are waited for.
+    #[serde(default)]
+    pub patience: Patience,
 }
 
 impl GatewayConfig {
@@ -133,6 +140,46 @@ mod tests {
         assert!(
             config.namespace_listen.to_string() == "127.0.0.1:23100" && config.namespace_secret.is_none()
         );
+    }
+
+    #[test]
+    fn the_patience_is_in_seconds_and_never_none() {
+        let text = "trackers = ['127.0.0.2']\nnamespace = 'lmdb:///x'\ncredentials = 'c'\n[patience]\n";
+        let options = |lines: &str| {
+            let config = read(&format!("{text}{lines}"))?;
+            Ok::<_, String>(config.patience.of(config.trackers))
+        };
+        let usual = options("").unwrap();
+        let seconds = |time: std::time::Duration| time.as_secs();
+        assert_eq!((seconds(usual.pool.connect_timeout), seconds(usual.answer_timeout)), (5, 10));
+        assert_eq!((seconds(usual.pool.network_timeout), seconds(usual.deadline)), (10, 15));
+        assert_eq!(seconds(options("request_deadline = 3").unwrap().deadline), 3);
+        let error = options("connect_timeout = 1\nanswer_timeout = 0").unwrap_err();
+        assert!(error.contains("gateway.toml") && error.contains("line 6"), "{error}");
+    }
+
+    #[test]
+    fn the_document_names_every_key_and_its_default() {
+        let document = include_str!("../../GATEWAY.md");
+        let rows = [
+            "trackers |",
+            "namespace |",
+            "credentials |",
+            "s3_listen | 0.0.0.0:9000",
+            "front_listen | 0.0.0.0:8000",
+            "console_listen | 127.0.0.1:9001",
+            "namespace_listen | 127.0.0.1:23100",
+            "namespace_secret |",
+            "region | us-east-1",
+            "free_after | 3600 s",
+            "patience.connect_timeout | 5 s",
+            "patience.answer_timeout | 10 s",
+            "patience.idle_timeout | 10 s",
+            "patience.request_deadline | 15 s",
+        ];
+        for row in rows {
+            assert!(document.replace('`', "").contains(&format!("| {row}")), "{row}");
+        }
     }
 
     #[test]

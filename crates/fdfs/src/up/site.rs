@@ -16,7 +16,7 @@ use fdfs_tracker::Tracker;
 use tracing::{info, warn};
 
 use super::UpArgs;
-use crate::gateway::{Gateway, GatewayConfig};
+use crate::gateway::{Gateway, GatewayConfig, Patience};
 
 /// Everything that runs.
 pub struct Site {
@@ -35,6 +35,7 @@ impl Site {
         let tracker = Tracker::bind(tracker_config(args)?).await.context("the tracker does not start")?;
         health.register("tracker", tracker.check());
         let storage = Storage::bind(storage_config(args)?).await.context("the storage does not start")?;
+        storage.register_health(&health);
         let gateway =
             Gateway::start(gateway_config(args), &health).await.context("the gateway does not start")?;
         wait_until_writable(gateway.client()).await?;
@@ -128,6 +129,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         namespace_secret: None,
         region: "us-east-1".to_owned(),
         free_after: FREE_AFTER,
+        patience: Patience::default(),
     }
 }
 

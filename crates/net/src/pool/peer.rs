@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use fdfs_proto::{Header, Request, Status};
@@ -159,6 +160,11 @@ impl Peer {
     /// Number of bytes of the answer's body that were not read yet.
     pub fn body_left(&self) -> u64 {
         self.wire.body_left()
+    }
+
+    /// Sets the time without progress after which the server is given up.
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.wire.set_timeout(timeout);
     }
 
     /// Our address on this connection.
