@@ -4,7 +4,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use fdfs_tests::{Addresses, Cluster, ClusterConfig, Deadline, Gateway, StorageConfig};
+use fdfs_tests::{Cluster, Deadline, Gateway};
+
+use crate::cluster_of;
 
 /// The patience is short so that the test is: what it must bound is the whole request.
 const PATIENCE: &str = "[patience]\nanswer_timeout = 2\nidle_timeout = 2\nrequest_deadline = 5";
@@ -12,16 +14,9 @@ const BOUND: Duration = Duration::from_secs(8);
 const SMALL: usize = 4_096;
 const LARGE: usize = 16 << 20;
 
+/// A cluster whose tracker does not learn in time that a storage is silent.
 fn cluster(storages: usize) -> Result<Cluster> {
-    let mut config = ClusterConfig::new((Addresses::next()?, 22_122).into());
-    // It shall not learn on its own that a storage is silent.
-    config.tracker_lines.push_str("check_active_interval=120\nsync_file_max_delay=86400\n");
-    for _ in 0..storages {
-        let mut storage = StorageConfig::new((Addresses::next()?, 23_000).into(), "group1", 1);
-        storage.lines.push_str("subdir_count_per_path=4\nmetrics_listen=off\nhttp_listen=off\n");
-        config.storages.push(storage);
-    }
-    Cluster::start(config)
+    cluster_of(storages, "check_active_interval=120\n", "")
 }
 
 /// Gives a storage the files of another, whatever their own replication has done so far.

@@ -144,6 +144,15 @@ impl Gateway {
     }
 }
 
+/// The answer to a plain GET.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn http_get(url: &str) -> Result<HttpAnswer> {
+    curl(url, &[], ANSWER_LIMIT)
+}
+
 /// Asks for a URL with curl.
 fn curl(url: &str, arguments: &[&str], limit: Duration) -> Result<HttpAnswer> {
     let started = Instant::now();

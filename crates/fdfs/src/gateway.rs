@@ -79,7 +79,7 @@ impl Gateway {
             tokio::task::spawn_blocking(move || Namespace::open_lmdb(&namespace, Defaults::default()));
         let names = opened.await?.context("cannot open the namespace")?;
         let settings = Settings { free_after: Duration::from_secs(config.free_after), ..Settings::default() };
-        let watch = Watch::new(client.clone(), names.clone(), health);
+        let watch = Watch::new(client.clone(), names.clone(), config.namespace_path()?.to_owned(), health);
         let rows = RowServer::bind(config.namespace_listen, &names, config.namespace_secret.clone()).await?;
         let namespace = rows.address();
         let objects = Objects::new(names, Arc::new(client.clone()), settings);

@@ -1,11 +1,13 @@
 //! What a gateway tells in `/healthz`: whether trackers answer, files can be stored, and names be read and written.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fdfs_client::{Client, ClientError, Group, Topology};
 use fdfs_namespace::engine::EngineError;
 use fdfs_namespace::{Namespace, NamespaceError};
 use fdfs_ops::{Health, HealthSwitch, PartState};
+use rustix::fs::statvfs;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -13,15 +15,17 @@ use tokio::time::timeout;
 pub struct Watch {
     client: Client,
     names: Namespace,
+    /// Where the names are kept.
+    directory: PathBuf,
     trackers: HealthSwitch,
     storages: HealthSwitch,
     namespace: HealthSwitch,
 }
 
 impl Watch {
-    pub fn new(client: Client, names: Namespace, health: &Health) -> Self {
+    pub fn new(client: Client, names: Namespace, directory: PathBuf, health: &Health) -> Self {
         let (trackers, storages) = (health.switch("trackers"), health.switch("storages"));
-        Self { client, names, trackers, storages, namespace: health.switch("namespace") }
+        Self { client, names, directory, trackers, storages, namespace: health.switch("namespace") }
     }
 
     /// Looks until told to stop.
@@ -57,13 +61,19 @@ impl Watch {
             self.names.renew_session().await
         };
         self.namespace.set(match timeout(LIMIT, look).await.unwrap_or(Err(NamespaceError::Timeout)) {
-            Ok(()) => PartState::Ok,
-            Err(NamespaceError::Engine(EngineError::NoSpace)) => PartState::Degraded(
-                "no space left for names: they are read, not written; free space where they are kept"
-                    .to_owned(),
-            ),
+            // A commit as small as this one finds room where a larger one does not.
+            Ok(()) if !self.is_disk_full() => PartState::Ok,
+            Ok(()) | Err(NamespaceError::Engine(EngineError::NoSpace)) => PartState::Degraded(format!(
+                "no space left for names: they are read, not written; free space at {}",
+                self.directory.display()
+            )),
             Err(error) => PartState::Failing(error.to_string()),
         });
+    }
+
+    fn is_disk_full(&self) -> bool {
+        let free = statvfs(&self.directory).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        free.is_ok_and(|bytes| bytes < LEAST_FREE)
     }
 }
 
@@ -102,6 +112,8 @@ fn trouble(group: &Group) -> Option<String> {
     })
 }
 
+/// A commit may need as much.
+const LEAST_FREE: u64 = 1 << 20;
 /// How often everything is looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Time for one look.
