@@ -1,5 +1,7 @@
 //! A storage with a tracker that plays its part, and a client that speaks in bytes.
 
+pub(crate) mod group;
+
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
@@ -93,7 +95,7 @@ impl Script {
 }
 
 /// Default parameters, without a reserve: a test machine may have little space.
-fn parameters() -> ParametersResponse {
+pub(crate) fn parameters() -> ParametersResponse {
     ParametersResponse { text: "reserved_storage_space=0MB\nresponse_ip_addr_size=16\n".into() }
 }
 
