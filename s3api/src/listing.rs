@@ -67,8 +67,24 @@ impl Listing {
     }
 
     /// A key or prefix, encoded where that was asked.
-    pub(crate) fn write_key(&self, xml: &mut XmlWriter, name: &str, key: &str) {
-        write_key(xml, name, key, self.encoded);
+    pub(crate) fn write_key(&self, xml: &mut XmlWriter, name: &str, key: impl AsRef<[u8]>) {
+        write_key(xml, name, key.as_ref(), self.encoded);
+    }
+
+    /// Whether this list can name a key or prefix to the byte: a mount can make names that are no text.
+    fn can_name(&self, item: &ListItem) -> bool {
+        let (ListItem::Key { key, .. } | ListItem::CommonPrefix(key)) = item;
+        self.encoded || std::str::from_utf8(key).is_ok()
+    }
+
+    /// The keys and prefixes of a page that this list names; the others are counted in the metrics.
+    pub(crate) fn named<'a>(&self, page: &'a ListPage) -> Vec<&'a ListItem> {
+        let named: Vec<_> = page.items.iter().filter(|item| self.can_name(item)).collect();
+        let left_out = page.items.len() - named.len();
+        if left_out > 0 {
+            metrics::counter!("fdfs_s3_unlistable_keys_total").increment(left_out as u64);
+        }
+        named
     }
 
     /// The elements that say what was asked.
@@ -85,11 +101,17 @@ impl Listing {
     }
 
     /// Keys, then common prefixes.
-    pub(crate) fn write_items(&self, xml: &mut XmlWriter, cx: &Context, page: &ListPage, with_owner: bool) {
-        for item in &page.items {
+    pub(crate) fn write_items(
+        &self,
+        xml: &mut XmlWriter,
+        cx: &Context,
+        items: &[&ListItem],
+        with_owner: bool,
+    ) {
+        for item in items {
             let ListItem::Key { key, entry } = item else { continue };
             xml.element("Contents", |xml| {
-                self.write_key(xml, "Key", &String::from_utf8_lossy(key));
+                self.write_key(xml, "Key", key);
                 let attributes = entry.attributes.clone().unwrap_or_default();
                 xml.text("LastModified", &time::iso8601(time::of_millis(attributes.content_time)));
                 xml.text("ETag", &respond::quoted(&etag_text(attributes.etag)));
@@ -100,11 +122,9 @@ impl Listing {
                 }
             });
         }
-        for item in &page.items {
+        for item in items {
             let ListItem::CommonPrefix(prefix) = item else { continue };
-            xml.element("CommonPrefixes", |xml| {
-                self.write_key(xml, "Prefix", &String::from_utf8_lossy(prefix));
-            });
+            xml.element("CommonPrefixes", |xml| self.write_key(xml, "Prefix", prefix));
         }
     }
 }
@@ -123,11 +143,11 @@ pub(crate) fn is_encoded(request: &Request) -> Result<bool, S3Error> {
 }
 
 /// A key or prefix, percent-encoded or not.
-pub(crate) fn write_key(xml: &mut XmlWriter, name: &str, key: &str, encoded: bool) {
+pub(crate) fn write_key(xml: &mut XmlWriter, name: &str, key: &[u8], encoded: bool) {
     if encoded {
-        xml.text(name, &uri::encode_path(key.as_bytes()));
+        xml.text(name, &uri::encode_path(key));
     } else {
-        xml.text(name, key);
+        xml.text(name, &String::from_utf8_lossy(key));
     }
 }
 

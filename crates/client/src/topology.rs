@@ -64,6 +64,13 @@ impl Group {
     /// The storages that surely have a file that was not removed, by the rules of the trackers: the one that took the
     /// upload, and those that have told to be synchronised so far. Empty when only the trackers can tell.
     pub fn holders(&self, file_id: &FileId, now: Timestamp) -> Vec<&StorageRecord> {
+        let mut holders = self.replicas(file_id, now);
+        holders.retain(|storage| storage.status == StorageStatus::Active && storage.rw_mode.is_readable());
+        holders
+    }
+
+    /// As [`Group::holders`], but also those that do not serve at present.
+    pub fn replicas(&self, file_id: &FileId, now: Timestamp) -> Vec<&StorageRecord> {
         let Ok(fields) = file_id.filename.fields() else { return Vec::new() };
         let source = self.source(file_id).map(|source| source.id);
         let is_fixed = matches!(file_id.filename.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)));
@@ -74,9 +81,9 @@ impl Group {
             let is_synced = age > SYNC_MAX_DELAY
                 || synced > created
                 || (synced.0.saturating_add(1) >= created.0 && age > SYNC_MAX_TIME);
-            storage.rw_mode.is_readable() && (Some(storage.id) == source || (is_fixed && is_synced))
+            Some(storage.id) == source || (is_fixed && is_synced)
         };
-        self.active().filter(has_it).collect()
+        self.members().filter(has_it).collect()
     }
 
     /// The members that serve clients.

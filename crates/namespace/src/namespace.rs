@@ -241,6 +241,15 @@ impl Namespace {
         self.read(move |read| posix::read_directory(read, inode, after.as_deref(), limit)).await
     }
 
+    /// Names in a directory that a mount cannot show, as they stand in keys; a page, and where to go on.
+    pub async fn hidden_names(
+        &self,
+        inode: u64,
+        after: Option<Vec<u8>>,
+    ) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), NamespaceError> {
+        self.read(move |read| posix::hidden_names(read, inode, after.as_deref())).await
+    }
+
     /// Makes a file, directory, link or node under a free name.
     pub async fn make(&self, parent: u64, name: &[u8], new: NewInode) -> Result<Attributes, NamespaceError> {
         let name = name.to_vec();

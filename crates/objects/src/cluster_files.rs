@@ -2,19 +2,20 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fdfs_client::{ByteRange, Client, ClientError, Group, Topology, Upload, UploadSpec};
 use fdfs_proto::ours::{JoinFilesRequest, OwnerToken as WireToken, WriteConcern};
 use fdfs_proto::storage::MetadataMode;
-use fdfs_proto::tracker::GroupRecord;
+use fdfs_proto::tracker::{GroupRecord, StorageRecord};
 use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename};
 use futures_util::StreamExt as _;
 
 use crate::files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, UploadTarget,
+    RawFiles, Replica, UploadTarget,
 };
 
 #[async_trait]
@@ -68,6 +69,17 @@ impl Files for Client {
     async fn stat(&self, file: &FileId) -> Result<FileStat, FilesError> {
         let info = Client::stat(self, file).await?;
         Ok(FileStat { size: info.size, created: info.created.0, crc32: info.crc32, source: info.source })
+    }
+
+    async fn replicas(&self, file: &FileId) -> Result<Vec<Replica>, FilesError> {
+        let topology = self.topology().await?;
+        let group = topology.groups.get(&file.group).ok_or(FilesError::NotFound)?;
+        let replica = |storage: &StorageRecord| Replica {
+            storage: storage.id,
+            address: storage.ip,
+            status: storage.status,
+        };
+        Ok(group.replicas(file, SystemTime::now().into()).into_iter().map(replica).collect())
     }
 
     async fn metadata(&self, file: &FileId) -> Result<Metadata, FilesError> {

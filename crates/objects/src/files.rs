@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename, StorageId};
+use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename, StorageId, StorageStatus};
 use futures_util::Stream;
 use thiserror::Error;
 
@@ -30,6 +30,9 @@ pub trait Files: Send + Sync + 'static {
 
     /// What is known of a file.
     async fn stat(&self, file: &FileId) -> Result<FileStat, FilesError>;
+
+    /// The storages that surely have a file which was not removed, whatever their state.
+    async fn replicas(&self, file: &FileId) -> Result<Vec<Replica>, FilesError>;
 
     /// A file's metadata; none is empty.
     async fn metadata(&self, file: &FileId) -> Result<Metadata, FilesError>;
@@ -123,6 +126,17 @@ pub struct FileStat {
     pub source: Option<IpAddr>,
 }
 
+/// A storage that has a file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Replica {
+    /// The storage.
+    pub storage: StorageId,
+    /// Its address, if it is known.
+    pub address: Option<IpAddr>,
+    /// Its state, as the trackers tell it.
+    pub status: StorageStatus,
+}
+
 /// Files of a store path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawFiles {
@@ -174,6 +188,16 @@ pub enum FilesError {
     /// Nobody who could do it can be reached now.
     #[error("unavailable: {0}")]
     Unavailable(String),
+}
+
+impl fmt::Display for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { storage, address, status } = self;
+        match address {
+            Some(address) => write!(f, "{storage} {address} {status}"),
+            None => write!(f, "{storage} - {status}"),
+        }
+    }
 }
 
 impl fmt::Display for OwnerToken {

@@ -35,7 +35,7 @@ pub use fdfs_namespace::{
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, UploadTarget,
+    RawFiles, Replica, UploadTarget,
 };
 pub use info::ObjectInfo;
 pub use inodes::{DirectoryEntry, DirectoryPage, Space};

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use fdfs_types::{Extension, FileId, GroupName, Metadata, NameFields, RemoteFilename, SizeField, Source};
+use fdfs_types::{
+    Extension, FileId, GroupName, Metadata, NameFields, RemoteFilename, SizeField, Source, StorageStatus,
+};
 use futures_util::stream;
 use parking_lot::Mutex;
 
 use crate::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, UploadTarget,
+    RawFiles, Replica, UploadTarget,
 };
 
 /// The files of a cluster that is not there; a clone shares them.
@@ -185,6 +187,20 @@ impl Files for MemoryFiles {
             crc32: fields.crc32,
             source: None,
         })
+    }
+
+    async fn replicas(&self, file: &FileId) -> Result<Vec<Replica>, FilesError> {
+        self.reach()?;
+        self.content(file).ok_or(FilesError::NotFound)?;
+        let replica = |id: &str, address: &str, status| Replica {
+            storage: id.parse().unwrap(),
+            address: address.parse().ok(),
+            status,
+        };
+        Ok(vec![
+            replica("100001", "10.0.0.1", StorageStatus::Active),
+            replica("100002", "", StorageStatus::Offline),
+        ])
     }
 
     async fn metadata(&self, file: &FileId) -> Result<Metadata, FilesError> {

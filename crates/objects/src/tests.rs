@@ -275,6 +275,37 @@ async fn metadata_is_mirrored_where_fastdfs_can_hold_it() {
     assert_eq!(objects.get_extended(inode, b"user.width").await.unwrap(), b"1");
 }
 
+#[tokio::test]
+async fn the_replicas_of_a_file_answer_to_their_name() {
+    let (objects, _files) = at_once().await;
+    let inode = put(&objects, "k", b"x").await.attributes.inode;
+    let replicas = objects.get_extended(inode, b"user.fdfs.replicas").await.unwrap();
+    assert_eq!(replicas, b"100001 10.0.0.1 ACTIVE\n100002 - OFFLINE\n");
+    assert!(!objects.list_extended(inode).await.unwrap().contains_key(&b"user.fdfs.replicas"[..]));
+    let hidden = objects.get_extended(inode, b"user.fdfs.hidden").await;
+    assert!(matches!(hidden, Err(ObjectsError::NoAttribute)), "a file hides nothing");
+}
+
+#[tokio::test]
+async fn a_directory_tells_the_names_that_a_mount_cannot_show() {
+    let (objects, _files) = at_once().await;
+    let long = "x".repeat(256);
+    for key in
+        ["d/seen", "d//below", "d/..", "d/both", "d/both/below", "d/100% \u{e9}/.", &format!("d/{long}")]
+    {
+        put(&objects, key, b"x").await;
+    }
+    let group = objects.lookup(ROOT, b"group1").await.unwrap().inode;
+    let directory = objects.lookup(group, b"d").await.unwrap().inode;
+    let hidden = async |inode| objects.get_extended(inode, b"user.fdfs.hidden").await.unwrap();
+    assert_eq!(String::from_utf8(hidden(directory).await).unwrap(), format!("..\n/\nboth\n{long}\n"));
+    let below = objects.lookup(directory, "100% \u{e9}".as_bytes()).await.unwrap().inode;
+    assert_eq!(hidden(below).await, b".\n");
+    assert_eq!(hidden(group).await, b"", "nothing is hidden here");
+    let refused = objects.set_extended(directory, b"user.fdfs.hidden", b"", SetMode::Any).await;
+    assert!(matches!(refused, Err(ObjectsError::NotPermitted(_))));
+}
+
 async fn put_part(
     objects: &Arc<Objects>,
     upload_id: UploadId,

@@ -1,8 +1,9 @@
 //! Extended attributes: the user's, the read-only ones of ours, and what of them also stands at the file.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
-use fdfs_namespace::{ExtendedAttributes, Mirrored, SetMode};
+use fdfs_namespace::{ExtendedAttributes, Kind, Mirrored, ROOT, SetMode};
 use fdfs_types::{FileId, Metadata, Source};
 use tracing::warn;
 
@@ -60,7 +61,8 @@ pub(crate) async fn mirror(
 }
 
 impl Objects {
-    /// All extended attributes of an inode: the user's and the read-only ones.
+    /// All extended attributes of an inode: the user's and the read-only ones that cost no further look. `user.fdfs.hidden` and
+    /// `user.fdfs.replicas` answer to their names alone.
     pub async fn list_extended(&self, inode: u64) -> Result<ExtendedAttributes, ObjectsError> {
         let info = self.inode_info(inode).await?;
         Ok(all(&info))
@@ -69,7 +71,38 @@ impl Objects {
     /// One extended attribute of an inode.
     pub async fn get_extended(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, ObjectsError> {
         let info = self.inode_info(inode).await?;
-        all(&info).remove(name).ok_or(ObjectsError::NoAttribute)
+        match name {
+            HIDDEN if info.attributes.kind == Kind::Directory && !info.raw => self.hidden_in(inode).await,
+            REPLICAS => match &info.file_id {
+                Some(file) => Ok(lines(self.files.replicas(file).await?)),
+                None => Err(ObjectsError::NoAttribute),
+            },
+            name => all(&info).remove(name).ok_or(ObjectsError::NoAttribute),
+        }
+    }
+
+    /// Names in a directory that a mount cannot show, a line each, percent-encoded; as many as an attribute can hold.
+    async fn hidden_in(&self, inode: u64) -> Result<Vec<u8>, ObjectsError> {
+        let (mut text, mut after) = (Vec::new(), None);
+        if inode == ROOT {
+            return Ok(text);
+        }
+        loop {
+            let (names, next) = self.names.hidden_names(inode, after).await?;
+            for name in names {
+                let line = percent_encoded(&name);
+                if text.len() + line.len() + 1 + MORE.len() > MAX_VALUE {
+                    text.extend_from_slice(MORE);
+                    return Ok(text);
+                }
+                text.extend_from_slice(line.as_bytes());
+                text.push(b'\n');
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(text);
+            }
+        }
     }
 
     /// Sets an extended attribute of an inode.
@@ -146,6 +179,31 @@ fn fitting(extended: &ExtendedAttributes) -> (Metadata, Mirrored) {
     (metadata, if all { Mirrored::Whole } else { Mirrored::Partial })
 }
 
+/// Texts, a line each.
+fn lines<T: Display>(items: Vec<T>) -> Vec<u8> {
+    items.into_iter().map(|item| format!("{item}\n")).collect::<String>().into_bytes()
+}
+
+/// A name in plain ASCII: every other byte, and `%`, as `%XX`.
+fn percent_encoded(name: &[u8]) -> String {
+    let mut text = String::with_capacity(name.len());
+    for byte in name {
+        match byte {
+            b'%' | 0..=b' ' | 0x7f.. => text.push_str(&format!("%{byte:02X}")),
+            byte => text.push(char::from(*byte)),
+        }
+    }
+    text
+}
+
+/// Names in a directory that a mount cannot show.
+const HIDDEN: &[u8] = b"user.fdfs.hidden";
+/// The storages that have a file.
+const REPLICAS: &[u8] = b"user.fdfs.replicas";
+/// The longest value that Linux hands out.
+const MAX_VALUE: usize = 64 * 1024;
+/// The last line where there are more.
+const MORE: &[u8] = b"...\n";
 /// Attributes of ours: read-only.
 pub(crate) const RESERVED: &[u8] = b"user.fdfs.";
 /// What FastDFS metadata is shown under.

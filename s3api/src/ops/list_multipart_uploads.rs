@@ -68,15 +68,14 @@ impl Operation for ListMultipartUploads {
             _ => false,
         };
         Ok(respond::document("ListMultipartUploadsResult", |xml| {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             xml.text("Bucket", &self.bucket);
-            write_key(xml, "KeyMarker", &self.key_marker, self.encoded);
+            write_key(xml, "KeyMarker", self.key_marker.as_bytes(), self.encoded);
             xml.text("UploadIdMarker", &self.upload_id_marker);
             if let Some(last) = uploads.last().filter(|_| has_more) {
-                write_key(xml, "NextKeyMarker", &text(&last.key), self.encoded);
+                write_key(xml, "NextKeyMarker", &last.key, self.encoded);
                 xml.value("NextUploadIdMarker", last.upload_id);
             }
-            write_key(xml, "Prefix", &self.prefix, self.encoded);
+            write_key(xml, "Prefix", self.prefix.as_bytes(), self.encoded);
             if self.encoded {
                 xml.text("EncodingType", "url");
             }
@@ -84,7 +83,7 @@ impl Operation for ListMultipartUploads {
             xml.value("IsTruncated", has_more);
             for upload in &uploads {
                 xml.element("Upload", |xml| {
-                    write_key(xml, "Key", &text(&upload.key), self.encoded);
+                    write_key(xml, "Key", &upload.key, self.encoded);
                     xml.value("UploadId", upload.upload_id);
                     xml.element("Initiator", |xml| cx.write_owner(xml));
                     xml.element("Owner", |xml| cx.write_owner(xml));

@@ -36,9 +36,9 @@ impl Operation for ListObjects {
             if let Some(ListItem::Key { key: last, .. } | ListItem::CommonPrefix(last)) =
                 page.items.last().filter(|_| page.next.is_some())
             {
-                self.listing.write_key(xml, "NextMarker", &String::from_utf8_lossy(last));
+                self.listing.write_key(xml, "NextMarker", last);
             }
-            self.listing.write_items(xml, cx, &page, true);
+            self.listing.write_items(xml, cx, &self.listing.named(&page), true);
         }))
     }
 }

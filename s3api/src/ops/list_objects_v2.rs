@@ -35,6 +35,7 @@ impl Operation for ListObjectsV2 {
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         let page = self.listing.page(cx, self.from).await?;
+        let named = self.listing.named(&page);
         Ok(respond::document("ListBucketResult", |xml| {
             self.listing.write_question(xml);
             if !self.start_after.is_empty() {
@@ -43,12 +44,12 @@ impl Operation for ListObjectsV2 {
             if let Some(token) = &self.token {
                 xml.text("ContinuationToken", token);
             }
-            xml.value("KeyCount", page.items.len());
+            xml.value("KeyCount", named.len());
             xml.value("IsTruncated", page.next.is_some());
             if let Some(next) = &page.next {
                 xml.text("NextContinuationToken", &listing::token(next));
             }
-            self.listing.write_items(xml, cx, &page, self.fetch_owner);
+            self.listing.write_items(xml, cx, &named, self.fetch_owner);
         }))
     }
 }

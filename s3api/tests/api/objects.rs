@@ -1,6 +1,7 @@
 //! Objects and buckets over real sockets.
 
 use crate::support::{Answer, Gateway, Signed};
+use fdfs_objects::{Kind, NewInode, ROOT};
 use sha2::{Digest as _, Sha256};
 
 fn put(target: &str, body: impl Into<Vec<u8>>) -> Signed {
@@ -130,6 +131,31 @@ async fn ranges_and_conditions_are_honoured() {
 
     let shown = wire.send(get("/pets/k?response-content-type=a%2Fb&response-expires=never")).await;
     assert_eq!((shown.header("content-type"), shown.header("expires")), (Some("a/b"), Some("never")));
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_listed_to_the_byte_where_that_can_be_said() {
+    let gateway = Gateway::start().await;
+    let objects = &gateway.objects;
+    let group = objects.lookup(ROOT, b"group1").await.unwrap().inode;
+    let directory = NewInode { kind: Kind::Directory, mode: 0o755, ..NewInode::default() };
+    for name in [&b"caf\xe9.txt"[..], b"plain.txt"] {
+        let file = NewInode { kind: Kind::File, mode: 0o644, ..NewInode::default() };
+        objects.make(group, name, file).await.unwrap();
+    }
+    let made = objects.make(group, b"d\xff", directory).await.unwrap().inode;
+    let file = NewInode { kind: Kind::File, mode: 0o644, ..NewInode::default() };
+    objects.make(made, b"below", file).await.unwrap();
+    for version in ["", "&list-type=2"] {
+        let list = gateway.send(get(&format!("/group1?delimiter=%2F&encoding-type=url{version}"))).await;
+        assert_eq!(list.elements("Key"), ["caf%E9.txt", "plain.txt"]);
+        assert!(list.text().contains("<CommonPrefixes><Prefix>d%FF/</Prefix>"), "{}", list.text());
+        let list = gateway.send(get(&format!("/group1?delimiter=%2F{version}"))).await;
+        assert_eq!(list.elements("Key"), ["plain.txt"], "nothing is named that is not there");
+        assert!(!list.text().contains("CommonPrefixes"), "{}", list.text());
+    }
+    let list = gateway.send(get("/group1?delimiter=%2F&list-type=2")).await;
+    assert_eq!(list.elements("KeyCount"), ["1"]);
 }
 
 #[tokio::test]

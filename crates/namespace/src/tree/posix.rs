@@ -50,6 +50,9 @@ pub struct NewInode {
     pub device: u64,
 }
 
+/// Names, and where to go on.
+pub(crate) type NamePage = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
 /// How to set an extended attribute.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SetMode {
@@ -131,6 +134,30 @@ pub(crate) fn read_directory(
         entries.push(entry);
     }
     Ok((entries, next))
+}
+
+/// Names in a directory that a mount cannot show, as they stand in keys (directories with their slash), after the name `after`;
+/// one page of entries is looked at, and the second value tells where to go on. What only history is below is not there at all.
+pub(crate) fn hidden_names(
+    read: &dyn Read,
+    number: u64,
+    after: Option<&[u8]>,
+) -> Result<NamePage, NamespaceError> {
+    tree::directory(read, number)?;
+    let from = after.map(|name| [name, &[0]].concat()).unwrap_or_default();
+    let rows = tree::entries(read, number, &from, PAGE)?;
+    let next = (rows.len() == PAGE).then(|| rows.last().map(|(name, _)| name.clone())).flatten();
+    let mut hidden = Vec::new();
+    for (name, row) in &rows {
+        let entry = tree::visible(name, row)?;
+        let is_ghost = row.state == DirectoryState::Ghost.number();
+        let cannot_show = !is_posix_name(&entry.name)
+            || (entry.kind != Kind::Directory && shadowed(read, number, name, &rows)?);
+        if cannot_show && !is_ghost {
+            hidden.push(name.clone());
+        }
+    }
+    Ok((hidden, next))
 }
 
 /// True where a directory of the same name hides the file. Its entry comes after the file's: mostly in the same page.

@@ -23,6 +23,7 @@ pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) files: Arc<MemoryFiles>,
+    pub(crate) objects: Arc<Objects>,
     server: Option<S3Server>,
 }
 
@@ -43,8 +44,8 @@ impl Gateway {
         let mut config = Config::new(listen, Arc::new(Credentials::new([pair])));
         config.threads = 2;
         change(&mut config);
-        let server = S3Server::bind(config, objects).await.unwrap();
-        Self { address: server.address(), files, server: Some(server) }
+        let server = S3Server::bind(config, Arc::clone(&objects)).await.unwrap();
+        Self { address: server.address(), files, objects, server: Some(server) }
     }
 
     /// A new connection.
