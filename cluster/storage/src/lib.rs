@@ -12,6 +12,7 @@ mod service;
 mod settings;
 mod shared;
 mod storage;
+mod sync;
 mod synced_from;
 mod tracker;
 mod traffic;

@@ -153,13 +153,6 @@ impl Membership {
         }
     }
 
-    /// The other members that wait for the files from before they came, or are receiving them.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = StorageId> {
-        let waits =
-            |member: &&Brief| matches!(member.status, StorageStatus::WaitSync | StorageStatus::Syncing);
-        self.members.iter().filter(waits).filter_map(|member| member.id).filter(|id| *id != self.me)
-    }
-
     /// Whether a storage is another member of the group.
     pub(crate) fn has_other(&self, id: &StorageId) -> bool {
         *id != self.me && self.members.iter().any(|member| member.id.as_ref() == Some(id))
@@ -250,7 +243,6 @@ mod tests {
         let membership = membership(&list);
         assert_eq!(membership.members(), &list[..2]);
         assert_eq!(membership.my_status(), Some(StorageStatus::Active));
-        assert_eq!(membership.waiting().collect::<Vec<_>>(), [list[1].id.expect("id")]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::{
     service::StorageService,
     settings,
     shared::Shared,
+    sync::{Replication, SyncSettings},
     synced_from::SyncedFrom,
     tracker::{self, Identity, ReportSettings, Reporter, Tracker, Trackers},
     traffic::Traffic,
@@ -42,6 +43,7 @@ pub struct Storage {
     server: Server,
     http: Option<NativeHttp>,
     disks: Arc<DiskHealth>,
+    replication: Replication,
     tasks: JoinSet<()>,
 }
 
@@ -106,7 +108,8 @@ impl Storage {
         let disks = DiskHealth::new(&shared.store);
         tasks.spawn(Arc::clone(&disks).run(shared.store.clone()));
         let http = NativeHttp::start(&config, &shared).await?;
-        Ok(Self { shared, server, http, disks, tasks })
+        let replication = Replication::start(&shared, SyncSettings::new(&config));
+        Ok(Self { shared, server, http, disks, replication, tasks })
     }
 
     /// Runs until `stop` is ready, then ends in order.
@@ -126,6 +129,7 @@ impl Storage {
         }
         self.tasks.shutdown().await;
         self.server.shutdown(grace).await;
+        self.replication.shutdown().await;
         let shared = self.shared;
         on_disk(move || {
             shared.traffic.flush();

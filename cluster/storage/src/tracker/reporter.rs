@@ -11,14 +11,13 @@ use std::{
 
 use fdfs_net::{CallError, ConnectionCounts, Lease};
 use fdfs_proto::{
-    Brief, Status, StorageStat,
+    StorageStat,
     cluster::{
         BeatRequest, ChangelogRequest, DiskUsageRequest, Notification, PathUsage, ReplicaChangeRequest,
-        SyncReportRequest, SyncSourceRequest, SyncedUntil,
+        SyncReportRequest, SyncedUntil,
     },
 };
-use fdfs_store::Position;
-use fdfs_types::{StorageId, StorageStatus};
+use fdfs_types::StorageId;
 use tokio::{
     sync::{Mutex, watch},
     time::{Instant, MissedTickBehavior, interval, sleep},
@@ -247,14 +246,14 @@ impl Reporter {
         }
         let Some(list) = news.members else { return Ok(ControlFlow::Continue(())) };
         debug!(members = list.len(), "list of members");
-        let (merged, waiting) = {
+        let merged = {
             let mut membership = self.shared.membership.lock();
             let before = membership.my_status();
             let merged = membership.merge(&list, self.shared.trackers.is_leader(lease.address()));
             if let Some(now) = membership.my_status().filter(|now| before != Some(*now)) {
                 tell_status(now);
             }
-            (merged, membership.waiting().collect::<Vec<_>>())
+            merged
         };
         if !merged.tell.is_empty() {
             lease.ask(&ReplicaChangeRequest { storages: merged.tell }, MAX_ANSWER).await?;
@@ -262,37 +261,7 @@ impl Reporter {
         if merged.rejoin {
             return Ok(ControlFlow::Break(()));
         }
-        for member in waiting {
-            self.serve_waiting(lease, member).await?;
-        }
         Ok(ControlFlow::Continue(()))
-    }
-
-    /// A member waits for the old files. Where it is we who should send them, and there are none, it is told so.
-    async fn serve_waiting(&self, lease: &mut Lease, member: StorageId) -> Result<(), CallError> {
-        let group = self.shared.group();
-        let request = SyncSourceRequest { group, storage_id: member };
-        let source = match lease.ask(&request, MAX_ANSWER).await {
-            Ok(response) => response.source,
-            Err(CallError::Status(Status::ENOENT)) => None,
-            Err(error) => return Err(error),
-        };
-        if source.is_none_or(|source| source.id != self.shared.identity.id) {
-            return Ok(());
-        }
-        if self.shared.store.binlog().end() != Position::default() {
-            warn!(storage_id = %member, "a member waits for old files, which this version does not send");
-            return Ok(());
-        }
-        info!(storage_id = %member, "a member waits for old files, and there are none");
-        let known =
-            self.shared.membership.lock().members().iter().find(|one| one.id == Some(member)).cloned();
-        let Some(known) = known else { return Ok(()) };
-        let done = Brief { status: StorageStatus::Offline, ..known };
-        if let Err(error) = self.shared.trackers.report_status(&done).await {
-            warn!(error = %Chain(&error), "cannot tell the trackers that a member is done");
-        }
-        Ok(())
     }
 
     /// Takes note of a member that is gone or has another identity.

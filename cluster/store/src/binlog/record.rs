@@ -6,7 +6,7 @@ use fdfs_types::Timestamp;
 use thiserror::Error;
 
 /// A record: what happened to a file, when, and who asked for it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Record {
     /// Seconds since 1970; not monotonic from line to line.
     pub timestamp: i64,
@@ -26,7 +26,7 @@ pub enum Origin {
 }
 
 /// What happened. Names are logic names (`M00/HH/LL/...`), of sidecars with `-m`.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 #[expect(missing_docs, reason = "the fields are named after what they hold")]
 pub enum Change {
     /// `C`: a file or a sidecar was made.

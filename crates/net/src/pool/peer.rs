@@ -120,6 +120,35 @@ impl Peer {
         Ok(())
     }
 
+    /// Sends a request with its content, that many bytes of `file` from `offset` on: small ones in one write.
+    ///
+    /// After an error the connection is of no more use.
+    pub async fn send_request_file<R: Request>(
+        &mut self,
+        request: &R,
+        file: &File,
+        offset: u64,
+    ) -> Result<(), CallError> {
+        self.state = State::Broken;
+        match self.wire.send_file(&request.frame(), file, offset, request.content_length()).await {
+            Ok(FileSent::All) => {}
+            Ok(FileSent::Nothing(error)) | Err(NetError::File(error)) => {
+                return Err(NetError::File(error).into());
+            }
+            Err(error) => return Err(self.early_answer(error).await),
+        }
+        self.state = State::Sending(0);
+        Ok(())
+    }
+
+    /// Waits for an answer of which only the status counts; a body is dropped.
+    pub async fn receive_status(&mut self) -> Result<Status, CallError> {
+        let header = self.receive_header().await?;
+        while self.wire.chunk().await?.is_some() {}
+        self.state = State::Idle;
+        Ok(header.status)
+    }
+
     /// Waits for the answer's header. An answer that is not a success is [`CallError::Status`].
     pub async fn receive(&mut self) -> Result<Header, CallError> {
         let header = self.receive_header().await?;
