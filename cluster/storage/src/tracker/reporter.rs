@@ -17,7 +17,7 @@ use fdfs_proto::{
         SyncReportRequest, SyncedUntil,
     },
 };
-use fdfs_types::StorageId;
+use fdfs_types::StorageStatus;
 use tokio::{
     sync::{Mutex, watch},
     time::{Instant, MissedTickBehavior, interval, sleep},
