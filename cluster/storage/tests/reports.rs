@@ -81,7 +81,7 @@ async fn a_storage_that_restarts_does_not_ask_for_its_source_again() {
 #[tokio::test]
 async fn a_member_that_waits_for_nothing_is_done_at_once() {
     let member = support::unused_ip();
-    let mut cluster = Cluster::start_beside(Some(member), |_| {}).await;
+    let mut cluster = Cluster::start_beside(Some((member, StorageStatus::WaitSync)), |_| {}).await;
     let report = cluster.tracker.next(Command::REPORT_STATUS).await;
     let report = ReportStatusRequest::decode(&report).expect("report");
     assert_eq!(report.group.as_str(), "group1");

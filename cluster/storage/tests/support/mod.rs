@@ -1,6 +1,7 @@
 //! A storage with a tracker that plays its part, and a client that speaks in bytes.
 
 pub(crate) mod group;
+pub(crate) mod peer;
 
 use std::{
     io::{self, Read, Write},
@@ -24,9 +25,13 @@ use fdfs_storage::Storage;
 use fdfs_types::{StorageStatus, Timestamp};
 use tokio::sync::mpsc;
 
+/// Another member of the group, and its state.
+pub(crate) type Other = (IpAddr, StorageStatus);
+
 /// A tracker that accepts one storage and tells it that it is active.
 pub(crate) struct FakeTracker {
     pub(crate) server: Server,
+    pub(crate) other: Option<Other>,
     /// Every request of the storage, in the order of their arrival.
     pub(crate) heard: mpsc::UnboundedReceiver<(Command, Vec<u8>)>,
 }
@@ -35,8 +40,8 @@ struct Script {
     heard: mpsc::UnboundedSender<(Command, Vec<u8>)>,
     ip: IpAddr,
     port: u16,
-    /// A member that waits for old files from this storage.
-    waiting: Option<IpAddr>,
+    /// Another member of the group.
+    other: Option<Other>,
 }
 
 impl Service for Script {
@@ -68,7 +73,8 @@ impl Script {
                     connection.respond_message(&joined).await?;
                 }
                 Command::SYNC_SRC_REQ => {
-                    let source = Some(SyncSource { id, until: Timestamp(1_795_324_899) });
+                    let waits = self.other.is_some_and(|(_, status)| status == StorageStatus::WaitSync);
+                    let source = waits.then_some(SyncSource { id, until: Timestamp(1_795_324_899) });
                     connection.respond_message(&SyncSourceResponse { source }).await?;
                 }
                 Command::SYNC_DEST_REQ => {
@@ -76,13 +82,13 @@ impl Script {
                 }
                 Command::BEAT | Command::REPORT_DISK_USAGE if !told => {
                     told = true;
-                    let brief = |ip: IpAddr| Brief {
-                        status: StorageStatus::WaitSync,
+                    let brief = |(ip, status): Other| Brief {
+                        status,
                         id: ip.to_string().parse().ok(),
                         ip: Some(ip),
                         ..me.clone()
                     };
-                    let members = std::iter::once(me.clone()).chain(self.waiting.map(brief)).collect();
+                    let members = std::iter::once(me.clone()).chain(self.other.map(brief)).collect();
                     let news = Notification { members: Some(members), ..Notification::default() };
                     connection.respond_message(&news).await?;
                 }
@@ -100,18 +106,23 @@ pub(crate) fn parameters() -> ParametersResponse {
 }
 
 impl FakeTracker {
-    pub(crate) fn start(ip: IpAddr, waiting: Option<IpAddr>) -> Self {
+    pub(crate) fn start(ip: IpAddr, other: Option<Other>) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
-        let script = Arc::new(Script { heard: sender, ip, port: StorageConfig::DEFAULT_PORT, waiting });
+        let script = Arc::new(Script { heard: sender, ip, port: StorageConfig::DEFAULT_PORT, other });
         let listener = listen(SocketAddr::new(ip, 22122), false).expect("listen");
         let limits = Limits { threads: 1, ..Limits::new("tracker") };
-        Self { server: Server::start(limits, vec![listener], script).expect("start"), heard }
+        Self { server: Server::start(limits, vec![listener], script).expect("start"), other, heard }
     }
 
     /// Ends, and starts again at the same address.
     pub(crate) async fn restart(self, ip: IpAddr) -> Self {
+        self.restart_beside(ip, None).await
+    }
+
+    /// Ends, and starts again at the same address with another member in its list.
+    pub(crate) async fn restart_beside(self, ip: IpAddr, other: Option<Other>) -> Self {
         self.server.shutdown(Duration::ZERO).await;
-        Self::start(ip, None)
+        Self::start(ip, other)
     }
 
     /// The next request of this kind.
@@ -146,13 +157,10 @@ impl Cluster {
         Self::start_beside(None, change).await
     }
 
-    /// With another member that waits for old files.
-    pub(crate) async fn start_beside(
-        waiting: Option<IpAddr>,
-        change: impl FnOnce(&mut StorageConfig),
-    ) -> Self {
+    /// With another member.
+    pub(crate) async fn start_beside(other: Option<Other>, change: impl FnOnce(&mut StorageConfig)) -> Self {
         let ip = unused_ip();
-        let tracker = FakeTracker::start(ip, waiting);
+        let tracker = FakeTracker::start(ip, other);
         let disk = tempfile::tempdir().expect("directory");
         let storage = Storage::bind(config(ip, disk.path(), change)).await.expect("storage");
         let address = storage.addresses()[0];
