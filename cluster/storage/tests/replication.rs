@@ -176,7 +176,7 @@ async fn a_change_that_is_broken_off_or_lies_leaves_nothing() {
 
 #[tokio::test]
 async fn how_far_a_peer_is_counts_where_it_said_who_it_is() {
-    let mut cluster = Cluster::start_beside(Some(HERE), |_| {}).await;
+    let mut cluster = Cluster::start_beside(Some((HERE, fdfs_types::StorageStatus::WaitSync)), |_| {}).await;
     let until = async |cluster: &mut Cluster| {
         let report = SyncReportRequest::decode(&cluster.tracker.next(Command::SYNC_REPORT).await);
         let peer = HERE.to_string();
@@ -237,7 +237,7 @@ async fn members_alone_are_heard_where_that_is_wanted() {
     let upload = UploadRequest { store_path: None, size: 2, extension: "txt".parse().expect("ext") };
     client.ask(&upload, b"ab").expect("clients are served");
 
-    let mut cluster = Cluster::start_beside(Some(HERE), members_only).await;
+    let mut cluster = Cluster::start_beside(Some((HERE, fdfs_types::StorageStatus::WaitSync)), members_only).await;
     cluster.tracker.next(Command::SYNC_SRC_REQ).await;
     cluster.client().ask(&create(NAME, 5), b"12345").expect("a member");
 }
@@ -267,7 +267,7 @@ async fn a_link_is_made_read_and_recorded() {
 
 #[tokio::test]
 async fn metadata_files_are_read_by_members_alone() {
-    let mut cluster = Cluster::start_beside(Some(HERE), |_| {}).await;
+    let mut cluster = Cluster::start_beside(Some((HERE, fdfs_types::StorageStatus::WaitSync)), |_| {}).await;
     cluster.tracker.next(Command::SYNC_SRC_REQ).await;
     let sidecar = format!("{NAME}-m");
     let mut client = cluster.client();
