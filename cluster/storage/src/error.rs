@@ -25,6 +25,39 @@ pub enum StorageError {
         /// Our group.
         group: GroupName,
     },
+    /// The trackers have another address of this storage than it is to be known by.
+    #[error(
+        "the trackers have this storage at {seen}, and advertise_addr is {advertised}: let it reach the trackers from that \
+         address (bind_addr), or give it an id (trackers: use_storage_id, trust_storage_server_id and a line with \
+         {advertised} in storage_ids.conf; here: server_id)"
+    )]
+    OtherAddress {
+        /// What the trackers have.
+        seen: String,
+        /// What was meant.
+        advertised: String,
+    },
+    /// The trackers see the address of a bridge between containers.
+    #[error(
+        "the trackers see this storage at {ip}, the address of {interface}, under which others do not reach it: name the \
+         right address by bind_addr, or by advertise_addr"
+    )]
+    BridgeAddress {
+        /// What they see.
+        ip: IpAddr,
+        /// The bridge.
+        interface: String,
+    },
+    /// The trackers see a gateway of this storage.
+    #[error(
+        "the trackers see this storage at {ip}, which is its gateway and not the storage: give the storage an id (trackers: \
+         use_storage_id, trust_storage_server_id and a line with its address in storage_ids.conf; here: server_id), or \
+         confirm the address by advertise_addr"
+    )]
+    GatewayAddress {
+        /// What they see.
+        ip: IpAddr,
+    },
     /// File names shall carry the ID, and it is not a number.
     #[error("storage id {id} is not a number from 1 to 16777215, as file names need it")]
     NotANumber {

@@ -9,6 +9,8 @@ use fdfs_net::PoolConfig;
 use fdfs_store::{Distribution, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions};
 use fdfs_types::Source;
 
+use crate::tracker::is_local;
+
 /// Every address to listen on, and whether it takes IPv4 clients on IPv6.
 pub(crate) fn listen_addresses(config: &StorageConfig) -> Vec<(SocketAddr, bool)> {
     let mut addresses = Vec::new();
@@ -27,11 +29,12 @@ pub(crate) fn listen_addresses(config: &StorageConfig) -> Vec<(SocketAddr, bool)
     addresses
 }
 
-/// Outgoing connections leave from the address that is listened on, if that is one and so configured.
+/// Outgoing connections leave from the address that is listened on, if that is one and so configured; else from the
+/// one that the storage is to be known by, if it is one of this machine.
 pub(crate) fn pool_config(config: &StorageConfig) -> PoolConfig {
     let bind = match config.listeners.first().map(|listener| &listener.addresses[..]) {
         Some([ip, ..]) if config.client_bind => Some(*ip),
-        _ => None,
+        _ => config.advertise.iter().copied().find(|ip| is_local(*ip)),
     };
     PoolConfig {
         connect_timeout: config.connect_timeout,
@@ -122,6 +125,8 @@ mod tests {
         assert_eq!(pool_config(&config).bind, Some([10, 0, 0, 2].into()));
         config.client_bind = false;
         assert_eq!(pool_config(&config).bind, None);
+        config.advertise = vec![[203, 0, 113, 5].into(), [127, 0, 0, 9].into()];
+        assert_eq!(pool_config(&config).bind, Some([127, 0, 0, 9].into()));
     }
 
     #[test]

@@ -60,8 +60,8 @@ impl Storage {
         let trackers = Tracker::resolve_all(&config.trackers, &pool).await;
         let group = tracker::group(&config, port, &trackers).await?;
         let ips = tracker::my_ips(group, port, &trackers).await?;
-        let mut options = settings::store_options(&config, &ips, port);
-        let identity = Identity::learn(group, ips, port, config.server_id, &trackers).await?;
+        let identity = Identity::learn(group, ips, port, &config, &trackers).await?;
+        let mut options = settings::store_options(&config, &identity.ips, port);
         // Known before the disk is opened: it tells files of ours from replicated ones found without a record.
         options.policy = settings::policy(&identity.parameters, identity.source);
         let store = on_disk(move || Ok(Store::open(&options)?)).await?;

@@ -1,6 +1,7 @@
 //! The storage's side towards its trackers.
 
 mod address;
+mod advertised;
 mod changelog;
 mod identity;
 mod reporter;
@@ -9,6 +10,7 @@ mod trackers;
 
 pub(crate) use self::{
     address::Tracker,
+    advertised::is_local,
     changelog::Changelog,
     identity::{Chain, Identity, group, my_ips},
     reporter::{ReportSettings, Reporter},

@@ -229,6 +229,23 @@ impl Store {
         }
     }
 
+    /// Gives the marks of peers whose names carry our port the names for a new one, unless those are taken.
+    pub fn move_marks(&self, old_port: u16, new_port: u16) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(&self.0.base.sync)? {
+            let path = entry?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let moved = [".mark", ".failed"].into_iter().find_map(|kind| {
+                Some(format!("{}_{new_port}{kind}", name.strip_suffix(&format!("_{old_port}{kind}"))?))
+            });
+            if let Some(moved) = moved.map(|moved| path.with_file_name(moved))
+                && !moved.exists()
+            {
+                std::fs::rename(&path, &moved)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where state of ours lies that the original does not know.
     pub fn own_directory(&self) -> &std::path::Path {
         &self.0.base.own

@@ -38,7 +38,8 @@ impl Listener {
     }
 }
 
-fn addresses(keys: &Keys<'_>, key: &str) -> Result<Vec<IpAddr>, ConfError> {
+/// The addresses of `key`, separated by commas; none if it is not given.
+pub(crate) fn addresses(keys: &Keys<'_>, key: &str) -> Result<Vec<IpAddr>, ConfError> {
     let Some(entry) = keys.text(key) else { return Ok(Vec::new()) };
     let list = entry.value.split(',').map(str::trim).filter(|text| !text.is_empty());
     list.map(|text| text.trim_start_matches('[').trim_end_matches(']').parse())

@@ -1,5 +1,6 @@
 //! `storage.conf`.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use fdfs_types::{GroupName, StorageId};
 
 use crate::common::{log_level, metrics_listen};
 use crate::keys::{Keys, invalid};
+use crate::listen::addresses;
 use crate::{
     AccessLogSettings, AddressFamily, AllowHosts, ConfError, ConfFile, Configuration, Listener, Loaded,
     LogLevel, LogSettings, ServiceAddress, TimeOfDay, TrackerAddress,
@@ -37,6 +39,8 @@ pub struct StorageConfig {
     pub trackers: Vec<TrackerAddress>,
     /// Where the native protocol listens; the inner listener first, never empty.
     pub listeners: Vec<Listener>,
+    /// The addresses under which the trackers are to know this storage; none means those that they see. Ours.
+    pub advertise: Vec<IpAddr>,
     /// Connections to other servers start from the listening address.
     pub client_bind: bool,
     /// IP versions in use.
@@ -175,6 +179,7 @@ impl StorageConfig {
             subdir_count_per_path: values::subdir_count(keys)?,
             trackers,
             listeners: Listener::read(keys, Self::DEFAULT_PORT)?,
+            advertise: addresses(keys, "advertise_addr")?,
             client_bind: keys.boolean("client_bind", true),
             address_family: keys.parsed("address_family")?.unwrap_or_default(),
             server_id: keys.parsed("server_id")?,

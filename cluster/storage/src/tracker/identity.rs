@@ -19,7 +19,10 @@ use fdfs_store::Store;
 use fdfs_types::{GroupName, ServerId, Source, StorageId};
 use tracing::{info, warn};
 
-use super::Tracker;
+use super::{
+    Tracker,
+    advertised::{self, Network, is_local},
+};
 use crate::StorageError;
 
 /// Who this storage is.
@@ -66,25 +69,32 @@ impl Identity {
     /// Learns the rest, once group and addresses are known.
     pub(crate) async fn learn(
         group: GroupName,
-        ips: Vec<IpAddr>,
+        mut ips: Vec<IpAddr>,
         port: u16,
-        server_id: Option<StorageId>,
+        config: &StorageConfig,
         trackers: &[Tracker],
     ) -> Result<Self, StorageError> {
         let read = |answer: ParametersResponse| ClusterParameters::from_reply(&answer.text);
         let parameters = ask_until(trackers, &ParametersRequest, read).await?;
         let ids = if parameters.use_storage_id { fetch_ids(trackers).await? } else { Vec::new() };
-        let id = match server_id.filter(|_| parameters.use_storage_id && parameters.trust_storage_server_id) {
-            Some(id) => id,
-            None => {
-                let ip = ips.first().copied().ok_or(StorageError::NoAddress)?;
-                let address = SocketAddr::new(ip, port);
-                ask_any(trackers, &GetServerIdRequest { group, address }).await?.storage_id
-            }
+        let bound: Vec<IpAddr> =
+            config.listeners.iter().flat_map(|listener| listener.addresses.iter().copied()).collect();
+        let network = Network::read();
+        let id = if parameters.use_storage_id {
+            let trusted = config.server_id.filter(|_| parameters.trust_storage_server_id);
+            let id = match trusted.or_else(|| own_entry(&ids, group, port, &config.advertise, &bound)) {
+                Some(id) => id,
+                None => ask_id(group, &ips, port, trackers).await?,
+            };
+            let entry = ids.iter().find(|entry| entry.id == id && entry.group == group);
+            ips = entry.ok_or(StorageError::UnknownId { id, group })?.address.ips.clone();
+            // The table is what an operator has written: only what contradicts it is refused.
+            advertised::check(&ips, &config.advertise, &ips, &network, is_local)?;
+            id
+        } else {
+            advertised::check(&ips, &config.advertise, &bound, &network, is_local)?;
+            ask_id(group, &ips, port, trackers).await?
         };
-        if parameters.use_storage_id && !ids.iter().any(|entry| entry.id == id && entry.group == group) {
-            return Err(StorageError::UnknownId { id, group });
-        }
         if parameters.trunk.enabled {
             warn!(
                 "the trackers want small files in trunk files, which are not supported yet: each gets its own"
@@ -116,6 +126,12 @@ impl Identity {
                     Err(error) => warn!(%tracker, error = %Chain(&error), "cannot tell the new address"),
                 }
             }
+        }
+        if !self.parameters.use_storage_id && ![0, self.port].contains(&flag.last_server_port) {
+            info!(old = flag.last_server_port, new = self.port, "this storage has a new port");
+            store
+                .move_marks(flag.last_server_port, self.port)
+                .map_err(|source| StorageError::Io { action: "renaming the marks of peers", source })?;
         }
         let ips: Vec<String> = self.ips.iter().map(IpAddr::to_string).collect();
         store.update_init_flag(|flag| {
@@ -170,6 +186,40 @@ fn kind(ip: IpAddr) -> u8 {
         },
         IpAddr::V6(_) => 4,
     }
+}
+
+/// The only entry of the table that has our group, our port and an address of ours: one that is advertised or listened on,
+/// else any of this machine.
+fn own_entry(
+    ids: &[StorageIdEntry],
+    group: GroupName,
+    port: u16,
+    advertised: &[IpAddr],
+    bound: &[IpAddr],
+) -> Option<StorageId> {
+    let is_named = |ip: &IpAddr| advertised.contains(ip) || bound.contains(ip);
+    let names_any = !advertised.is_empty() || !bound.is_empty();
+    let is_ours = |ip: &IpAddr| if names_any { is_named(ip) } else { is_local(*ip) };
+    let mut entries = ids
+        .iter()
+        .filter(|entry| entry.group == group && entry.address.port == port)
+        .filter(|entry| entry.address.ips.iter().any(is_ours));
+    match (entries.next(), entries.next()) {
+        (Some(entry), None) => Some(entry.id),
+        _ => None,
+    }
+}
+
+/// Asks the trackers who is at the address that they see.
+async fn ask_id(
+    group: GroupName,
+    ips: &[IpAddr],
+    port: u16,
+    trackers: &[Tracker],
+) -> Result<StorageId, StorageError> {
+    let ip = ips.first().copied().ok_or(StorageError::NoAddress)?;
+    let address = SocketAddr::new(ip, port);
+    Ok(ask_any(trackers, &GetServerIdRequest { group, address }).await?.storage_id)
 }
 
 async fn fetch_ids(trackers: &[Tracker]) -> Result<Vec<StorageIdEntry>, StorageError> {
@@ -242,6 +292,33 @@ mod tests {
 
     fn ips(texts: &[&str]) -> Vec<IpAddr> {
         texts.iter().map(|text| text.parse().expect("address")).collect()
+    }
+
+    #[test]
+    fn a_storage_finds_its_line_by_group_port_and_address() {
+        let entry = |id: &str, group: &str, addresses: &[&str], port| StorageIdEntry {
+            id: id.parse().expect("id"),
+            group: group.parse().expect("group"),
+            address: fdfs_proto::ServerAddress { ips: ips(addresses), port },
+            rw_mode: fdfs_types::RwMode::Both,
+        };
+        let ids = [
+            entry("100001", "group1", &["127.0.0.1"], 23000),
+            entry("100002", "group1", &["127.0.0.1"], 23001),
+            entry("100003", "group2", &["127.0.0.1"], 23000),
+            entry("100004", "group1", &["127.0.0.2"], 23001),
+            entry("100005", "group1", &["10.255.255.1", "203.0.113.5"], 23000),
+        ];
+        let own = |port, advertised: &[&str], bound: &[&str]| {
+            own_entry(&ids, "group1".parse().expect("group"), port, &ips(advertised), &ips(bound))
+                .map(|id| id.to_string())
+        };
+        assert_eq!(own(23000, &[], &[]).as_deref(), Some("100001"));
+        assert_eq!(own(23001, &[], &["127.0.0.2"]).as_deref(), Some("100004"));
+        assert_eq!(own(23000, &["203.0.113.5"], &[]).as_deref(), Some("100005"));
+        // Both addresses are of this machine: the trackers have to say.
+        assert_eq!(own(23001, &[], &[]), None);
+        assert_eq!(own(23009, &[], &[]), None);
     }
 
     #[test]

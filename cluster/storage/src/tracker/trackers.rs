@@ -130,11 +130,6 @@ impl Trackers {
         &self.0.all
     }
 
-    /// The leader of the trackers, as one has told it.
-    pub(crate) fn leader(&self) -> Option<Brief> {
-        self.0.leader.lock().clone()
-    }
-
     /// A tracker has told the leader.
     pub(crate) fn set_leader(&self, leader: Option<Brief>) {
         *self.0.leader.lock() = leader;

@@ -20,6 +20,7 @@ const OWN_KEYS: KeyTable = &[
     ("outer_bind_addr", Honoured),
     ("inner_port", Honoured),
     ("outer_port", Honoured),
+    ("advertise_addr", Honoured),
     ("client_bind", Honoured),
     ("port", Honoured),
     ("address_family", Honoured),

@@ -55,6 +55,14 @@ fn without_keys_the_defaults_of_the_original_hold() {
 }
 
 #[test]
+fn the_addresses_to_be_known_by_are_a_list() {
+    assert_eq!(with("").expect("defaults").config.advertise, [IpAddr::V4([0; 4].into()); 0]);
+    let config = with("advertise_addr = 192.168.0.2, 203.0.113.5").expect("two").config;
+    assert_eq!(config.advertise, [IpAddr::from([192, 168, 0, 2]), IpAddr::from([203, 0, 113, 5])]);
+    assert!(with("advertise_addr = docker0").is_err());
+}
+
+#[test]
 fn the_values_of_the_shipped_sample_are_read() {
     let loaded = parse(SAMPLE).expect("the sample");
     let config = loaded.config;
