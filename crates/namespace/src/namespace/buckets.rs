@@ -1,0 +1,39 @@
+//! Buckets.
+
+use fdfs_types::GroupName;
+
+use super::Namespace;
+use crate::buckets::{self, Bucket, NewBucket};
+use crate::error::NamespaceError;
+
+impl Namespace {
+    /// The bucket called `name`.
+    pub async fn bucket(&self, name: &str) -> Result<Bucket, NamespaceError> {
+        let name = name.to_owned();
+        self.read(move |read| buckets::get(read, &name)).await
+    }
+
+    /// Up to `limit` buckets after the name `after`.
+    pub async fn buckets(&self, after: &str, limit: usize) -> Result<Vec<Bucket>, NamespaceError> {
+        let after = after.to_owned();
+        self.read(move |read| buckets::list(read, &after, limit)).await
+    }
+
+    /// Makes a bucket.
+    pub async fn create_bucket(&self, name: &str, new: NewBucket) -> Result<Bucket, NamespaceError> {
+        let name = name.to_owned();
+        self.write(move |tx| buckets::create(tx, &name, &new)).await
+    }
+
+    /// The bucket of a group, which is made when it is missing.
+    pub async fn group_bucket(&self, group: &GroupName) -> Result<Bucket, NamespaceError> {
+        let group = *group;
+        self.write(move |tx| buckets::of_group(tx, &group)).await
+    }
+
+    /// Removes an empty bucket.
+    pub async fn delete_bucket(&self, name: &str) -> Result<(), NamespaceError> {
+        let name = name.to_owned();
+        self.write(move |tx| buckets::delete(tx, &name)).await
+    }
+}
