@@ -111,9 +111,26 @@ impl Wire {
     /// Receives some bytes of a message that has begun.
     pub(crate) async fn receive(&mut self, streaming: bool) -> Result<(), NetError> {
         let limit = self.timeout;
-        match within(limit, poll_fn(|context| self.poll_receive(context, streaming))).await? {
+        let mut is_acknowledged = self.body_left > LAST_BYTES;
+        let receive = poll_fn(|context| {
+            let polled = self.poll_receive(context, streaming);
+            if polled.is_pending() && !is_acknowledged {
+                is_acknowledged = true;
+                self.acknowledge();
+            }
+            polled
+        });
+        match within(limit, receive).await? {
             true => Ok(()),
             false => Err(NetError::Closed),
+        }
+    }
+
+    /// Acknowledges what has come at once. A peer that sends a message in two pieces and has not switched off Nagle's
+    /// algorithm (storages of the original do so) holds back the second until then, which else takes 40 ms.
+    fn acknowledge(&self) {
+        if let Err(error) = rustix::net::sockopt::set_tcp_quickack(&self.stream, true) {
+            tracing::trace!(%error, "the peer may wait for an acknowledgement");
         }
     }
 
@@ -343,6 +360,9 @@ pub(crate) async fn within<T>(
 
 /// Bytes that one connection may move before others of its thread have their turn.
 const STREAK: usize = 2 * 1024 * 1024;
+
+/// The end of a body, which may be one segment that a peer holds back.
+const LAST_BYTES: u64 = 64 * 1024;
 
 const LINGER_BYTES: usize = 64 * 1024 * 1024;
 const LINGER_TIME: Duration = Duration::from_secs(1);

@@ -324,6 +324,23 @@ fn a_peer_that_is_not_allowed_is_closed_without_a_byte() {
     assert!(is_closed(&mut connect(&server)));
 }
 
+#[test]
+fn a_peer_with_nagles_algorithm_does_not_wait_for_acknowledgements() {
+    let server = start(|_| {});
+    let mut stream = connect(&server);
+    stream.set_nodelay(false).expect("Nagle");
+    let begun = Instant::now();
+    for _ in 0..100 {
+        stream.write_all(&Header::request(Command::UPLOAD_FILE, 4).encode()).expect("head");
+        stream.write_all(&[1; 4]).expect("content");
+        let mut answer = [0; Header::LEN + 8];
+        stream.read_exact(&mut answer).expect("answer");
+        assert_eq!(answer[Header::LEN + 7], 4);
+    }
+    // Each would take 40 ms.
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn shutdown_ends_idle_clients_and_lets_a_request_finish() {
     let server = start(|_| {});
