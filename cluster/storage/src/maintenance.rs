@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fdfs_conf::TimeOfDay;
 use fdfs_store::{Store, StoreError};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::error;
 
 use crate::shared::Shared;
@@ -37,6 +38,27 @@ pub(crate) async fn run(shared: Arc<Shared>, intervals: Intervals) {
     }
 }
 
+/// Compresses finished files of the binlog every day at this time.
+pub(crate) async fn compress_daily(shared: Arc<Shared>, at: TimeOfDay) {
+    loop {
+        sleep(until(at, second_of_day())).await;
+        on_disk(&shared, "compressing the binlog", |store| store.compress_binlog().map(drop)).await;
+    }
+}
+
+/// How long it is until this time of day; a whole day if it is that just now.
+fn until(at: TimeOfDay, now: u32) -> Duration {
+    let left = (at.seconds() + DAY - now) % DAY;
+    Duration::from_secs(u64::from(if left == 0 { DAY } else { left }))
+}
+
+/// The second of the local day.
+pub(crate) fn second_of_day() -> u32 {
+    let time = jiff::Zoned::now().time();
+    let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(i8::unsigned_abs);
+    u32::from(hour) * 3600 + u32::from(minute) * 60 + u32::from(second)
+}
+
 async fn on_disk(shared: &Arc<Shared>, what: &'static str, work: fn(&Store) -> Result<(), StoreError>) {
     let shared = Arc::clone(shared);
     let done = tokio::task::spawn_blocking(move || work(&shared.store)).await;
@@ -54,6 +76,20 @@ fn record_gauges(store: &Store) {
     }
 }
 
+const DAY: u32 = 24 * 3600;
 const MEASURE_SPACE: Duration = Duration::from_secs(5);
 const MIN_PERIOD: Duration = Duration::from_millis(100);
 const MAX_PERIOD: Duration = Duration::from_secs(24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_daily_is_next_done_today_or_tomorrow() {
+        let at = TimeOfDay::new(1, 30);
+        assert_eq!(until(at, 3600), Duration::from_secs(1800));
+        assert_eq!(until(at, 5400), Duration::from_secs(24 * 3600));
+        assert_eq!(until(at, 5401), Duration::from_secs(24 * 3600 - 1));
+    }
+}

@@ -105,6 +105,9 @@ impl Storage {
             save_stat: config.sync_stat_file_interval,
         };
         tasks.spawn(maintenance::run(Arc::clone(&shared), intervals));
+        if let Some(at) = config.compress_binlog_at {
+            tasks.spawn(maintenance::compress_daily(Arc::clone(&shared), at));
+        }
         let disks = DiskHealth::new(&shared.store);
         tasks.spawn(Arc::clone(&disks).run(shared.store.clone()));
         let http = NativeHttp::start(&config, &shared).await?;

@@ -237,7 +237,8 @@ async fn members_alone_are_heard_where_that_is_wanted() {
     let upload = UploadRequest { store_path: None, size: 2, extension: "txt".parse().expect("ext") };
     client.ask(&upload, b"ab").expect("clients are served");
 
-    let mut cluster = Cluster::start_beside(Some((HERE, fdfs_types::StorageStatus::WaitSync)), members_only).await;
+    let mut cluster =
+        Cluster::start_beside(Some((HERE, fdfs_types::StorageStatus::WaitSync)), members_only).await;
     cluster.tracker.next(Command::SYNC_SRC_REQ).await;
     cluster.client().ask(&create(NAME, 5), b"12345").expect("a member");
 }

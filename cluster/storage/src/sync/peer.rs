@@ -24,7 +24,7 @@ use super::{
     start::{self, Question, Stored},
     stream::{End, Stream},
 };
-use crate::{membership::Members, shared::Shared, tracker::Chain};
+use crate::{maintenance::second_of_day, membership::Members, shared::Shared, tracker::Chain};
 
 /// A member of the group to whom changes are sent.
 pub(super) struct Peer {
@@ -286,13 +286,6 @@ impl Peer {
 
 fn has_left(status: StorageStatus) -> bool {
     matches!(status, StorageStatus::Deleted | StorageStatus::IpChanged | StorageStatus::None)
-}
-
-/// The second of the local day.
-pub(super) fn second_of_day() -> u32 {
-    let time = jiff::Zoned::now().time();
-    let [hour, minute, second] = [time.hour(), time.minute(), time.second()].map(|part| part.unsigned_abs());
-    u32::from(hour) * 3600 + u32::from(minute) * 60 + u32::from(second)
 }
 
 /// States in which a peer is sent to, or may be.

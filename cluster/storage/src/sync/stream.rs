@@ -20,8 +20,9 @@ use super::{
     letters::Letters,
     line::Line,
     mark_keeper::MarkKeeper,
-    peer::{Peer, second_of_day},
+    peer::Peer,
 };
+use crate::maintenance::second_of_day;
 
 /// Why a stream has ended.
 #[derive(Debug)]

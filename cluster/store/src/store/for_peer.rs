@@ -1,6 +1,10 @@
 //! What a peer gets of a name: the file as it is now.
 
-use std::{fs::File, os::fd::OwnedFd, path::Path};
+use std::{
+    fs::{self, File},
+    os::fd::OwnedFd,
+    path::Path,
+};
 
 use fdfs_types::{FileKind, RemoteFilename, Timestamp};
 use rustix::{
@@ -8,8 +12,8 @@ use rustix::{
     io::Errno,
 };
 
-use super::{OpenFile, Store};
-use crate::StoreError;
+use super::{OpenFile, Store, io_error};
+use crate::{Mark, StoreError};
 
 /// What is under a name, files of metadata among them.
 #[derive(Debug)]
@@ -62,6 +66,19 @@ impl Store {
     /// Where marks and the like of each peer lie.
     pub fn sync_directory(&self) -> &Path {
         &self.0.base.sync
+    }
+
+    /// Compresses the finished files of the binlog that every peer has read; how many. Takes its time.
+    pub fn compress_binlog(&self) -> Result<u32, StoreError> {
+        let read = fs::read_dir(self.sync_directory()).map_err(io_error("reading the marks"))?;
+        let marks = read.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            // A mark that cannot be read is made anew, from the first file on; compressed ones are read, too.
+            (path.extension()? == "mark").then(|| Mark::load(&path).ok().flatten()).flatten()
+        });
+        let lowest = marks.map(|mark| mark.position.index).min();
+        let binlog = &self.0.binlog;
+        binlog.compress(lowest.unwrap_or(binlog.end().index)).map_err(io_error("compressing the binlog"))
     }
 
     /// The logic name of a path, if it lies in one of the store paths.

@@ -1,6 +1,7 @@
 //! Tests of the store on a real disk.
 
 mod appenders;
+mod for_peer;
 mod full_disk;
 mod killed;
 mod metadata;
