@@ -134,6 +134,8 @@ commands! {
     204 LIST_OWNED_FILES "the files that carry tokens of an owner";
     205 FORGET_OWNED_FILES "the files of these tokens are in use, or gone";
     220 EXPLAIN_STORAGES "why the storages of a group are in their states";
+    240 MEMBER_CHALLENGE "a member asks for something to prove the secret of the cluster with";
+    241 MEMBER_PROOF "both sides prove that they know the secret";
 }
 
 impl Command {
@@ -143,6 +145,16 @@ impl Command {
     /// Whether this is a command of ours, sent only to a peer that answered [`Command::HELLO`].
     pub const fn is_ours(self) -> bool {
         self.0 >= Self::FIRST_OF_OURS.0
+    }
+
+    /// Whether members of a cluster send this to each other and clients never do: it changes what the cluster believes of
+    /// itself or puts files into storages past their clients. Where members share a secret, only who has proved it may.
+    ///
+    /// Questions about the cluster that clients ask, too, are not among them (60, 64, 69 to 71, 75, 109).
+    pub const fn is_for_members(self) -> bool {
+        let to_storages = matches!(self.0, 9 | 16..=19 | 25..=33 | 35 | 37 | 40);
+        let to_trackers = matches!(self.0, 58 | 59 | 61..=63 | 65..=68 | 72..=74 | 76..=79 | 81 | 83..=89);
+        to_storages || to_trackers
     }
 }
 
@@ -174,6 +186,18 @@ mod tests {
     fn no_number_is_used_twice() {
         let numbers: HashSet<Command> = Command::ALL.iter().copied().collect();
         assert_eq!(numbers.len(), Command::ALL.len());
+    }
+
+    #[test]
+    fn what_members_tell_each_other_is_not_what_clients_ask() {
+        let of_clients = [11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 34, 36, 38, 82, 111].into_iter();
+        for number in
+            of_clients.chain(90..=109).chain(200..=205).chain([60, 64, 69, 70, 71, 75, 220, 240, 241])
+        {
+            assert!(!Command(number).is_for_members(), "{}", Command(number));
+        }
+        let members = Command::ALL.iter().filter(|command| command.is_for_members());
+        assert_eq!(members.count(), 17 + 24);
     }
 
     #[test]

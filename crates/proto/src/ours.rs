@@ -3,6 +3,7 @@
 mod explain;
 mod hello;
 mod join_files;
+mod member;
 mod owner;
 mod raw_files;
 mod upload_framed;
@@ -10,6 +11,10 @@ mod upload_framed;
 pub use explain::{ExplainRequest, ExplainResponse, Explanation};
 pub use hello::{Capabilities, Hello, HelloRequest};
 pub use join_files::JoinFilesRequest;
+pub use member::{
+    Challenge, ChallengeRequest, ClusterSecret, Expectation, Nonce, Proof, ProofRequest, ProofResponse,
+    ShortSecret, WrongProof,
+};
 pub use owner::{ForgetOwnedRequest, ListOwnedRequest, ListOwnedResponse, OwnedFile, OwnerToken};
 pub use raw_files::{ListRawRequest, ListRawResponse, RawFile};
 pub use upload_framed::{Frame, Trailer, UploadFramedRequest, WriteConcern};

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
-    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
-    OwnedFile, OwnerToken, RawFile, Trailer, UploadFramedRequest, WriteConcern,
+    Capabilities, Challenge, ChallengeRequest, ClusterSecret, ExplainRequest, ExplainResponse, Explanation,
+    ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse,
+    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
+    RawFile, Trailer, UploadFramedRequest, WriteConcern,
 };
 use fdfs_proto::{Command, Decode, Encode, Header, Request};
 use fdfs_types::{StorageStatus, Timestamp};
@@ -48,6 +49,8 @@ pub(crate) fn requests() -> Vec<(Header, Vec<u8>)> {
         seed(&list_owned()),
         seed(&forget_owned()),
         seed(&explain()),
+        seed(&ChallengeRequest),
+        seed(&proof()),
     ]
 }
 
@@ -95,6 +98,25 @@ fn forget_owned() -> ForgetOwnedRequest {
 
 fn explain() -> ExplainRequest {
     ExplainRequest { group: "group1".parse().unwrap() }
+}
+
+fn proof() -> ProofRequest {
+    ProofRequest { nonce: Nonce([7; 32]), proof: Proof::new([9; 32]) }
+}
+
+#[test]
+fn members_prove_their_secret_in_two_exchanges() {
+    let (nonce, made) = ("07".repeat(32), "09".repeat(32));
+    is_encoded(&ChallengeRequest, &[]);
+    is_encoded(&Challenge(Nonce([7; 32])), &[&nonce]);
+    is_encoded(&proof(), &[&nonce, &made]);
+    is_encoded(&ProofResponse(Proof::new([9; 32])), &[&made]);
+    // What the text of the proof is made of, by a challenge of bytes 0 to 31 and a nonce of bytes 32 to 63.
+    let secret = ClusterSecret::new(b"a secret of a cluster").unwrap();
+    let challenge = Challenge(Nonce(std::array::from_fn(|index| index as u8)));
+    let (request, _) = secret.prove(&challenge, Nonce(std::array::from_fn(|index| 32 + index as u8)));
+    let expected = "2cf7197f8411c5c71bc538417b2386c42b4d7462d0d64ec529157400a9dde53d";
+    assert_eq!(hex::encode(&request.encode()[32..]), expected);
 }
 
 #[test]

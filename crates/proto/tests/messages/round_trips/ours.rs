@@ -3,9 +3,10 @@
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
-    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
-    OwnedFile, OwnerToken, RawFile, Trailer, UploadFramedRequest, WriteConcern,
+    Capabilities, Challenge, ChallengeRequest, ExplainRequest, ExplainResponse, Explanation,
+    ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse,
+    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
+    RawFile, Trailer, UploadFramedRequest, WriteConcern,
 };
 use proptest::prelude::*;
 
@@ -61,6 +62,10 @@ round_trips! {
             0..=40,
         ),
     }) => ExplainResponse;
+    request challenge: Just(ChallengeRequest) => ChallengeRequest;
+    message challenge_answer: nonce().prop_map(Challenge) => Challenge;
+    request proof: make!(ProofRequest { nonce: nonce(), proof: any::<[u8; 32]>().prop_map(Proof::new) }) => ProofRequest;
+    message proof_answer: any::<[u8; 32]>().prop_map(|bytes| ProofResponse(Proof::new(bytes))) => ProofResponse;
 }
 
 fn a_hello() -> impl Strategy<Value = Hello> {
@@ -69,6 +74,10 @@ fn a_hello() -> impl Strategy<Value = Hello> {
         capabilities: any::<u64>().prop_map(Capabilities),
         software: text(64),
     })
+}
+
+fn nonce() -> impl Strategy<Value = Nonce> {
+    any::<[u8; 32]>().prop_map(Nonce)
 }
 
 fn owner() -> impl Strategy<Value = OwnerToken> {
