@@ -11,6 +11,8 @@ use fdfs_store::{OpenError, StoreError};
 use fdfs_types::{GroupName, StorageId};
 use thiserror::Error;
 
+use crate::concern::Failure;
+
 /// Why a storage cannot start.
 #[derive(Debug, Error)]
 pub enum StorageError {
@@ -134,6 +136,20 @@ pub(crate) enum Refusal {
         /// What came.
         came: Trailer,
     },
+    /// A second member must have the change, and nobody is there.
+    #[error(
+        "no other member of the group is ACTIVE and on_deadline = refuse: start one, or set on_deadline = fallback"
+    )]
+    NoSecondMember,
+    /// A second member must have the change, and those before it are still on their way.
+    #[error("earlier changes of the same file are still on their way to a second member")]
+    NoTurn,
+    /// No second member has the change, which was taken back.
+    #[error("no second member has it, so it was taken back")]
+    TakenBack(#[source] Failure),
+    /// No second member is known to have the change, which stays.
+    #[error("no second member is known to have it; it stays here, and the others get it later")]
+    Alone(#[source] Failure),
     /// Work on the disk was given up because the server ends.
     #[error("the server is ending")]
     Ending,
@@ -150,6 +166,8 @@ impl Refusal {
             Self::Has => Status::EEXIST,
             Self::Lacks => Status::ENOENT,
             Self::Stranger(_) => Status::EPERM,
+            Self::NoSecondMember | Self::NoTurn | Self::TakenBack(_) => Status::EAGAIN,
+            Self::Alone(_) => Status::ETIMEDOUT,
             Self::Store(error) => Status(error.errno()),
             Self::Read(_) | Self::Ending => Status::EIO,
         }

@@ -1,5 +1,6 @@
 //! The storage daemon: serves the files of one storage to clients, and reports to its trackers.
 
+mod concern;
 mod disk_health;
 mod error;
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! The storage's side of the protocol: one request after the other, each answered on the thread it came in.
 
 mod change;
+mod concern;
 mod framed;
 mod handle;
 mod link;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 
 use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
-    Command, Encode as _, Header, Status, Writer,
-    ours::{ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListRawRequest},
+    Command, Encode, Header, Status, Writer,
+    ours::{ForgetOwnedRequest, HelloRequest, ListOwnedRequest, ListRawRequest},
     storage::{
         AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
         SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
@@ -135,21 +136,21 @@ impl StorageService {
             Command::MODIFY_FILE => self.patch::<ModifyRequest>(connection, header).await,
             Command::DOWNLOAD_FILE => self.download(connection, header).await,
             Command::REGENERATE_APPENDER_FILENAME => self.regenerate(connection, header).await,
-            Command::TRUNCATE_FILE => self.answer::<TruncateRequest>(connection, header).await,
-            Command::DELETE_FILE => self.answer::<DeleteRequest>(connection, header).await,
-            Command::SET_METADATA => self.answer::<SetMetadataRequest>(connection, header).await,
+            Command::TRUNCATE_FILE => self.change::<TruncateRequest, _>(connection, header).await,
+            Command::DELETE_FILE => self.change::<DeleteRequest, _>(connection, header).await,
+            Command::SET_METADATA => self.change::<SetMetadataRequest, _>(connection, header).await,
             Command::GET_METADATA => self.answer::<GetMetadataRequest>(connection, header).await,
             Command::QUERY_FILE_INFO => self.answer::<FileInfoRequest>(connection, header).await,
             Command::HELLO => self.answer::<HelloRequest>(connection, header).await,
             Command::LIST_RAW_FILES => self.answer::<ListRawRequest>(connection, header).await,
-            Command::JOIN_FILES => self.answer::<JoinFilesRequest>(connection, header).await,
+            Command::JOIN_FILES => self.join(connection, header).await,
             Command::LIST_OWNED_FILES => self.answer::<ListOwnedRequest>(connection, header).await,
             Command::FORGET_OWNED_FILES => self.answer::<ForgetOwnedRequest>(connection, header).await,
             Command::ACTIVE_TEST if header.length == 0 => {
                 connection.respond_status(Status::OK).await?;
                 Ok(Served::with(Ok(()), 0))
             }
-            Command::CREATE_LINK => self.answer::<CreateLinkRequest>(connection, header).await,
+            Command::CREATE_LINK => self.change::<CreateLinkRequest, _>(connection, header).await,
             Command::FETCH_ONE_PATH_BINLOG => self.send_path_binlog(connection, header).await,
             Command::REPORT_SERVER_ID => self.report_server_id(connection, header, sender).await,
             Command::SYNC_CREATE_FILE => self.receive::<SyncCreateRequest>(connection, header, *sender).await,
@@ -190,6 +191,16 @@ impl StorageService {
             Ok(()) => self.act(may_wait, move |shared| request.handle(shared, peer)).await,
             Err(refusal) => Err(refusal),
         };
+        self.respond(connection, filename, result).await
+    }
+
+    /// Answers with the outcome of a request.
+    async fn respond<A: Encode>(
+        &self,
+        connection: &mut Connection,
+        filename: Option<Box<str>>,
+        result: Result<A, Refusal>,
+    ) -> Result<Served, NetError> {
         let mut served = match result {
             Ok(answer) => {
                 let mut sent = 0;

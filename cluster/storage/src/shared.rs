@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
+    concern::Concern,
     membership::{Members, Membership},
     recovery::{Filling, Verification},
     synced_from::SyncedFrom,
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) waits_for_disk: bool,
     /// From whom changes of peers are taken.
     pub(crate) replication_from: ReplicationFrom,
+    /// Brings changes to a second member before they are answered, where that is wanted.
+    pub(crate) concern: Concern,
     /// What may be asked of the trackers.
     pub(crate) trackers: Trackers,
     /// Up to when the changes of each member have arrived.

@@ -20,6 +20,7 @@ use tracing::{error, info};
 
 use crate::{
     StorageError,
+    concern::Concern,
     disk_health::DiskHealth,
     maintenance::{self, Intervals},
     membership::Membership,
@@ -71,8 +72,10 @@ impl Storage {
         let access_log = AccessLog::open(&access_log, config.access_log.as_ref())
             .map_err(|source| StorageError::Io { action: "opening the access log", source })?;
         let waits_for_disk = config.fsync_after_written_bytes.is_some();
+        let membership = Membership::new(identity.id);
         let shared = Arc::new(Shared {
-            membership: Mutex::new(Membership::new(identity.id)),
+            concern: Concern::new(&config, &store, &identity, membership.watch()),
+            membership: Mutex::new(membership),
             verification: Verification::open(store.own_directory()),
             filling: Filling::new(!store.recoveries().is_empty()),
             identity,

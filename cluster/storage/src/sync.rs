@@ -30,6 +30,10 @@ use tokio::{
 use tracing::{error, info_span};
 
 use self::peer::Peer;
+pub(crate) use self::{
+    delivery::{Deliveries, Outcome},
+    line::Line,
+};
 use crate::{settings, shared::Shared};
 
 /// What the configuration says about sending to peers.

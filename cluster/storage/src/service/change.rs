@@ -7,32 +7,33 @@ use fdfs_proto::{
     Empty, Header,
     storage::{DeleteRequest, MetadataMode, RegenerateRequest, SetMetadataRequest, TruncateRequest},
 };
-use fdfs_store::MetadataFlag;
+use fdfs_store::{MetadataFlag, Regenerated, StoredFile};
 use fdfs_types::{GroupName, RemoteFilename};
 
 use super::{
     Served, StorageService,
+    concern::Changed,
     handle::{Handle, LARGE, SMALL},
 };
 use crate::{error::Refusal, shared::Shared};
 
 /// Cuts or extends an appender file.
 impl Handle for TruncateRequest {
-    type Answer = Empty;
+    type Answer = Changed<Empty>;
 
     fn filename(&self) -> Option<&RemoteFilename> {
         Some(&self.filename)
     }
 
-    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
-        shared.store.truncate(&self.filename, self.size)?;
-        Ok(Empty)
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Changed<Empty>, Refusal> {
+        let record = shared.store.truncate(&self.filename, self.size)?;
+        Ok(Changed::new(Empty, record))
     }
 }
 
 /// Removes a file and its metadata.
 impl Handle for DeleteRequest {
-    type Answer = Empty;
+    type Answer = Changed<Empty>;
 
     fn group(&self) -> Option<GroupName> {
         Some(self.file_id.group)
@@ -48,15 +49,15 @@ impl Handle for DeleteRequest {
         is_durable || size.is_none_or(|size| size > QUICK_DELETE)
     }
 
-    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
-        shared.store.delete(&self.file_id.filename)?;
-        Ok(Empty)
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Changed<Empty>, Refusal> {
+        let records = shared.store.delete(&self.file_id.filename)?;
+        Ok(Changed::new(Empty, records))
     }
 }
 
 /// Replaces or merges the metadata of a file.
 impl Handle for SetMetadataRequest {
-    type Answer = Empty;
+    type Answer = Changed<Empty>;
 
     const LIMIT: usize = LARGE;
 
@@ -68,13 +69,13 @@ impl Handle for SetMetadataRequest {
         Some(&self.file_id.filename)
     }
 
-    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Changed<Empty>, Refusal> {
         let flag = match self.mode {
             MetadataMode::Overwrite => MetadataFlag::Overwrite,
             MetadataMode::Merge => MetadataFlag::Merge,
         };
-        shared.store.set_metadata(&self.file_id.filename, flag, self.metadata)?;
-        Ok(Empty)
+        let record = shared.store.set_metadata(&self.file_id.filename, flag, self.metadata)?;
+        Ok(Changed::new(Empty, record))
     }
 }
 
@@ -90,16 +91,23 @@ impl StorageService {
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let filename = self.name_for_log(Some(&request.filename));
-        // The whole file is read, for its checksum.
-        let served =
-            match self.act(true, move |shared| Ok(shared.store.regenerate(&request.filename)?.file)).await {
-                Ok(stored) => {
+        let served = match self.regenerated(request.filename).await {
+            Ok(stored) => {
                     let renamed = self.name_for_log(Some(&stored.filename));
                     Served { renamed, ..self.answer_name(connection, stored.filename).await? }
                 }
                 Err(refusal) => self.refuse(connection, refusal).await?,
             };
         Ok(Served { filename, ..served })
+    }
+
+    async fn regenerated(&self, name: RemoteFilename) -> Result<StoredFile, Refusal> {
+        let turn = self.turn(Some(&name)).await?;
+        // The whole file is read, for its checksum.
+        let Regenerated { file, records } =
+            self.act(true, move |shared| Ok(shared.store.regenerate(&name)?)).await?;
+        self.secure_change(turn, &records).await?;
+        Ok(file)
     }
 }
 

@@ -3,7 +3,7 @@
 use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
     Decode, Header,
-    ours::{Frame, Trailer, UploadFramedRequest, WriteConcern},
+    ours::{Frame, Trailer, UploadFramedRequest},
 };
 use fdfs_store::{NewFile, Store, StoreError, StorePathChoice, StoredFile, Upload};
 
@@ -38,8 +38,9 @@ impl StorageService {
         connection: &mut Connection,
         request: &UploadFramedRequest,
     ) -> Result<Result<(StoredFile, u64), Refusal>, NetError> {
-        let begun =
-            check_concern(request.write_concern).and_then(|()| Ok(begin(&self.shared.store, request)?));
+        let begun = self
+            .check_concern(request.write_concern)
+            .and_then(|()| Ok(begin(&self.shared.store, request)?));
         let mut upload = match begun {
             Ok(upload) => upload,
             Err(refusal) => return Ok(Err(refusal)),
@@ -68,7 +69,8 @@ impl StorageService {
             return Ok(Err(Refusal::Damaged { announced: trailer, came }));
         }
         let finished = self.act(self.shared.waits_for_disk, move |_| Ok(upload.finish()?)).await;
-        Ok(finished.map(|stored| (stored, trailer.length)))
+        let secured = self.secure_file(request.write_concern, finished).await;
+        Ok(secured.map(|stored| (stored, trailer.length)))
     }
 }
 
@@ -83,12 +85,4 @@ fn begin(store: &Store, request: &UploadFramedRequest) -> Result<Upload, StoreEr
         upload.set_owner(owner);
     }
     Ok(upload)
-}
-
-/// A second member cannot be asked for yet.
-pub(super) fn check_concern(concern: WriteConcern) -> Result<(), Refusal> {
-    match concern {
-        WriteConcern::Storage | WriteConcern::Local => Ok(()),
-        WriteConcern::Replicated => Err(Refusal::Unsupported),
-    }
 }

@@ -2,18 +2,19 @@
 
 use std::net::IpAddr;
 
+use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
-    Empty,
+    Empty, Header,
     ours::{
         Capabilities, ForgetOwnedRequest, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
         ListOwnedResponse, ListRawRequest, ListRawResponse, RawFile,
     },
 };
-use fdfs_store::{ListedFile, NewFile, StorePathChoice};
-use fdfs_types::{FileId, GroupName};
+use fdfs_store::{ListedFile, NewFile, StorePathChoice, StoredFile};
+use fdfs_types::GroupName;
 
 use super::{
-    framed::check_concern,
+    Served, StorageService,
     handle::{Handle, LARGE},
 };
 use crate::{error::Refusal, shared::Shared};
@@ -30,31 +31,9 @@ impl Handle for HelloRequest {
         let capabilities = Capabilities::UPLOAD_FRAMED
             | Capabilities::LIST_RAW_FILES
             | Capabilities::JOIN_FILES
-            | Capabilities::OWNERS;
+            | Capabilities::OWNERS
+            | Capabilities::WRITE_CONCERN;
         Ok(Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() })
-    }
-}
-
-/// Makes one file of several.
-impl Handle for JoinFilesRequest {
-    type Answer = FileId;
-
-    const LIMIT: usize = Self::MAX_LEN;
-
-    fn group(&self) -> Option<GroupName> {
-        Some(self.group)
-    }
-
-    fn may_wait(&self, _is_durable: bool) -> bool {
-        true
-    }
-
-    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<FileId, Refusal> {
-        check_concern(self.write_concern)?;
-        let store_path = StorePathChoice::Any;
-        let new = NewFile { store_path, size: None, extension: self.extension, appender: false };
-        let stored = shared.store.join(&self.parts, &new, self.owner)?;
-        Ok(FileId { group: shared.group(), filename: stored.filename })
     }
 }
 
@@ -114,6 +93,37 @@ impl Handle for ForgetOwnedRequest {
     fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Empty, Refusal> {
         shared.store.forget_owned_files(self.session, &self.sequences)?;
         Ok(Empty)
+    }
+}
+
+impl StorageService {
+    /// Makes one file of several.
+    pub(super) async fn join(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+    ) -> Result<Served, NetError> {
+        let request = connection.read_request::<JoinFilesRequest>(header, JoinFilesRequest::MAX_LEN).await?;
+        let joined = match request {
+            Ok(request) => self.joined(request).await,
+            Err(error) => Err(error.into()),
+        };
+        match joined {
+            Ok(stored) => self.answer_name(connection, stored.filename).await,
+            Err(refusal) => self.refuse(connection, refusal).await,
+        }
+    }
+
+    async fn joined(&self, request: JoinFilesRequest) -> Result<StoredFile, Refusal> {
+        self.check_group(Some(request.group))?;
+        let concern = request.write_concern;
+        self.check_concern(concern)?;
+        let joined = self.act(true, move |shared| {
+            let store_path = StorePathChoice::Any;
+            let new = NewFile { store_path, size: None, extension: request.extension, appender: false };
+            Ok(shared.store.join(&request.parts, &new, request.owner)?)
+        });
+        self.secure_file(concern, joined.await).await
     }
 }
 

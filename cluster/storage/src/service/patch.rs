@@ -3,6 +3,7 @@
 use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
     Header, Streamed,
+    ours::WriteConcern,
     storage::{AppendRequest, ModifyRequest},
 };
 use fdfs_store::{Patch, Store, StoreError};
@@ -13,6 +14,9 @@ use crate::error::Refusal;
 
 /// A request whose content changes an appender file.
 pub(super) trait BeginPatch: Streamed {
+    /// Whether the change can be taken back.
+    const CAN_GO: bool;
+
     /// The file.
     fn filename(&self) -> &RemoteFilename;
 
@@ -21,6 +25,8 @@ pub(super) trait BeginPatch: Streamed {
 }
 
 impl BeginPatch for AppendRequest {
+    const CAN_GO: bool = true;
+
     fn filename(&self) -> &RemoteFilename {
         &self.filename
     }
@@ -31,6 +37,8 @@ impl BeginPatch for AppendRequest {
 }
 
 impl BeginPatch for ModifyRequest {
+    const CAN_GO: bool = false;
+
     fn filename(&self) -> &RemoteFilename {
         &self.filename
     }
@@ -68,9 +76,10 @@ impl StorageService {
         connection: &mut Connection,
         request: &R,
     ) -> Result<Result<(), Refusal>, NetError> {
-        let mut patch = match request.begin(&self.shared.store) {
+        let begun = self.check_concern(CONCERN).and_then(|()| Ok(request.begin(&self.shared.store)?));
+        let mut patch = match begun {
             Ok(patch) => patch,
-            Err(error) => return Ok(Err(error.into())),
+            Err(refusal) => return Ok(Err(refusal)),
         };
         while let Some(chunk) = connection.next_chunk().await? {
             if let Err(error) = patch.write(chunk) {
@@ -78,9 +87,40 @@ impl StorageService {
             }
         }
         let may_wait = self.shared.waits_for_disk || patch.size() > QUICK_COPY;
+        if self.shared.concern.is_replicated(CONCERN) {
+            return Ok(Box::pin(self.finish_replicated(may_wait, request, patch)).await);
+        }
         Ok(self.act(may_wait, move |_| Ok(patch.finish().map(drop)?)).await)
     }
+
+    /// Makes a change that a second member has to have.
+    async fn finish_replicated<R: BeginPatch>(
+        &self,
+        may_wait: bool,
+        request: &R,
+        patch: Patch,
+    ) -> Result<(), Refusal> {
+        let concern = &self.shared.concern;
+        let name = request.filename();
+        let turn = concern.turn(name).await?;
+        let patched = self.act(may_wait, move |_| Ok(patch.finish()?)).await?;
+        let (Some(_turn), Some(record)) = (turn, &patched.record) else { return Ok(()) };
+        let Err(failure) = concern.secure(std::slice::from_ref(record), request.content_length()).await else {
+            return Ok(());
+        };
+        if !R::CAN_GO {
+            return Err(Refusal::Alone(failure));
+        }
+        let name = name.clone();
+        match self.act(true, move |shared| Ok(shared.store.take_back(&name, &patched)?)).await {
+            Ok(Some(_)) => Err(Refusal::TakenBack(failure)),
+            Ok(None) | Err(_) => Err(Refusal::Alone(failure)),
+        }
+    }
 }
+
+/// Requests of the original ask for nothing.
+const CONCERN: WriteConcern = WriteConcern::Storage;
 
 /// A change of more bytes is copied into place where that blocks nobody.
 const QUICK_COPY: u64 = 1024 * 1024;

@@ -3,6 +3,7 @@
 use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
     Header, Streamed,
+    ours::WriteConcern,
     storage::{UploadAppenderRequest, UploadRequest, UploadSlaveRequest},
 };
 use fdfs_store::{NewFile, Store, StoreError, StorePathChoice, Upload};
@@ -55,9 +56,11 @@ impl StorageService {
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let content = request.content_length();
-        let mut upload = match request.begin(&self.shared.store) {
+        let begun =
+            self.check_concern(CONCERN).and_then(|()| Ok(request.begin(&self.shared.store)?));
+        let mut upload = match begun {
             Ok(upload) => upload,
-            Err(error) => return self.refuse(connection, error.into()).await,
+            Err(refusal) => return self.refuse(connection, refusal).await,
         };
         // A client that leaves drops the upload, and with it what was written.
         while let Some(chunk) = connection.next_chunk().await? {
@@ -66,7 +69,8 @@ impl StorageService {
                 return Ok(Served { content, ..self.refuse(connection, error.into()).await? });
             }
         }
-        match self.act(self.shared.waits_for_disk, move |_| Ok(upload.finish()?)).await {
+        let stored = self.act(self.shared.waits_for_disk, move |_| Ok(upload.finish()?)).await;
+        match self.secure_file(CONCERN, stored).await {
             Ok(stored) => {
                 let filename = self.name_for_log(Some(&stored.filename));
                 let served = self.answer_name(connection, stored.filename).await?;
@@ -87,3 +91,6 @@ impl StorageService {
         Ok(Served::with(Ok(()), sent))
     }
 }
+
+/// Requests of the original ask for nothing.
+const CONCERN: WriteConcern = WriteConcern::Storage;

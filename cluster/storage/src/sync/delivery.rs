@@ -18,7 +18,7 @@ use super::line::Line;
 
 /// What deliveries to one peer share.
 #[derive(Debug)]
-pub(super) struct Deliveries {
+pub(crate) struct Deliveries {
     store: Store,
     group: GroupName,
     /// The peer had the last file that was created: it may have the next, and is asked before that is sent.
@@ -27,7 +27,7 @@ pub(super) struct Deliveries {
 
 /// What became of a record.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The peer has it; so many bytes of content were sent.
     Delivered(u64),
     /// There is nothing to send: what it tells of has gone, or has changed since.
@@ -45,12 +45,12 @@ pub(super) enum Outcome {
 }
 
 impl Deliveries {
-    pub(super) fn new(store: Store, group: GroupName) -> Self {
+    pub(crate) fn new(store: Store, group: GroupName) -> Self {
         Self { store, group, has_last: AtomicBool::new(false) }
     }
 
     /// Brings one record to the peer. An error means that the connection is lost.
-    pub(super) async fn deliver(&self, line: &mut Line, record: &Record) -> Result<Outcome, CallError> {
+    pub(crate) async fn deliver(&self, line: &mut Line, record: &Record) -> Result<Outcome, CallError> {
         let time = Timestamp(record.timestamp);
         let Ok(name) = record.change.name().parse::<RemoteFilename>() else { return Ok(Outcome::Invalid) };
         if let Change::Delete { .. } = record.change {

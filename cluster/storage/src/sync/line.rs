@@ -12,14 +12,14 @@ use fdfs_types::{FileId, StorageId};
 
 /// One connection to a peer, over which one request after the other is made.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     peer: fdfs_net::Peer,
     is_good: bool,
 }
 
 impl Line {
     /// Connects to the first address that answers.
-    pub(super) async fn connect(addresses: &[SocketAddr], pool: &PoolConfig) -> Result<Self, CallError> {
+    pub(crate) async fn connect(addresses: &[SocketAddr], pool: &PoolConfig) -> Result<Self, CallError> {
         let mut last = CallError::Connect(std::io::ErrorKind::AddrNotAvailable.into());
         for address in addresses {
             match fdfs_net::Peer::connect(*address, pool).await {
@@ -31,7 +31,7 @@ impl Line {
     }
 
     /// Says who sends what follows.
-    pub(super) async fn identify(&mut self, storage_id: StorageId) -> Result<(), CallError> {
+    pub(crate) async fn identify(&mut self, storage_id: StorageId) -> Result<(), CallError> {
         match self.ask(&ReportServerIdRequest { storage_id }).await? {
             Status::OK => Ok(()),
             status => Err(CallError::Status(status)),
@@ -39,13 +39,13 @@ impl Line {
     }
 
     /// Makes a request without content.
-    pub(super) async fn ask<R: Request>(&mut self, request: &R) -> Result<Status, CallError> {
+    pub(crate) async fn ask<R: Request>(&mut self, request: &R) -> Result<Status, CallError> {
         self.peer.send_request(request).await?;
         self.status().await
     }
 
     /// Makes a request whose content stands in `file` from `offset` on.
-    pub(super) async fn send<R: Request>(
+    pub(crate) async fn send<R: Request>(
         &mut self,
         request: &R,
         file: &File,
@@ -63,7 +63,7 @@ impl Line {
     }
 
     /// The size of a file there; the status says why there is none.
-    pub(super) async fn size(&mut self, file_id: FileId) -> Result<Result<u64, Status>, CallError> {
+    pub(crate) async fn size(&mut self, file_id: FileId) -> Result<Result<u64, Status>, CallError> {
         let request = FileInfoRequest { file_id, skip_crc32: true, is_silent: true };
         self.peer.send_request(&request).await?;
         match self.peer.receive().await {
@@ -80,8 +80,13 @@ impl Line {
         }
     }
 
+    /// Whether nothing has come that nobody asked for, such as its end.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.peer.is_quiet()
+    }
+
     /// Whether another request may follow.
-    pub(super) fn is_good(&self) -> bool {
+    pub(crate) fn is_good(&self) -> bool {
         self.is_good
     }
 

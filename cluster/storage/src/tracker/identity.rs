@@ -8,7 +8,7 @@ use std::{
 use fdfs_conf::{ClusterParameters, ConfError, StorageConfig};
 use fdfs_net::CallError;
 use fdfs_proto::{
-    Request,
+    Brief, Request,
     cluster::ReportIpChangedRequest,
     tracker::{
         FetchStorageIdsRequest, GetGroupNameRequest, GetMyIpRequest, GetServerIdRequest, ParametersRequest,
@@ -139,6 +139,24 @@ impl Identity {
             flag.last_server_port = self.port;
         })?;
         Ok(())
+    }
+
+    /// Where a member of the group can be reached.
+    pub(crate) fn addresses_of_member(&self, member: &Brief) -> Vec<SocketAddr> {
+        let listed = self.ids.iter().filter(|entry| Some(entry.id) == member.id);
+        let mut addresses = Vec::new();
+        for ip in member.ip.iter().chain(listed.flat_map(|entry| entry.address.ips.iter())) {
+            let address = SocketAddr::new(*ip, member.port);
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    /// Whether a member of the list is this storage.
+    pub(crate) fn is_at(&self, member: &Brief) -> bool {
+        member.port == self.port && member.ip.is_some_and(|ip| self.ips.contains(&ip))
     }
 
     /// The address of the storage that a file name tells of, in the kind that suits `peer`. `None` for an unknown ID.

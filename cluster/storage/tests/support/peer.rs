@@ -84,6 +84,15 @@ impl FakePeer {
         self.state.files.lock().insert(name.to_owned(), content.to_vec());
     }
 
+    pub(crate) fn remove(&self, name: &str) {
+        self.state.files.lock().remove(name);
+    }
+
+    /// Connections there are now.
+    pub(crate) fn connections(&self) -> u32 {
+        self.server.connections().current
+    }
+
     pub(crate) fn heard(&self) -> Vec<Heard> {
         self.state.heard.borrow().clone()
     }

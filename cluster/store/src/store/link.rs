@@ -19,7 +19,7 @@ impl Store {
         source: &RemoteFilename,
         master: Option<(&RemoteFilename, &str)>,
         extension: &Extension,
-    ) -> Result<RemoteFilename, StoreError> {
+    ) -> Result<(RemoteFilename, Record), StoreError> {
         let shared = &self.0;
         shared.binlog.check()?;
         let path = shared.path_for_client(source)?;
@@ -55,7 +55,8 @@ impl Store {
             };
             let _lock = shared.lock(&name);
             let change = Change::Link { name: field(&name), source: Some(field(source)) };
-            let (intent, line) = shared.intend(&Record::source(super::now().0, change))?;
+            let record = Record::source(super::now().0, change);
+            let (intent, line) = shared.intend(&record)?;
             match in_directory(path, &name, || symlinkat(&target, &path.data, name.local_path())) {
                 Err(StoreError::Exists) if slave.is_none() && tries < TRIES => continue,
                 result => result?,
@@ -64,7 +65,7 @@ impl Store {
             let synced = if durable { sync_directory_of(path, &name) } else { Ok(()) };
             intent.conclude(shared.record(&line, durable))?;
             synced?;
-            return Ok(name);
+            return Ok((name, record));
         }
     }
 }

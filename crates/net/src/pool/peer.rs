@@ -211,7 +211,7 @@ impl Peer {
     }
 
     /// Whether nothing has come that nobody asked for; in particular, not the connection's end.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         !self.wire.is_readable()
     }
 
