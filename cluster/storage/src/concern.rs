@@ -29,12 +29,7 @@ use tokio::{
 use tracing::debug;
 
 pub(crate) use self::{failure::Failure, turns::Turn};
-use self::{
-    failure::PushError,
-    lines::Lines,
-    outlook::Outlook,
-    turns::Turns,
-};
+use self::{failure::PushError, lines::Lines, outlook::Outlook, turns::Turns};
 use crate::{
     error::Refusal,
     membership::Members,

@@ -386,7 +386,7 @@ async fn a_member_that_was_restarted_is_connected_to_again() {
     let (cluster, peer) = beside_a_peer(replicated).await;
     let mut client = cluster.client();
     upload(&mut client, b"first").expect("upload");
-    let peer = peer.restart(async || {}).await;
+    let peer = peer.restart(async |_| {}).await;
     let before = counter("fdfs_write_concern_fallback_total");
     let second = upload(&mut client, b"second").expect("upload");
     assert_eq!(peer.file(name(&second)), Some(b"second".to_vec()));

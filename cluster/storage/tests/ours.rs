@@ -111,16 +111,6 @@ async fn an_end_that_does_not_fit_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn a_second_member_cannot_be_asked_for_yet() {
-    let cluster = Cluster::start().await;
-    let mut client = cluster.client();
-    let request = UploadFramedRequest { write_concern: WriteConcern::Replicated, ..framed(None) };
-    client.send(&request.frame());
-    assert_eq!(client.answer(), Err(Status::EOPNOTSUPP));
-    assert!(client.is_closed());
-}
-
-#[tokio::test]
 async fn owned_files_are_listed_until_they_are_forgotten_or_deleted() {
     let cluster = Cluster::start().await;
     let mut client = cluster.client();

@@ -58,10 +58,11 @@ mod tests {
     #[tokio::test]
     async fn changes_of_one_file_wait_for_each_other_and_those_of_others_do_not() {
         let turns = Turns::default();
-        let first = turns.take(&name(1), LIMIT).await.expect("free");
+        let one = name(1);
+        let first = turns.take(&one, LIMIT).await.expect("free");
         let other = turns.take(&name(2), LIMIT).await.expect("free");
-        assert!(turns.take(&name(1), Duration::from_millis(10)).await.is_none());
-        let mut second = Box::pin(turns.take(&name(1), LIMIT));
+        assert!(turns.take(&one, Duration::from_millis(10)).await.is_none());
+        let mut second = Box::pin(turns.take(&one, LIMIT));
         tokio::select! {
             biased;
             turn = &mut second => panic!("{turn:?} came too early"),

@@ -93,11 +93,11 @@ impl StorageService {
         let filename = self.name_for_log(Some(&request.filename));
         let served = match self.regenerated(request.filename).await {
             Ok(stored) => {
-                    let renamed = self.name_for_log(Some(&stored.filename));
-                    Served { renamed, ..self.answer_name(connection, stored.filename).await? }
-                }
-                Err(refusal) => self.refuse(connection, refusal).await?,
-            };
+                let renamed = self.name_for_log(Some(&stored.filename));
+                Served { renamed, ..self.answer_name(connection, stored.filename).await? }
+            }
+            Err(refusal) => self.refuse(connection, refusal).await?,
+        };
         Ok(Served { filename, ..served })
     }
 

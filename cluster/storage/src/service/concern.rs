@@ -92,9 +92,7 @@ impl StorageService {
         stored: Result<StoredFile, Refusal>,
     ) -> Result<StoredFile, Refusal> {
         match stored {
-            Ok(stored) if self.shared.concern.is_replicated(asked) => {
-                Box::pin(self.secure_new(stored)).await
-            }
+            Ok(stored) if self.shared.concern.is_replicated(asked) => Box::pin(self.secure_new(stored)).await,
             stored => stored,
         }
     }

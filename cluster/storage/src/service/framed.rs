@@ -38,9 +38,8 @@ impl StorageService {
         connection: &mut Connection,
         request: &UploadFramedRequest,
     ) -> Result<Result<(StoredFile, u64), Refusal>, NetError> {
-        let begun = self
-            .check_concern(request.write_concern)
-            .and_then(|()| Ok(begin(&self.shared.store, request)?));
+        let begun =
+            self.check_concern(request.write_concern).and_then(|()| Ok(begin(&self.shared.store, request)?));
         let mut upload = match begun {
             Ok(upload) => upload,
             Err(refusal) => return Ok(Err(refusal)),

@@ -28,9 +28,7 @@ impl Handle for CreateLinkRequest {
         let prefix = self.prefix.as_ref().map_or("", SlavePrefix::as_str);
         let master = self.master.as_ref().map(|master| (master, prefix));
         match shared.store.create_link(&self.source, master, &self.extension) {
-            Ok((filename, record)) => {
-                Ok(Changed::new(FileId { group: shared.group(), filename }, [record]))
-            }
+            Ok((filename, record)) => Ok(Changed::new(FileId { group: shared.group(), filename }, [record])),
             Err(StoreError::Trunk) => Err(Refusal::Trunk),
             Err(error) => Err(error.into()),
         }

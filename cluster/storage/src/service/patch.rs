@@ -105,7 +105,8 @@ impl StorageService {
         let turn = concern.turn(name).await?;
         let patched = self.act(may_wait, move |_| Ok(patch.finish()?)).await?;
         let (Some(_turn), Some(record)) = (turn, &patched.record) else { return Ok(()) };
-        let Err(failure) = concern.secure(std::slice::from_ref(record), request.content_length()).await else {
+        let Err(failure) = concern.secure(std::slice::from_ref(record), request.content_length()).await
+        else {
             return Ok(());
         };
         if !R::CAN_GO {

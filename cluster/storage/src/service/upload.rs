@@ -56,8 +56,7 @@ impl StorageService {
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let content = request.content_length();
-        let begun =
-            self.check_concern(CONCERN).and_then(|()| Ok(request.begin(&self.shared.store)?));
+        let begun = self.check_concern(CONCERN).and_then(|()| Ok(request.begin(&self.shared.store)?));
         let mut upload = match begun {
             Ok(upload) => upload,
             Err(refusal) => return self.refuse(connection, refusal).await,

@@ -1,6 +1,6 @@
 //! One peer: waits until it can be sent to, finds out from where on, and sends, again and again.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use fdfs_net::CallError;
 use fdfs_proto::{Brief, Status, cluster::SyncSource};
@@ -90,7 +90,7 @@ impl Peer {
             let Some(member) = self.wait_for(|status| CAN_BEGIN.contains(&status)).await else {
                 return Over::Left;
             };
-            if self.is_myself(&member) {
+            if self.shared.identity.is_at(&member) {
                 return Over::Myself;
             }
             if let Some(keeper) = open.keeper.as_mut() {
@@ -154,7 +154,7 @@ impl Peer {
             let Ok(Some(member)) = waited else { return Ok(End::Stop) };
             status = member.status;
         }
-        let addresses = self.addresses(member);
+        let addresses = self.shared.identity.addresses_of_member(member);
         let mut control = Line::connect(&addresses, &self.settings.pool).await?;
         control.identify(self.shared.identity.id).await?;
         debug!(?status, "connected");
@@ -234,25 +234,6 @@ impl Peer {
                 seconds => sleep(Duration::from_secs(seconds.min(60).into())).await,
             }
         }
-    }
-
-    fn is_myself(&self, member: &Brief) -> bool {
-        let identity = &self.shared.identity;
-        member.port == identity.port && member.ip.is_some_and(|ip| identity.ips.contains(&ip))
-    }
-
-    fn addresses(&self, member: &Brief) -> Vec<SocketAddr> {
-        let ids = &self.shared.identity.ids;
-        let listed =
-            ids.iter().filter(|entry| entry.id == self.id).flat_map(|entry| entry.address.ips.iter());
-        let mut addresses = Vec::new();
-        for ip in member.ip.iter().chain(listed) {
-            let address = SocketAddr::new(*ip, member.port);
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        addresses
     }
 
     /// The peer has left: its mark goes aside, or to the name that it has now.

@@ -420,12 +420,13 @@ fn a_link_for_a_client_leads_to_a_file_and_is_recorded() {
     let store = Store::open(&options(base.path())).unwrap();
     let source = upload(&store, "txt", b"content").filename;
     let extension: Extension = "lnk".parse().unwrap();
-    let link = store.create_link(&source, None, &extension).unwrap();
+    let (link, record) = store.create_link(&source, None, &extension).unwrap();
     assert_eq!(read(&store, &link).unwrap(), b"content");
     assert_eq!((link.kind(), link.subdir()), (Ok(FileKind::Normal), source.subdir()));
     assert_eq!(link.fields().unwrap().size.size(), Some(7));
     assert_eq!(last(&store), format!("L {link} {source}"));
-    let slave = store.create_link(&source, Some((&source, "_x")), &extension).unwrap();
+    assert!(record.to_string().ends_with(&last(&store)));
+    let (slave, _) = store.create_link(&source, Some((&source, "_x")), &extension).unwrap();
     assert_eq!(slave.kind(), Ok(FileKind::Slave));
     assert_eq!(read(&store, &slave).unwrap(), b"content");
     assert_eq!(errno(store.create_link(&source, Some((&source, "_x")), &extension)), 17);
@@ -449,7 +450,7 @@ fn the_records_of_a_store_path_tell_what_is_there_now() {
     store.delete(&gone).unwrap();
     let appender = put(&store, &NewFile { appender: true, ..at(0) }, b"abc").unwrap().filename;
     let renamed = store.regenerate(&appender).unwrap().file.filename;
-    let link = store.create_link(&source, None, &"lnk".parse().unwrap()).unwrap();
+    let (link, _) = store.create_link(&source, None, &"lnk".parse().unwrap()).unwrap();
     let dangling = name_of(b"", "002.lnk", false);
     store.replicate_link(&dangling, &gone, TIME).unwrap();
     let replica = name_of(b"replica", "001.txt", false);
