@@ -73,7 +73,7 @@ async fn a_storage_says_what_it_can_do_to_who_asks_in_the_right_way() {
             | Capabilities::JOIN_FILES
             | Capabilities::OWNERS
     ));
-    assert!(!hello.capabilities.contains(Capabilities::WRITE_CONCERN));
+    assert!(hello.capabilities.contains(Capabilities::WRITE_CONCERN));
     assert_eq!(cluster.client().raw(Command::HELLO, b"something else"), Err(Status::EINVAL));
 }
 
