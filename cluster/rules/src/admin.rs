@@ -6,7 +6,7 @@ use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
 use crate::{Action, Addresses, ChangelogEntry, Cluster, DataFile, Event, Reason, Refusal, Storage};
 
-const ALL_FILES: [Action; 3] = [
+pub(crate) const ALL_FILES: [Action; 3] = [
     Action::Save(DataFile::Groups),
     Action::Save(DataFile::Storages),
     Action::Save(DataFile::SyncTimestamps),

@@ -107,6 +107,14 @@ impl Cluster {
         if group.get(&member.id).is_some() { Ok(group) } else { Err(Refusal::Denied) }
     }
 
+    /// The group of a member that speaks on its latest connection. What changes states must not come
+    /// from one that was given up, however late it is read.
+    pub(crate) fn home_of_latest(&mut self, member: &Member) -> Result<&mut Group, Refusal> {
+        let group = self.home(member)?;
+        let is_latest = group.get(&member.id).is_some_and(|storage| storage.session == member.session);
+        if is_latest { Ok(group) } else { Err(Refusal::Denied) }
+    }
+
     /// The identity of a storage that others speak of, and that may not have joined yet.
     pub(crate) fn identity(
         &self,
@@ -139,6 +147,10 @@ impl Cluster {
     /// This tracker leads from now on, or not any more.
     pub fn on_leadership(&mut self, leading: bool) -> Vec<Action> {
         self.leading = leading;
+        // What others have told as leaders meanwhile is not known here.
+        for group in &mut self.groups {
+            group.update_all(|storage| (storage.seen_changes, storage.seen_trunk_changes) = (0, 0));
+        }
         if leading && self.settings.use_trunk {
             let vacant = self.groups.iter().filter(|group| group.trunk.server.is_none());
             vacant.map(|group| Action::ElectTrunkServer(group.name)).collect()

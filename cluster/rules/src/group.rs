@@ -2,8 +2,8 @@
 
 use fdfs_types::{GroupName, StorageId, Timestamp};
 
-use crate::Cluster;
 use crate::storage::{Space, Storage};
+use crate::{Cluster, Member};
 
 /// A group of storages that hold the same files.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ impl Group {
             trunk: TrunkOffice::default(),
             write_turn: 0,
             read_turn: 0,
-            changes: 0,
+            changes: 1,
             members: Vec::new(),
             by_id: Vec::new(),
             readable: Vec::new(),
@@ -135,10 +135,23 @@ impl Group {
         }
     }
 
+    /// The connection that speaks is the one that counts. Of several, after a JOIN that was answered too
+    /// late or an end that was never seen, each one hears everything when it speaks: what was told on
+    /// another may never have been heard.
+    pub(crate) fn take_session(&mut self, member: &Member) {
+        if let Some(storage) = self.members.iter_mut().find(|storage| storage.id == member.id)
+            && storage.session != member.session
+        {
+            storage.session = member.session;
+            (storage.seen_changes, storage.seen_trunk_changes) = (0, 0);
+        }
+    }
+
     /// This storage has heard of so many changes.
-    pub(crate) fn set_seen(&mut self, id: &StorageId, changes: u64, trunk_changes: u64) {
+    pub(crate) fn set_seen(&mut self, id: &StorageId, changes: u64, trunk_changes: u64, told: Timestamp) {
         if let Some(storage) = self.members.iter_mut().find(|storage| storage.id == *id) {
             (storage.seen_changes, storage.seen_trunk_changes) = (changes, trunk_changes);
+            storage.told = told;
         }
     }
 

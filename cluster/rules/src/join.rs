@@ -107,6 +107,8 @@ impl Cluster {
                 storage.up_time = request.up_time;
                 storage.version.clone_from(&request.version);
                 storage.session = session;
+                // Whoever joins has heard nothing yet: the end of its last connection may never be seen.
+                (storage.seen_changes, storage.seen_trunk_changes) = (0, 0);
                 match storage.status {
                     StorageStatus::Deleted | StorageStatus::IpChanged => {
                         storage.enter(StorageStatus::Init, Reason::Joined, now);

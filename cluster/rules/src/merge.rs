@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use fdfs_types::{GroupName, StorageId, StorageStatus};
 
+use crate::admin::ALL_FILES;
 use crate::{Action, Cluster, DataFile, Event, Group, Member, Reason, Refusal, Storage};
 
 /// What somebody says about the state of a storage.
@@ -47,12 +48,14 @@ impl Cluster {
         Ok(actions)
     }
 
-    /// The leader gave the member another state than this tracker.
+    /// The leader gave the member another state than this tracker. This is taken even by one that leads
+    /// by now: the member would come back with it until it is. The group hears of it, so that a source
+    /// that is done says so again.
     pub fn change_status(&mut self, member: &Member, status: StorageStatus) -> Result<Vec<Action>, Refusal> {
         let serves =
             |status| matches!(status, StorageStatus::Offline | StorageStatus::Online | StorageStatus::Active);
         let at = self.now;
-        let group = self.home(member)?;
+        let group = self.home_of_latest(member)?;
         let Some(before) = group.get(&member.id).map(|storage| storage.status) else {
             return Err(Refusal::Denied);
         };
@@ -64,6 +67,7 @@ impl Cluster {
             other => other,
         };
         group.update(&member.id, |storage| storage.enter(now, Reason::LeaderTold, at));
+        group.notify();
         let event = Event::StatusTaken { group: member.group, id: member.id, before, now };
         Ok(vec![Action::Save(DataFile::Storages), Action::Report(event)])
     }
@@ -80,7 +84,9 @@ impl Cluster {
         group.update(&report.id, |storage| storage.enter(report.status, Reason::Told, at));
         group.notify();
         let now = report.status;
-        Ok(vec![Action::Report(Event::StatusTaken { group: *name, id: report.id, before, now })])
+        // Saved, unlike in the original: a tracker that crashes must not forget who has the old files.
+        let event = Event::StatusTaken { group: *name, id: report.id, before, now };
+        Ok(vec![Action::Save(DataFile::Storages), Action::Report(event)])
     }
 
     /// A storage that only others know so far.
@@ -107,7 +113,7 @@ impl Cluster {
         storage.claim.port = report.port;
         group.insert(storage);
         group.notify();
-        Ok(Vec::new())
+        Ok(ALL_FILES.to_vec())
     }
 }
 

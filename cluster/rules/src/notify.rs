@@ -1,6 +1,7 @@
 //! What a storage learns with the answer to a report.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use fdfs_types::{StorageId, StorageStatus};
 
@@ -48,6 +49,10 @@ impl StorageBrief {
 }
 
 impl Cluster {
+    /// So often the leader tells who is in the group although nothing has changed. A storage may have
+    /// heard a list of the last leader after one of the present one.
+    const REPEAT: Duration = Duration::from_secs(30);
+
     /// What a member has not heard yet. `heard` is the number of changes of the leader that this
     /// connection has heard of.
     pub fn notification(
@@ -57,23 +62,26 @@ impl Cluster {
         heard: &mut u64,
         peer: IpAddr,
     ) -> Result<Notification, Refusal> {
-        let leading = self.leading;
+        let (leading, now) = (self.leading, self.now);
         let group = self.home(member)?;
         if !leading {
             return Ok(Notification::default());
         }
+        group.take_session(member);
         let storage = group.get(&member.id).ok_or(Refusal::Denied)?;
-        let leader = if *heard == news.changes { None } else { news.leader };
+        let repeats = now.since(storage.told).max(storage.told.since(now)) >= Self::REPEAT;
+        let leader = if *heard == news.changes && !repeats { None } else { news.leader };
         let trunk_news = storage.seen_trunk_changes != group.trunk.changes;
         let trunk_server = trunk_news.then(|| {
             let server = group.trunk.server.and_then(|id| group.get(&id));
             server.map(|server| StorageBrief::of(server, peer))
         });
-        let storages = (storage.seen_changes != group.changes)
+        let storages = (storage.seen_changes != group.changes || repeats)
             .then(|| group.storages().map(|storage| StorageBrief::of(storage, peer)).collect());
         *heard = news.changes;
         let (changes, trunk_changes) = (group.changes, group.trunk.changes);
-        group.set_seen(&member.id, changes, trunk_changes);
+        let told = if storages.is_some() { now } else { storage.told };
+        group.set_seen(&member.id, changes, trunk_changes, told);
         Ok(Notification { leader, trunk_server, storages })
     }
 }

@@ -62,6 +62,8 @@ pub struct Storage {
     /// What it said of itself last, even if it was refused for it.
     pub claim: Claim,
     pub(crate) session: u64,
+    /// When it was told last who is in the group.
+    pub(crate) told: Timestamp,
     pub(crate) seen_changes: u64,
     pub(crate) seen_trunk_changes: u64,
 }
@@ -116,6 +118,7 @@ impl Storage {
             applied: BTreeMap::new(),
             claim: Claim::default(),
             session: 0,
+            told: Timestamp::ZERO,
             seen_changes: 0,
             seen_trunk_changes: 0,
         }

@@ -23,7 +23,7 @@ impl Cluster {
         member: &Member,
         now: Timestamp,
     ) -> Result<(Option<SyncRange>, Vec<Action>), Refusal> {
-        let group = self.home(member)?;
+        let group = self.home_of_latest(member)?;
         let others = || group.storages().filter(|other| other.id != member.id && other.is_member());
         let source = group.writable().find(|other| other.id != member.id);
         let range = match source {
@@ -49,7 +49,7 @@ impl Cluster {
     /// A new storage tells what source it was given elsewhere.
     pub fn sync_notify(&mut self, member: &Member, range: Option<SyncRange>) -> Result<Vec<Action>, Refusal> {
         let now = self.now;
-        let group = self.home(member)?;
+        let group = self.home_of_latest(member)?;
         let Some(storage) = group.get(&member.id) else { return Err(Refusal::Denied) };
         let (status, has_source) = (storage.status, storage.sync_source.is_some());
         let Some(range) = range else {
@@ -105,6 +105,10 @@ impl Cluster {
                 | StorageStatus::Active
                 | StorageStatus::Recovery,
             ) => Ok((Some(range), Vec::new())),
+            // It has no copy to give at present, but may have one again: the newcomer still counts on it.
+            Some(StorageStatus::Init | StorageStatus::WaitSync | StorageStatus::Syncing) => {
+                Ok((None, Vec::new()))
+            }
             _ => {
                 group.update(destination, |storage| {
                     storage.sync_source = None;

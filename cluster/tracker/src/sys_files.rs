@@ -79,7 +79,7 @@ impl Core {
                 );
                 false
             }
-            FilesPlan::Fetch { from, needed } => self.fetch_files(&from).await || !needed,
+            FilesPlan::Fetch(from) => self.fetch_files(&from).await,
         };
         if settled {
             if !others.is_empty() && waited > Duration::ZERO {

@@ -24,13 +24,9 @@ pub enum RankAnswer {
 pub enum FilesPlan {
     /// Its own.
     Own,
-    /// Those of the first of these that gives them. `needed`: its own will not do without.
-    Fetch {
-        /// The best first.
-        from: Vec<TrackerAddress>,
-        /// Storages are kept waiting until one has given them.
-        needed: bool,
-    },
+    /// Those of the first of these that gives them; the best comes first. Storages are kept waiting
+    /// until one has given them.
+    Fetch(Vec<TrackerAddress>),
     /// Nobody knows yet: storages are kept waiting.
     Wait,
 }
@@ -47,7 +43,8 @@ impl Leadership {
     /// kept waiting.
     ///
     /// A tracker without groups, or away for long, takes those of the best of the others, as the
-    /// original does. One that was away for a moment takes them, too, if somebody leads meanwhile.
+    /// original does. One that was away for a moment goes by its own: it may know a storage that no
+    /// other knows yet.
     pub fn plan_files(
         &self,
         has_groups: bool,
@@ -57,21 +54,17 @@ impl Leadership {
     ) -> FilesPlan {
         let own = self.rank(now);
         let is_stale = self.restart_interval > Self::STALE;
-        let needed = !has_groups || is_stale;
         let mut ranks: Vec<_> = answers
             .iter()
             .filter_map(|(tracker, answer)| match answer {
                 RankAnswer::Rank(rank) => Some((*tracker, *rank)),
                 _ => None,
             })
-            .filter(|(_, rank)| !has_groups || rank.leads || (is_stale && rank.is_better_than(&own)))
+            .filter(|(_, rank)| !has_groups || (is_stale && rank.is_better_than(&own)))
             .collect();
         ranks.sort_by(|a, b| rank::compare(b, a));
         if !ranks.is_empty() {
-            return FilesPlan::Fetch {
-                from: ranks.into_iter().map(|(tracker, _)| tracker).collect(),
-                needed,
-            };
+            return FilesPlan::Fetch(ranks.into_iter().map(|(tracker, _)| tracker).collect());
         }
         let any = |wanted: RankAnswer| answers.iter().any(|(_, answer)| *answer == wanted);
         let answered = answers.iter().any(|(_, answer)| matches!(answer, RankAnswer::Rank(_)));
@@ -80,6 +73,7 @@ impl Leadership {
             (false, true) => Self::PATIENCE_IF_NOT_RUNNING,
             (false, false) => Duration::ZERO,
         };
+        let needed = !has_groups || is_stale;
         if needed && !answered && waited < patience { FilesPlan::Wait } else { FilesPlan::Own }
     }
 }
@@ -105,13 +99,13 @@ mod tests {
         leadership.plan_files(has_groups, &answers, Duration::from_secs(waited), NOW)
     }
 
-    fn fetch(from: &[u8], needed: bool) -> FilesPlan {
-        FilesPlan::Fetch { from: from.iter().map(|last| tracker(*last)).collect(), needed }
+    fn fetch(from: &[u8]) -> FilesPlan {
+        FilesPlan::Fetch(from.iter().map(|last| tracker(*last)).collect())
     }
 
     #[test]
     fn a_new_tracker_takes_the_files_of_the_best_of_the_others() {
-        assert_eq!(plan(0, false, &[rank(false, 300), rank(true, 0)], 0), fetch(&[4, 3], true));
+        assert_eq!(plan(0, false, &[rank(false, 300), rank(true, 0)], 0), fetch(&[4, 3]));
         assert_eq!(plan(0, false, &[], 0), FilesPlan::Own, "it is alone");
     }
 
@@ -122,14 +116,14 @@ mod tests {
 
     #[test]
     fn stale_files_give_way_to_better_ones_only() {
-        assert_eq!(plan(601, true, &[rank(false, 600)], 0), fetch(&[3], true));
-        assert_eq!(plan(601, true, &[rank(false, 0)], 0), fetch(&[3], true), "it was away for less");
+        assert_eq!(plan(601, true, &[rank(false, 600)], 0), fetch(&[3]));
+        assert_eq!(plan(601, true, &[rank(false, 0)], 0), fetch(&[3]), "it was away for less");
         assert_eq!(plan(0, true, &[rank(false, 600)], 0), FilesPlan::Own, "its own are fresh");
     }
 
     #[test]
-    fn even_fresh_files_give_way_to_those_of_a_leader() {
-        assert_eq!(plan(30, true, &[rank(false, 600), rank(true, 0)], 0), fetch(&[4], false));
+    fn a_tracker_that_was_away_for_a_moment_goes_by_its_own_files() {
+        assert_eq!(plan(600, true, &[rank(false, 900), rank(true, 0)], 0), FilesPlan::Own);
     }
 
     #[test]

@@ -183,6 +183,62 @@ fn a_thirty_third_member_is_refused() {
 }
 
 #[test]
+fn who_joins_again_hears_everything_although_its_old_connection_never_ended() {
+    let mut cluster = cluster(Settings::default());
+    cluster.on_leadership(true);
+    let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    hear(&mut cluster, &member, &mut 0);
+    // Its host lost power: no connection was closed, and the new process knows nothing.
+    let again = JoinRequest { initial: false, status: Some(StorageStatus::Active), ..request("127.0.0.4") };
+    let old = member;
+    let member = join(&mut cluster, &again).member;
+    cluster.beat(&member, None, NOW).expect("it has joined");
+    // One beat of the old one was still on its way, and its answer reaches nobody.
+    for member in [old, member] {
+        let told = hear(&mut cluster, &member, &mut 0);
+        assert_eq!(told.storages.map(|storages| storages.len()), Some(1));
+    }
+    assert_eq!(hear(&mut cluster, &member, &mut 1), Notification::default(), "told once");
+}
+
+#[test]
+fn what_comes_late_on_a_connection_that_was_given_up_changes_no_state() {
+    let mut cluster = cluster(Settings::default());
+    let old = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    let new = join(&mut cluster, &request("127.0.0.4")).member;
+    assert_eq!(cluster.change_status(&old, StorageStatus::WaitSync), Err(Refusal::Denied));
+    assert_eq!(cluster.sync_notify(&old, None), Err(Refusal::Denied));
+    assert_eq!(cluster.sync_destination_request(&old, NOW), Err(Refusal::Denied));
+    assert_eq!(status(&cluster, &new), StorageStatus::Active);
+}
+
+#[test]
+fn the_group_hears_of_a_state_that_was_taken_from_the_leader() {
+    let mut cluster = cluster(Settings::default());
+    let other = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    let member = bring_up(&mut cluster, "group1", "127.0.0.5", 5000);
+    cluster.on_leadership(true);
+    hear(&mut cluster, &other, &mut 0);
+    cluster.change_status(&member, StorageStatus::WaitSync).expect("it has joined");
+    let told = hear(&mut cluster, &other, &mut 1).storages.expect("news");
+    assert_eq!(told.iter().map(|brief| brief.status).max(), Some(StorageStatus::Active));
+    assert_eq!(told.iter().map(|brief| brief.status).min(), Some(StorageStatus::WaitSync));
+}
+
+#[test]
+fn a_crash_does_not_make_a_tracker_forget_who_has_the_old_files() {
+    let mut cluster = cluster(Settings::default());
+    bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    let member = join(&mut cluster, &request("127.0.0.5")).member;
+    cluster.sync_destination_request(&member, NOW).expect("a source");
+    for said in [StorageStatus::Syncing, StorageStatus::Offline] {
+        let report = StatusReport { id: member.id, status: said, ip: None, port: 0 };
+        let actions = cluster.report_status(&member.group, &report).expect("the group is known");
+        assert!(actions.contains(&Action::Save(DataFile::Storages)), "{said}");
+    }
+}
+
+#[test]
 fn former_members_make_room_in_lists_of_thirty_two() {
     let mut cluster = cluster(Settings::default());
     cluster.on_leadership(true);
@@ -218,6 +274,40 @@ fn the_leader_tells_everything_once() {
     assert_eq!(told.leader, None);
     let ids: Vec<_> = told.storages.iter().flatten().map(|brief| brief.id).collect();
     assert_eq!(ids, [other.id, member.id], "by the text of the id");
+}
+
+#[test]
+fn the_leader_repeats_who_is_in_the_group_now_and_then() {
+    let mut cluster = cluster(Settings::default());
+    cluster.on_leadership(true);
+    let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    let mut heard = 0;
+    hear(&mut cluster, &member, &mut heard);
+    for (seconds, told) in [(29, false), (30, true), (31, false), (60, true)] {
+        let now = NOW.plus(Duration::from_secs(seconds));
+        cluster.beat(&member, None, now).expect("it has joined");
+        let news = hear(&mut cluster, &member, &mut heard);
+        assert_eq!((news.leader.is_some(), news.storages.is_some()), (told, told), "{seconds}");
+        assert_eq!(news.trunk_server, None);
+    }
+}
+
+#[test]
+fn a_source_that_has_nothing_to_give_at_present_is_not_forgotten() {
+    let mut cluster = cluster(Settings::default());
+    let source = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    let member = join(&mut cluster, &request("127.0.0.5")).member;
+    cluster.sync_destination_request(&member, NOW).expect("a source");
+    let name = member.group;
+    let mut ask = |status| {
+        cluster.group_mut(&name).expect("it exists").update(&source.id, |storage| storage.status = status);
+        let (range, _) = cluster.sync_source_request(&name, &member.id).expect("it is a member");
+        range.map(|range| range.source)
+    };
+    assert_eq!(ask(StorageStatus::Syncing), None);
+    assert_eq!(ask(StorageStatus::Active), Some(source.id));
+    assert_eq!(ask(StorageStatus::Deleted), None);
+    assert_eq!(ask(StorageStatus::Active), None, "who was removed is forgotten");
 }
 
 #[test]
