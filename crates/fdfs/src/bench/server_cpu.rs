@@ -1,7 +1,7 @@
 //! CPU time of the server, where it runs on this machine.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,16 +33,34 @@ impl ServerCpu {
     }
 }
 
-/// Socket inodes in state LISTEN on one of the ports.
+/// Socket inodes in state LISTEN on one of the addresses, or on its port of every address.
 fn listeners(table: &str, addresses: &[SocketAddr]) -> Vec<String> {
     let is_ours = |local: &str| {
-        let port = local.rsplit(':').next().and_then(|port| u16::from_str_radix(port, 16).ok());
-        port.is_some_and(|port| addresses.iter().any(|address| address.port() == port))
+        local_address(local).is_some_and(|(ip, port)| {
+            let serves =
+                |address: &SocketAddr| address.port() == port && (ip.is_unspecified() || address.ip() == ip);
+            addresses.iter().any(serves)
+        })
     };
     let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
     rows.filter(|row| row.len() > 9 && row[3] == LISTEN && is_ours(row[1]))
         .map(|row| row[9].to_owned())
         .collect()
+}
+
+/// An address of the table: words of hex digits, each a number of 32 bits in the machine's order, and the port.
+fn local_address(text: &str) -> Option<(IpAddr, u16)> {
+    let (ip, port) = text.split_once(':')?;
+    let mut bytes = Vec::new();
+    for word in ip.as_bytes().chunks(8) {
+        let word = u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok()?;
+        bytes.extend(word.to_ne_bytes());
+    }
+    let ip = match *bytes {
+        [a, b, c, d] => Ipv4Addr::new(a, b, c, d).into(),
+        _ => IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?).to_canonical(),
+    };
+    Some((ip, u16::from_str_radix(port, 16).ok()?))
 }
 
 fn holds(pid: u32, inodes: &[String]) -> bool {
@@ -68,7 +86,7 @@ const LISTEN: &str = "0A";
 mod tests {
     use std::net::TcpListener;
 
-    use super::ServerCpu;
+    use super::{ServerCpu, local_address};
 
     #[test]
     fn the_listening_process_is_found_by_its_port() {
@@ -76,5 +94,18 @@ mod tests {
         let found = ServerCpu::listening_on(&[listener.local_addr().unwrap()]).unwrap();
         assert_eq!(found.0, [std::process::id()]);
         assert!(found.used().is_some());
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn a_process_on_the_same_port_of_another_address_is_not_counted() {
+        let address = |text| local_address(text).map(|(ip, port)| format!("{ip} {port}"));
+        assert_eq!(address("C808007F:59D8").as_deref(), Some("127.0.8.200 23000"));
+        assert_eq!(address("00000000000000000000000000000000:59D8").as_deref(), Some(":: 23000"));
+        assert_eq!(address("0000000000000000FFFF0000C808007F:59D8").as_deref(), Some("127.0.8.200 23000"));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut elsewhere = listener.local_addr().unwrap();
+        elsewhere.set_ip([127, 0, 0, 2].into());
+        assert!(ServerCpu::listening_on(&[elsewhere]).is_none());
     }
 }
