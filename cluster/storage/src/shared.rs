@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) started: Timestamp,
     /// A change may have to wait for the disk: it runs where waiting blocks nobody.
     pub(crate) waits_for_disk: bool,
+    /// Addresses from which the records of a store path were fetched, the latest last.
+    pub(crate) rebuilding: Mutex<Vec<IpAddr>>,
     /// From whom changes of peers are taken.
     pub(crate) replication_from: ReplicationFrom,
     /// Brings changes to a second member before they are answered, where that is wanted.
@@ -67,6 +69,22 @@ impl Shared {
                 .any(|entry| entry.group == identity.group && entry.address.ips.contains(&ip))
     }
 
+    /// The records of a store path are fetched from this address: its files will be read from there, too.
+    pub(crate) fn note_rebuilding(&self, ip: IpAddr) {
+        let mut known = self.rebuilding.lock();
+        known.retain(|known| *known != ip);
+        if known.len() == MAX_REBUILDING {
+            known.remove(0);
+        }
+        known.push(ip);
+    }
+
+    /// Whether files of metadata are read from an address as such. A peer of the original that rebuilds a store path may
+    /// come from another address than that of which trackers tell.
+    pub(crate) fn shows_metadata_files_to(&self, ip: IpAddr) -> bool {
+        self.is_member(ip) || self.rebuilding.lock().contains(&ip)
+    }
+
     /// Whether changes of peers are taken from an address.
     pub(crate) fn takes_replicas_from(&self, ip: IpAddr) -> bool {
         self.replication_from == ReplicationFrom::Anyone || self.is_member(ip)
@@ -80,3 +98,6 @@ impl Shared {
         }
     }
 }
+
+/// More members than a group has.
+const MAX_REBUILDING: usize = 64;

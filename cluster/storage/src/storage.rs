@@ -83,6 +83,7 @@ impl Storage {
             traffic: Traffic::new(access_log),
             started,
             waits_for_disk,
+            rebuilding: Mutex::default(),
             replication_from: config.replication_from,
             trackers: Trackers::new(group, trackers),
             synced_from: SyncedFrom::default(),

@@ -267,7 +267,7 @@ async fn a_link_is_made_read_and_recorded() {
 }
 
 #[tokio::test]
-async fn metadata_files_are_read_by_members_alone() {
+async fn metadata_files_are_read_by_members_and_who_rebuilds_a_store_path() {
     let mut cluster = Cluster::start_beside(Some((HERE, fdfs_types::StorageStatus::WaitSync)), |_| {}).await;
     cluster.tracker.next(Command::SYNC_SRC_REQ).await;
     let sidecar = format!("{NAME}-m");
@@ -282,6 +282,11 @@ async fn metadata_files_are_read_by_members_alone() {
     client.ask(&create(NAME, 5), b"12345").expect("create");
     client.ask(&create(&sidecar, 3), b"a\x021").expect("create");
     assert_eq!(download(&mut client, &sidecar), Err(Status::ENOENT));
+    let fetch = PathBinlogRequest { group: "group1".parse().expect("group"), store_path: 0 };
+    let mut stream = TcpStream::connect(cluster.address).expect("connect");
+    std::io::Write::write_all(&mut stream, &fetch.frame()).expect("send");
+    stream.read_to_end(&mut Vec::new()).expect("records");
+    assert_eq!(download(&mut client, &sidecar), Ok(b"a\x021".to_vec()));
 }
 
 #[tokio::test]

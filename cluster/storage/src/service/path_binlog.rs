@@ -28,6 +28,7 @@ impl StorageService {
             Ok(binlog) => binlog,
             Err(refusal) => return self.refuse(connection, refusal).await,
         };
+        self.shared.note_rebuilding(connection.peer_ip());
         info!(peer = %connection.peer(), path, "a peer fetches the records of a store path");
         connection.respond_raw(Header::response(PathBinlogRequest::ENDLESS), &[]).await?;
         let mut sent = 0;

@@ -81,11 +81,13 @@ impl StorageService {
         Ok(Served { filename, ..self.send_range(connection, &request).await? })
     }
 
-    /// Opens a file. Members read files of metadata, too: so they rebuild a store path.
+    /// Opens a file. Members read files of metadata, too, to rebuild a store path.
     fn open(&self, filename: &RemoteFilename, peer: IpAddr) -> Result<OpenFile, StoreError> {
         let store = &self.shared.store;
         match store.open_file(filename) {
-            Err(StoreError::NotFound) if filename.as_str().ends_with("-m") && self.shared.is_member(peer) => {
+            Err(StoreError::NotFound)
+                if filename.as_str().ends_with("-m") && self.shared.shows_metadata_files_to(peer) =>
+            {
                 match store.open_for_peer(filename)? {
                     ForPeer::File(open) => Ok(open),
                     ForPeer::Missing | ForPeer::Link(_) => Err(StoreError::NotFound),
