@@ -130,7 +130,12 @@ impl Cluster {
         self.launch_storage(index)
     }
 
-    fn launch_storage(&mut self, index: usize) -> Result<()> {
+    /// Starts storage number `index` without waiting until it serves.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn launch_storage(&mut self, index: usize) -> Result<()> {
         let StorageConfig { address, group, store_paths, lines } = self.config.storages[index].clone();
         let name = format!("storage{index}");
         let base = self.make_dir(&name)?;
@@ -159,11 +164,16 @@ impl Cluster {
     ///
     /// When it does not become ACTIVE.
     pub fn add_storage(&mut self, storage: StorageConfig) -> Result<usize> {
-        self.config.storages.push(storage);
-        self.storages.push(None);
-        let index = self.storages.len() - 1;
+        let index = self.push_storage(storage);
         self.start_storage(index)?;
         Ok(index)
+    }
+
+    /// Adds a storage without starting it; returns its number.
+    pub fn push_storage(&mut self, storage: StorageConfig) -> usize {
+        self.config.storages.push(storage);
+        self.storages.push(None);
+        self.storages.len() - 1
     }
 
     /// Stops storage number `index` and waits until the trackers list it as OFFLINE.

@@ -204,6 +204,26 @@ async fn what_a_join_has_missed_is_fetched_from_the_member_that_has_it() {
 }
 
 #[tokio::test]
+async fn a_newcomer_for_whom_there_is_no_source_now_asks_again_and_stays_out() {
+    let mut group = Group::of(1);
+    *group.tracker.source.lock() = Some(group.members[0].ip);
+    group.tracker.refusals.store(2, Ordering::Relaxed);
+    let storage = group.start(1).await;
+    let mut heard = Vec::new();
+    loop {
+        let (command, _) = group.until(|_, _| true).await;
+        heard.push(command);
+        if command == Command::SYNC_NOTIFY {
+            break;
+        }
+    }
+    let count = |wanted| heard.iter().filter(|command| **command == wanted).count();
+    // On one connection, without a beat that would make it serve.
+    assert_eq!([Command::JOIN, Command::SYNC_DEST_REQ, Command::BEAT].map(count), [1, 3, 0]);
+    drop(storage);
+}
+
+#[tokio::test]
 async fn a_source_that_leaves_before_it_is_done_is_replaced() {
     let mut group = Group::of(2);
     let [first, second] = [group.members[0].ip, group.members[1].ip];

@@ -130,6 +130,12 @@ impl Peer {
         }
     }
 
+    /// So often it is asked anew who the source is, while a peer does not become active: that one may have left, and the
+    /// peer have been given to this storage, without a change of its state.
+    fn source_takes(&self) -> Duration {
+        (self.settings.heart_beat_interval * 2).max(SOURCE_TAKES)
+    }
+
     /// One connection to the peer, from its start to its end.
     async fn session(&mut self, member: &Brief, open: &mut Open) -> Result<End, CallError> {
         self.wait_for_hours().await;
@@ -150,7 +156,7 @@ impl Peer {
         if !mark.need_sync_old && status != StorageStatus::Active {
             // Its source has the word until then.
             let is_active = |status| status == StorageStatus::Active;
-            let waited = timeout_at(Instant::now() + SOURCE_TAKES, self.wait_for(is_active)).await;
+            let waited = timeout_at(Instant::now() + self.source_takes(), self.wait_for(is_active)).await;
             let Ok(Some(member)) = waited else { return Ok(End::Stop) };
             status = member.status;
         }
@@ -275,5 +281,5 @@ const CAN_BEGIN: [StorageStatus; 3] =
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_millis(200);
-/// So often it is asked anew who the source is, while a peer does not become active.
-const SOURCE_TAKES: Duration = Duration::from_secs(60);
+/// Shortest time between two questions who the source is.
+const SOURCE_TAKES: Duration = Duration::from_secs(1);

@@ -149,6 +149,8 @@ impl Reporter {
         let mut changelog = Changelog::default();
         loop {
             let news = tokio::select! {
+                // The first beat comes first: it makes this storage serve.
+                biased;
                 _ = beats.tick() => {
                     if let Some(news) = self.sync_report(lease, &mut synced).await?
                         && self.apply(lease, news).await?.is_break()

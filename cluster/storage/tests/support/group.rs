@@ -47,6 +47,8 @@ pub(crate) struct Tracker {
     pub(crate) others: Mutex<Vec<(IpAddr, StorageStatus)>>,
     /// From whom the real storage gets the old files, if it asks.
     pub(crate) source: Mutex<Option<IpAddr>>,
+    /// So often it is told that nobody can be its source now.
+    pub(crate) refusals: AtomicUsize,
     /// What is answered to its changelog request, once.
     pub(crate) changelog: Mutex<String>,
     heard: mpsc::UnboundedSender<(Command, Vec<u8>)>,
@@ -77,6 +79,7 @@ impl Group {
             status: Mutex::new(StorageStatus::Init),
             others: Mutex::new(members.iter().map(|member| (member.ip, StorageStatus::Active)).collect()),
             source: Mutex::default(),
+            refusals: AtomicUsize::new(0),
             changelog: Mutex::default(),
             heard: sender,
         });
@@ -284,6 +287,10 @@ impl Tracker {
                         *status
                     };
                     connection.respond_message(&JoinResponse { status, sync_source: None }).await
+                }
+                Command::SYNC_DEST_REQ if self.refusals.load(Ordering::Relaxed) > 0 => {
+                    self.refusals.fetch_sub(1, Ordering::Relaxed);
+                    connection.respond_status(Status::ENOENT).await
                 }
                 Command::SYNC_DEST_REQ => {
                     let source = *self.source.lock();
