@@ -94,6 +94,7 @@ impl Cluster {
             actions.push(Action::Save(DataFile::Groups));
         }
         let was = group.get(&id).map(|storage| storage.status);
+        let paths_before = group.get(&id).map_or(0, |storage| storage.claim.path_count);
         let (status, sync_source) = group
             .update(&id, |storage| {
                 storage.claim = request.claim;
@@ -140,7 +141,8 @@ impl Cluster {
         actions.dedup();
         actions.push(Action::Report(Event::Joined { group: name, id, new }));
         let (own, agreed) = (request.claim.path_count, group.path_count);
-        if own > agreed {
+        // Told once: such a storage comes back again and again.
+        if own > agreed && own != paths_before {
             actions.push(Action::Report(Event::TooManyPaths { group: name, id, own, agreed }));
         }
         let member = Member { group: name, id, session };

@@ -45,7 +45,7 @@ impl Core {
         let Ok(request) = JoinRequest::decode(body) else { return Ok(()) };
         let trackers = request.trackers.iter().map(TrackerAddress::try_from);
         let Ok(trackers) = trackers.collect::<Result<Vec<_>, _>>() else { return Ok(()) };
-        let local: Vec<_> = [Some(session.local), request.tracker_ip].into_iter().flatten().collect();
+        let local = self.local_addresses(session, &trackers, request.tracker_ip);
         if self.state.lock().leadership.check_list(&trackers, &local).is_err() {
             return Ok(());
         }

@@ -165,6 +165,9 @@ fn one_more_store_path_is_taken_when_all_members_have_it() {
     let first = joined.member;
     let (group, id) = (first.group, first.id);
     assert!(actions.contains(&Action::Report(Event::TooManyPaths { group, id, own: 2, agreed: 1 })));
+    let (_, actions) = cluster.join(&more("127.0.0.4"), 0).expect("it comes back again and again");
+    let told = |action: &Action| matches!(action, Action::Report(Event::TooManyPaths { .. }));
+    assert!(!actions.iter().any(told), "told once");
     assert_eq!(first_group(&cluster).path_count, 1);
     let two = [Space { total_mb: 10, free_mb: 5 }; 2];
     assert_eq!(cluster.disk_usage(&first, &two), Err(Refusal::Invalid));
@@ -274,6 +277,19 @@ fn the_leader_tells_everything_once() {
     assert_eq!(told.leader, None);
     let ids: Vec<_> = told.storages.iter().flatten().map(|brief| brief.id).collect();
     assert_eq!(ids, [other.id, member.id], "by the text of the id");
+}
+
+#[test]
+fn the_leader_does_not_listen_when_members_know_better() {
+    for leads in [true, false] {
+        let mut cluster = cluster(Settings::default());
+        let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+        cluster.on_leadership(leads);
+        let report =
+            StatusReport { id: id("127.0.0.9"), status: StorageStatus::Offline, ip: None, port: 23000 };
+        cluster.replica_change(&member, &[report]).expect("it has joined");
+        assert_eq!(cluster.storage(&member.group, &report.id).is_ok(), !leads);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Storages join and report (59, 72 to 74, 76, 81, 83, 84, 85, 89).
 
+use std::net::IpAddr;
+
 use fdfs_proto::cluster::{
     BeatRequest, ChangeStatusRequest, DiskUsageRequest, FetchTrunkFidRequest, FetchTrunkFidResponse,
     JoinRequest, JoinResponse, Notification, ReplicaChangeRequest, ReportStatusRequest,
@@ -38,13 +40,7 @@ impl Core {
     fn try_join(&self, session: &mut Session, request: &JoinRequest) -> Result<Answer, Refusal> {
         let trackers =
             request.trackers.iter().map(TrackerAddress::try_from).collect::<Result<Vec<_>, _>>()?;
-        let mut local = vec![session.local];
-        let reached =
-            |address: &TrackerAddress| address.port == self.port && address.addresses.contains(session.local);
-        // Behind a forwarded address only the storage knows by which one it reaches this tracker.
-        if !trackers.iter().any(reached) {
-            local.extend(request.tracker_ip.map(|ip| ip.to_canonical()));
-        }
+        let local = self.local_addresses(session, &trackers, request.tracker_ip);
         let asked = fdfs_rules::JoinRequest {
             group: request.group,
             claim: Claim {
@@ -74,6 +70,20 @@ impl Core {
         }
         let response = JoinResponse { status: joined.status, sync_source: joined.sync_source };
         Ok(Answer::with(&response).after(actions))
+    }
+
+    /// The addresses by which a storage reaches this tracker. Behind a forwarded one only the storage
+    /// knows it; where the list has the true one, what the storage says may be that of another tracker.
+    pub(crate) fn local_addresses(
+        &self,
+        session: &Session,
+        trackers: &[TrackerAddress],
+        told: Option<IpAddr>,
+    ) -> Vec<IpAddr> {
+        let reached =
+            |address: &TrackerAddress| address.port == self.port && address.addresses.contains(session.local);
+        let believed = if trackers.iter().any(reached) { None } else { told };
+        [Some(session.local), believed.map(|ip| ip.to_canonical())].into_iter().flatten().collect()
     }
 
     pub(super) fn beat(&self, session: &mut Session, member: &Member, request: BeatRequest) -> Outcome {

@@ -149,3 +149,19 @@ async fn storages_and_clients_are_served_while_nobody_leads() {
     assert_eq!(client.ask(&QueryStoreAllRequest).await.storages.len(), 2);
     assert_eq!(client.try_ask(&GetLeaderRequest).await, Err(Status::ENOENT));
 }
+
+#[tokio::test]
+async fn a_tracker_does_not_take_itself_for_another_one_whatever_a_storage_says() {
+    let world = World::start("127.0.36.51").await;
+    let other = SocketAddr::new(ip("127.0.36.52"), world.address.port());
+    let mut storage = Storage::connect(&world, "127.0.37.4").await;
+    storage.request.trackers = join_request(&[world.address, other]).trackers;
+    storage.request.tracker_ip = Some(other.ip());
+    // It would not ask itself, and admit the storage at once.
+    let refused = storage.client.try_ask(&storage.request).await.map(|joined| joined.status);
+    assert_eq!(refused, Err(Status::EAGAIN), "nobody has asked 127.0.36.52");
+
+    // Where the list has no address of this tracker, a forwarded one, the storage is believed.
+    storage.request.trackers = join_request(&[other]).trackers;
+    storage.join().await;
+}
