@@ -1,5 +1,7 @@
 //! What clients ask.
 
+use std::time::Duration;
+
 use fdfs_conf::{IpFieldWidth, ReservedSpace};
 use fdfs_proto::cluster::SyncDestRequest;
 use fdfs_proto::ours::{Capabilities, ExplainRequest, Hello, HelloRequest};
@@ -270,4 +272,28 @@ async fn a_third_group_and_a_third_storage_are_added_while_everything_runs() {
     assert_eq!(states, [active("127.0.21.4"), active("127.0.21.5")]);
     let all = client.ask(&QueryStoreInGroupAllRequest { group: group("group1") }).await;
     assert_eq!(all.storages.len(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_has_asked_once_is_never_closed_for_silence() {
+    let world = World::start_with("127.0.20.14", |config| {
+        config.network_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let mut client = world.client("127.0.0.1").await;
+    client.ask(&ActiveTestRequest).await;
+    // Silence is what is tested here.
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    client.ask(&ActiveTestRequest).await;
+}
+
+#[tokio::test]
+async fn parameters_fit_the_buffer_of_original_storages() {
+    let world = World::start_with("127.0.20.15", |config| {
+        config.cluster.reserved_space = ReservedSpace::Megabytes(u64::MAX >> 20);
+        config.cluster.storage_sync_file_max_delay = Duration::from_secs(u32::MAX.into());
+    })
+    .await;
+    let text = world.client("127.0.0.1").await.ask(&ParametersRequest).await.text;
+    assert!(text.len() < 1024 && text.lines().count() == 26, "{} bytes", text.len());
 }
