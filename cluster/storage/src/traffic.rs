@@ -83,7 +83,7 @@ impl Traffic {
         if answered.content > 0 {
             count_pair(stat, action.byte_counters(), answered.content, status);
         }
-        self.metrics[action as usize].count(status, elapsed);
+        self.metrics[action as usize].count(action.is_fine(status), elapsed);
         self.received.increment(answered.received);
         self.sent.increment(answered.sent);
         if let Some(action) = action.logged_as() {
@@ -132,8 +132,8 @@ impl ActionMetrics {
         }
     }
 
-    fn count(&self, status: Status, elapsed: Duration) {
-        if status.is_ok() { &self.succeeded } else { &self.failed }.increment(1);
+    fn count(&self, is_fine: bool, elapsed: Duration) {
+        if is_fine { &self.succeeded } else { &self.failed }.increment(1);
         self.seconds.record(elapsed);
     }
 }

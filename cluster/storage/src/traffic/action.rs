@@ -1,7 +1,7 @@
 //! What requests are told apart by: names and counters of every kind.
 
 use fdfs_ops::AccessAction;
-use fdfs_proto::Command;
+use fdfs_proto::{Command, Status};
 use fdfs_store::Counter;
 
 /// What a client asks for, as statistics and logs tell it apart.
@@ -66,6 +66,11 @@ impl Action {
             | Command::SYNC_RENAME_FILE => Self::Replicate,
             _ => Self::Other,
         }
+    }
+
+    /// Whether a status means that all is well: a peer that is told that a file is here, or is not, goes by that.
+    pub(super) fn is_fine(self, status: Status) -> bool {
+        status.is_ok() || matches!((self, status), (Self::Replicate, Status::EEXIST | Status::ENOENT))
     }
 
     /// The word in metrics.
