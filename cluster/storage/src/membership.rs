@@ -314,10 +314,11 @@ mod tests {
         let [one, two] =
             [brief("10.0.0.1", StorageStatus::Active), brief("10.0.0.2", StorageStatus::WaitSync)];
         let id = two.id.expect("id");
-        let mut membership = membership(&[one.clone()]);
+        let alone = std::slice::from_ref(&one);
+        let mut membership = membership(alone);
         let mut seen = membership.watch();
-        assert_eq!(seen.borrow_and_update().all[..], [one.clone()]);
-        membership.merge(&[one.clone()], false);
+        assert_eq!(&seen.borrow_and_update().all[..], alone);
+        membership.merge(alone, false);
         assert!(!seen.has_changed().expect("open"));
         membership.merge(&[one.clone(), two], false);
         assert!(seen.has_changed().expect("open"));

@@ -56,7 +56,7 @@ fn without_keys_the_defaults_of_the_original_hold() {
 
 #[test]
 fn the_addresses_to_be_known_by_are_a_list() {
-    assert_eq!(with("").expect("defaults").config.advertise, [IpAddr::V4([0; 4].into()); 0]);
+    assert!(with("").expect("defaults").config.advertise.is_empty());
     let config = with("advertise_addr = 192.168.0.2, 203.0.113.5").expect("two").config;
     assert_eq!(config.advertise, [IpAddr::from([192, 168, 0, 2]), IpAddr::from([203, 0, 113, 5])]);
     assert!(with("advertise_addr = docker0").is_err());
