@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-pub use self::config::{GatewayConfig, Patience};
+pub use self::config::{Concern, GatewayConfig, Patience};
 use self::console::Console;
 use self::health::Watch;
 
@@ -78,7 +78,11 @@ impl Gateway {
         let opened =
             tokio::task::spawn_blocking(move || Namespace::open_lmdb(&namespace, Defaults::default()));
         let names = opened.await?.context("cannot open the namespace")?;
-        let settings = Settings { free_after: Duration::from_secs(config.free_after), ..Settings::default() };
+        let settings = Settings {
+            free_after: Duration::from_secs(config.free_after),
+            write_concern: config.write_concern.except(&config.write_concern_of),
+            ..Settings::default()
+        };
         let watch = Watch::new(client.clone(), names.clone(), config.namespace_path()?.to_owned(), health);
         let rows = RowServer::bind(config.namespace_listen, &names, config.namespace_secret.clone()).await?;
         let namespace = rows.address();

@@ -36,7 +36,7 @@ pub struct MountArgs {
     /// A file that holds the secret of the namespace service.
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
-    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, cache=SECONDS, spool=DIR, fsname=NAME.
+    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cache=SECONDS, spool=DIR, fsname=NAME.
     #[arg(short, value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
     /// Stay in the foreground until a signal or an unmount ends it; there is no other way yet.
@@ -121,6 +121,7 @@ impl MountArgs {
             free_after: Duration::MAX,
             join_multipart: JoinMultipart::Never,
             raw_delete: options.raw_delete,
+            write_concern: options.write_concern.into(),
             ..Settings::default()
         };
         let objects = Objects::new(names, Arc::new(client), settings);

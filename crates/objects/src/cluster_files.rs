@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fdfs_client::{ByteRange, Client, ClientError, Group, Topology, Upload, UploadSpec};
-use fdfs_proto::ours::{JoinFilesRequest, OwnerToken as WireToken, WriteConcern};
+use fdfs_proto::ours::{Capabilities, JoinFilesRequest, OwnerToken as WireToken, WriteConcern};
 use fdfs_proto::storage::MetadataMode;
 use fdfs_proto::tracker::{GroupRecord, StorageRecord};
 use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename};
@@ -39,6 +39,7 @@ impl Files for Client {
         let mut spec = UploadSpec::new(new.extension);
         spec.size = new.length;
         spec.owner = new.owner.and_then(wire_token);
+        spec.write_concern = new.write_concern;
         match &new.target {
             Some(target) => {
                 let address = look_up(self, |topology| address_of(topology, target)).await?;
@@ -101,6 +102,7 @@ impl Files for Client {
         parts: &[FileId],
         extension: &Extension,
         owner: OwnerToken,
+        write_concern: WriteConcern,
     ) -> Result<FileId, FilesError> {
         let first = parts.first().ok_or_else(|| FilesError::Refused("nothing to join".to_owned()))?;
         let topology = self.topology().await?;
@@ -108,11 +110,14 @@ impl Files for Client {
         let source = group.source(first).and_then(Group::address);
         let storage =
             source.ok_or_else(|| FilesError::Unavailable(format!("the storage that has {first} is gone")))?;
+        // A storage that knows nothing of second members does what it is set to.
+        let is_honoured = self.capabilities(storage).await?.contains(Capabilities::WRITE_CONCERN);
+        let write_concern = if is_honoured { write_concern } else { WriteConcern::Storage };
         let request = JoinFilesRequest {
             group: first.group,
             extension: *extension,
             owner: wire_token(owner),
-            write_concern: WriteConcern::Storage,
+            write_concern,
             parts: parts.iter().map(|part| part.filename.clone()).collect(),
         };
         Ok(self.join_files(storage, &request).await?)

@@ -10,6 +10,8 @@ use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename, Storage
 use futures_util::Stream;
 use thiserror::Error;
 
+use crate::write_concern::WriteConcern;
+
 /// Bytes of a file as they come.
 pub type FileStream = Pin<Box<dyn Stream<Item = Result<Bytes, FilesError>> + Send>>;
 
@@ -46,6 +48,7 @@ pub trait Files: Send + Sync + 'static {
         parts: &[FileId],
         extension: &Extension,
         owner: OwnerToken,
+        write_concern: WriteConcern,
     ) -> Result<FileId, FilesError>;
 
     /// Lists the files of a store path, whoever uploaded them: up to `limit`, in byte order of their names, behind `after` (which need
@@ -85,11 +88,20 @@ pub struct NewUpload {
     pub extension: Extension,
     /// Whose it is until a name refers to it.
     pub owner: Option<OwnerToken>,
+    /// What must be true before it counts as stored.
+    pub write_concern: WriteConcern,
 }
 
 impl Default for NewUpload {
     fn default() -> Self {
-        Self { groups: Vec::new(), target: None, length: None, extension: Extension::none(), owner: None }
+        Self {
+            groups: Vec::new(),
+            target: None,
+            length: None,
+            extension: Extension::none(),
+            owner: None,
+            write_concern: WriteConcern::Storage,
+        }
     }
 }
 

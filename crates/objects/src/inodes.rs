@@ -215,6 +215,7 @@ impl Objects {
         let bucket = self.names.bucket_of(attributes.bucket).await?;
         let new = NewUpload {
             groups: Self::placement(&bucket),
+            write_concern: self.settings.write_concern.of(&bucket.name),
             length,
             extension: extension_of(&name),
             ..NewUpload::default()

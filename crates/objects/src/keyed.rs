@@ -82,6 +82,7 @@ impl Objects {
         self.check_preconditions(bucket.root, key, &options.preconditions).await?;
         let new = NewUpload {
             groups: Self::placement(&bucket),
+            write_concern: self.settings.write_concern.of(&bucket.name),
             length: options.length,
             extension: extension_of(key),
             ..NewUpload::default()

@@ -19,6 +19,7 @@ mod reader;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod workers;
+mod write_concern;
 mod writer;
 mod xattr;
 
@@ -43,4 +44,5 @@ pub use keyed::{CopyOptions, PutOptions};
 pub use multipart::UploadOptions;
 pub use objects::{JoinMultipart, Objects, Settings};
 pub use reader::{ObjectReader, ObjectStream};
+pub use write_concern::{WriteConcern, WriteConcerns};
 pub use writer::{CommitOptions, ObjectWriter, PartWriter};

@@ -72,6 +72,7 @@ impl Objects {
         };
         let new = NewUpload {
             groups: Self::placement(&bucket),
+            write_concern: self.settings.write_concern.of(&bucket.name),
             length,
             extension: extension_of(key),
             target: Some(target),

@@ -14,6 +14,7 @@ use crate::buckets::Groups;
 use crate::files::{Files, OwnerToken};
 use crate::pins::Pins;
 use crate::raw::RawInodes;
+use crate::write_concern::WriteConcerns;
 
 /// Names and files of one cluster. Shared by everything that serves it.
 pub struct Objects {
@@ -47,6 +48,8 @@ pub struct Settings {
     pub groups_interval: Duration,
     /// Raw files may be deleted by their paths.
     pub raw_delete: bool,
+    /// What must be true of content before it counts as stored.
+    pub write_concern: WriteConcerns,
 }
 
 /// When the parts of a multipart upload become one file.
@@ -69,6 +72,7 @@ impl Default for Settings {
             min_part: 5 * 1024 * 1024,
             groups_interval: Duration::from_secs(10),
             raw_delete: false,
+            write_concern: WriteConcerns::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use crate::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, Replica, UploadTarget,
+    RawFiles, Replica, UploadTarget, WriteConcern,
 };
 
 /// The files of a cluster that is not there; a clone shares them.
@@ -36,6 +36,8 @@ pub struct State {
     pub groups: Vec<GroupName>,
     /// Lengths as said when uploads began.
     pub lengths: Vec<Option<u64>>,
+    /// Write concerns as asked for by uploads and joins.
+    pub concerns: Vec<WriteConcern>,
     /// Targets as asked for.
     pub targets: Vec<String>,
     /// Ranges that were asked for.
@@ -63,6 +65,7 @@ impl Default for State {
             files: BTreeMap::new(),
             groups: vec!["group1".parse().unwrap()],
             lengths: Vec::new(),
+            concerns: Vec::new(),
             targets: Vec::new(),
             reads: Vec::new(),
             pieces: 0,
@@ -150,6 +153,7 @@ impl Files for MemoryFiles {
             return Err(FilesError::Unsupported);
         }
         state.lengths.push(new.length);
+        state.concerns.push(new.write_concern);
         state.targets.push(format!("{:?}", new.target));
         let group = new.groups.first().copied().unwrap_or(state.groups[0]);
         drop(state);
@@ -223,8 +227,10 @@ impl Files for MemoryFiles {
         parts: &[FileId],
         extension: &Extension,
         _: OwnerToken,
+        write_concern: WriteConcern,
     ) -> Result<FileId, FilesError> {
         self.reach()?;
+        self.state.lock().concerns.push(write_concern);
         if self.state.lock().cannot_join {
             return Err(FilesError::Unsupported);
         }

@@ -354,6 +354,29 @@ async fn parts_stand_beside_each_other_and_become_one_file() {
 }
 
 #[tokio::test]
+async fn content_is_as_safe_as_its_bucket_asks_for() {
+    use crate::WriteConcern::{Local, Replicated};
+    let buckets = [("group1".to_owned(), Replicated)].into();
+    let write_concern = WriteConcerns { usual: Local, buckets };
+    let (objects, files) = cluster(Settings { min_part: 1, write_concern, ..Settings::default() }).await;
+    let info = put(&objects, "key", b"content").await;
+    let mut writer = objects.write_inode(info.attributes.inode, None).await.unwrap();
+    writer.write(Bytes::from_static(b"other")).await.unwrap();
+    writer.commit(CommitOptions::default()).await.unwrap();
+    let upload_id = objects.create_upload("group1", b"big.bin", UploadOptions::default()).await.unwrap();
+    let parts =
+        vec![put_part(&objects, upload_id, 1, b"one").await, put_part(&objects, upload_id, 2, b"two").await];
+    objects.complete_upload("group1", b"big.bin", upload_id, parts, Preconditions::default()).await.unwrap();
+    assert_eq!(objects.join_due().await.unwrap(), 1);
+    assert_eq!(files.state(|state| std::mem::take(&mut state.concerns)), [Replicated; 5]);
+    objects.create_bucket("other", NewBucketOptions::default()).await.unwrap();
+    let mut writer = objects.writer("other", b"key", PutOptions::default()).await.unwrap();
+    writer.write(Bytes::from_static(b"content")).await.unwrap();
+    writer.commit(CommitOptions::default()).await.unwrap();
+    assert_eq!(files.state(|state| std::mem::take(&mut state.concerns)), [Local]);
+}
+
+#[tokio::test]
 async fn parts_that_cannot_be_joined_stay_parts() {
     let (objects, files) = at_once().await;
     files.state(|state| state.cannot_join = true);

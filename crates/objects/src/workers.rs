@@ -144,7 +144,10 @@ impl Objects {
             return Ok(false);
         };
         let (_, name) = self.names.location(inode).await?;
-        let file = match self.files.join(&parts, &extension_of(&name), self.owner_token()).await {
+        let bucket = self.names.bucket_of(record.attributes.bucket).await?;
+        let concern = self.settings.write_concern.of(&bucket.name);
+        let extension = extension_of(&name);
+        let file = match self.files.join(&parts, &extension, self.owner_token(), concern).await {
             Ok(file) => file,
             Err(error) => {
                 let never =

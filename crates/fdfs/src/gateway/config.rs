@@ -1,7 +1,9 @@
 //! `gateway.toml`; `GATEWAY.md` tells of every key.
 
+mod concern;
 mod patience;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +13,7 @@ use fdfs_namespace::remote::Secret;
 use fdfs_proto::ServerAddress;
 use serde::{Deserialize, Deserializer};
 
-pub use self::patience::Patience;
+pub use self::{concern::Concern, patience::Patience};
 
 /// The settings of a gateway. Unknown keys are errors that name file and line.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +47,12 @@ pub struct GatewayConfig {
     /// Seconds after which content that no name refers to any more is deleted.
     #[serde(default = "free_after")]
     pub free_after: u64,
+    /// What storages are asked for before content counts as stored.
+    #[serde(default)]
+    pub write_concern: Concern,
+    /// The same for single buckets.
+    #[serde(default)]
+    pub write_concern_of: BTreeMap<String, Concern>,
     /// How long trackers and storages are waited for.
     #[serde(default)]
     pub patience: Patience,
@@ -121,6 +129,8 @@ fn free_after() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use fdfs_objects::WriteConcern;
+
     use super::GatewayConfig;
 
     fn read(text: &str) -> Result<GatewayConfig, String> {
@@ -159,6 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_may_ask_for_more_than_the_others() {
+        let text = "trackers = ['127.0.0.2']\nnamespace = 'lmdb:///x'\ncredentials = 'c'\n";
+        let concerns = |lines: &str| {
+            let config = read(&format!("{text}{lines}"))?;
+            Ok::<_, String>(config.write_concern.except(&config.write_concern_of))
+        };
+        let usual = concerns("").unwrap();
+        assert_eq!(usual.of("any"), WriteConcern::Storage);
+        let said = concerns("write_concern = 'local'\n[write_concern_of]\nphotos = 'replicated'").unwrap();
+        assert_eq!((said.of("any"), said.of("photos")), (WriteConcern::Local, WriteConcern::Replicated));
+        let error = concerns("[write_concern_of]\nphotos = 'all'").unwrap_err();
+        assert!(error.contains("gateway.toml") && error.contains("line 5"), "{error}");
+    }
+
+    #[test]
     fn the_document_names_every_key_and_its_default() {
         let document = include_str!("../../GATEWAY.md");
         let rows = [
@@ -172,6 +197,8 @@ mod tests {
             "namespace_secret |",
             "region | us-east-1",
             "free_after | 3600 s",
+            "write_concern | storage",
+            "write_concern_of.BUCKET |",
             "patience.connect_timeout | 5 s",
             "patience.answer_timeout | 10 s",
             "patience.idle_timeout | 10 s",

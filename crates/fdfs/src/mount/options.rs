@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fdfs_mount::Config;
+use fdfs_objects::WriteConcern;
 
 /// What `-o` says.
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub struct MountOptions {
     read_only: bool,
     /// Raw files may be deleted by their paths.
     pub raw_delete: bool,
+    /// What storages are asked for before content counts as stored.
+    pub write_concern: WriteConcern,
     cache: Option<Duration>,
     spool: Option<PathBuf>,
     source_name: Option<String>,
@@ -30,6 +33,9 @@ impl MountOptions {
                 ("ro", None) => options.read_only = true,
                 ("rw", None) => options.read_only = false,
                 ("raw_delete", None) => options.raw_delete = true,
+                ("write_concern", Some("storage")) => options.write_concern = WriteConcern::Storage,
+                ("write_concern", Some("local")) => options.write_concern = WriteConcern::Local,
+                ("write_concern", Some("replicated")) => options.write_concern = WriteConcern::Replicated,
                 ("cache", Some(value)) => {
                     let seconds =
                         value.parse().with_context(|| format!("-o {text}: not a number of seconds"))?;
@@ -39,7 +45,7 @@ impl MountOptions {
                 ("fsname", Some(value)) => options.source_name = Some(value.to_owned()),
                 (name, None) if FOR_OTHERS.contains(&name) => {}
                 _ => bail!(
-                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, cache=SECONDS, spool=DIR, fsname=NAME"
+                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cache=SECONDS, spool=DIR, fsname=NAME"
                 ),
             }
         }
@@ -75,7 +81,9 @@ mod tests {
 
     #[test]
     fn options_of_fstab_are_understood() {
-        let options = parse("ro,allow_other,_netdev,cache=2,fsname=pictures").unwrap();
+        let options =
+            parse("ro,allow_other,_netdev,write_concern=replicated,cache=2,fsname=pictures").unwrap();
+        assert_eq!(options.write_concern, WriteConcern::Replicated);
         let config = options.config(Path::new("/mnt/fdfs"));
         assert!(config.read_only && config.allow_other && !config.raw_delete);
         assert_eq!((config.cache, config.source_name.as_str()), (Duration::from_secs(2), "pictures"));
@@ -83,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_option_that_is_not_known_is_named() {
-        for text in ["acl", "ro=1", "cache", "cache=soon"] {
+        for text in ["acl", "ro=1", "cache", "cache=soon", "write_concern=all"] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(text), "{error}");
         }

@@ -1,5 +1,6 @@
 //! The parts of one machine's cluster, started and ended in order.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use fdfs_tracker::Tracker;
 use tracing::{info, warn};
 
 use super::UpArgs;
-use crate::gateway::{Gateway, GatewayConfig, Patience};
+use crate::gateway::{Concern, Gateway, GatewayConfig, Patience};
 
 /// Everything that runs.
 pub struct Site {
@@ -129,6 +130,9 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         namespace_secret: None,
         region: "us-east-1".to_owned(),
         free_after: FREE_AFTER,
+        // The storage stands alone.
+        write_concern: Concern::Storage,
+        write_concern_of: BTreeMap::new(),
         patience: Patience::default(),
     }
 }
