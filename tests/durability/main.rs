@@ -12,7 +12,7 @@ use fdfs_tests::{Addresses, Cluster, ClusterConfig, StorageConfig};
 use fdfs_types::FileId;
 use tokio::time::{Instant, sleep};
 
-/// A group whose members answer what a second one has, while the ordinary replication waits for its hour.
+/// A group whose members answer what a second one has, while the ordinary replication pauses for an hour behind each record.
 struct Group {
     cluster: Cluster,
     client: Client,
@@ -25,7 +25,7 @@ impl Group {
             let address = SocketAddr::new(Addresses::next()?.into(), 23000);
             let lines = format!(
                 "subdir_count_per_path=4\nwrite_concern=replicated\nwrite_concern_deadline={deadline}\n\
-                 on_deadline=refuse\nsync_start_time=12:00\nsync_end_time=12:01\n"
+                 on_deadline=refuse\nsync_interval=3600000\n"
             );
             config.storages.push(StorageConfig { lines, ..StorageConfig::new(address, "group1", 1) });
         }
