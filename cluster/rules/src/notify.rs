@@ -50,7 +50,8 @@ impl StorageBrief {
 
 impl Cluster {
     /// So often the leader tells who is in the group although nothing has changed. A storage may have
-    /// heard a list of the last leader after one of the present one.
+    /// heard a list of the last leader after one of the present one. Who leads is not repeated: original
+    /// storages log it each time.
     const REPEAT: Duration = Duration::from_secs(30);
 
     /// What a member has not heard yet. `heard` is the number of changes of the leader that this
@@ -70,7 +71,7 @@ impl Cluster {
         group.take_session(member);
         let storage = group.get(&member.id).ok_or(Refusal::Denied)?;
         let repeats = now.since(storage.told).max(storage.told.since(now)) >= Self::REPEAT;
-        let leader = if *heard == news.changes && !repeats { None } else { news.leader };
+        let leader = if *heard == news.changes { None } else { news.leader };
         let trunk_news = storage.seen_trunk_changes != group.trunk.changes;
         let trunk_server = trunk_news.then(|| {
             let server = group.trunk.server.and_then(|id| group.get(&id));
