@@ -132,7 +132,7 @@ impl ClientError {
 /// Whether another server may do better.
 pub(crate) fn is_local_fault(error: &CallError) -> bool {
     match error {
-        CallError::Connect(_) => true,
+        CallError::Connect(_) | CallError::Secret(_) => true,
         CallError::Net(NetError::File(_)) => false,
         CallError::Net(_) | CallError::Malformed(_) => true,
         // A broken disk, no memory, no descriptors, a trunk server away: troubles of one server.

@@ -8,10 +8,13 @@ use std::{
     task::Poll,
 };
 
-use fdfs_proto::{Command, DecodeError, Encode, Header, Request, Status, Streamed, Writer};
+use fdfs_proto::{
+    Command, DecodeError, Encode, Header, Request, Status, Streamed, Writer,
+    ours::{Challenge, ChallengeRequest, ProofRequest},
+};
 
 use crate::{
-    NetError,
+    NetError, SharedSecret, secret,
     server::{Seat, Worker},
     wire::{FileSent, Wire, within},
 };
@@ -31,11 +34,15 @@ pub struct Connection {
     seat: Seat,
     requests: u64,
     out: Vec<u8>,
+    /// What the peer may prove the secret of the cluster with, once.
+    challenge: Option<Challenge>,
+    /// The peer has proved the secret of the cluster.
+    is_member: bool,
 }
 
 impl Connection {
     pub(crate) fn new(wire: Wire, peer: SocketAddr, local: SocketAddr, seat: Seat) -> Self {
-        Self { wire, peer, local, seat, requests: 0, out: Vec::new() }
+        Self { wire, peer, local, seat, requests: 0, out: Vec::new(), challenge: None, is_member: false }
     }
 
     /// Waits for the next request.
@@ -43,7 +50,62 @@ impl Connection {
     /// `None` when the conversation is over in a regular way: the client closed or sent `QUIT`, or the server is stopping.
     /// Until the first request is whole, and inside every request, the client must make progress within the time limit;
     /// between requests it may be silent for ever.
+    ///
+    /// Where members share a secret, proofs of it are answered here, and a command of members from anybody else is refused
+    /// and ends the conversation.
     pub async fn next_request(&mut self) -> Result<Option<Header>, NetError> {
+        loop {
+            let Some(header) = self.next_header().await? else { return Ok(None) };
+            let Some(secret) = &self.seat.worker().limits.secret else { return Ok(Some(header)) };
+            let goes_on = match header.command {
+                Command::MEMBER_CHALLENGE => self.challenge(&header).await?,
+                Command::MEMBER_PROOF => self.check_proof(&header, secret.clone()).await?,
+                command if command.is_for_members() && !self.is_member => {
+                    secret.refused(self.peer.ip(), command);
+                    self.respond_status(Status::EACCES).await?;
+                    false
+                }
+                _ => return Ok(Some(header)),
+            };
+            if !goes_on {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Gives the peer something to prove the secret of the cluster with. Whether the conversation goes on.
+    async fn challenge(&mut self, header: &Header) -> Result<bool, NetError> {
+        if self.read_request::<ChallengeRequest>(header, secret::LIMIT).await?.is_err() {
+            self.respond_status(Status::EINVAL).await?;
+            return Ok(false);
+        }
+        let challenge = Challenge(secret::random()?);
+        self.challenge = Some(challenge);
+        self.respond_message(&challenge).await?;
+        Ok(true)
+    }
+
+    /// Checks that the peer knows the secret of the cluster, and proves it in turn. Whether the conversation goes on.
+    async fn check_proof(&mut self, header: &Header, secret: SharedSecret) -> Result<bool, NetError> {
+        let Ok(proof) = self.read_request::<ProofRequest>(header, secret::LIMIT).await? else {
+            self.respond_status(Status::EINVAL).await?;
+            return Ok(false);
+        };
+        match self.challenge.take().map(|challenge| secret.secret().check(&challenge, &proof)) {
+            Some(Ok(response)) => {
+                self.is_member = true;
+                self.respond_message(&response).await?;
+                Ok(true)
+            }
+            Some(Err(_)) | None => {
+                secret.refused(self.peer.ip(), header.command);
+                self.respond_status(Status::EACCES).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn next_header(&mut self) -> Result<Option<Header>, NetError> {
         let limits = &self.seat.worker().limits;
         if self.wire.body_left() > 0 && !self.wire.drain(limits.skip_body).await? {
             return Ok(None);

@@ -5,6 +5,8 @@ use std::io;
 use fdfs_proto::{DecodeError, HeaderError, Status};
 use thiserror::Error;
 
+use crate::SecretError;
+
 /// Why a conversation cannot go on. The connection is closed after any of these.
 #[derive(Debug, Error)]
 pub enum NetError {
@@ -39,6 +41,9 @@ pub enum CallError {
     /// No connection could be made.
     #[error("connect failed")]
     Connect(#[source] io::Error),
+    /// The peer is no member of the cluster, or takes us for none.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The peer answered with this status.
     #[error("the peer answered {0}")]
     Status(Status),
@@ -58,6 +63,7 @@ impl CallError {
             Self::Connect(error) | Self::Net(NetError::Io(error) | NetError::File(error)) => {
                 error.raw_os_error().map_or(Status::EIO, Status::from_errno)
             }
+            Self::Secret(_) => Status::EACCES,
             Self::Net(NetError::Timeout) => Status::ETIMEDOUT,
             Self::Malformed(_) | Self::Net(NetError::Header(_) | NetError::TooLong { .. }) => Status::EINVAL,
             Self::Net(NetError::Closed) => Status::EIO,

@@ -7,10 +7,12 @@ mod buffer;
 mod connection;
 mod error;
 mod pool;
+mod secret;
 mod server;
 mod wire;
 
 pub use connection::{Connection, FileError, RequestError};
 pub use error::{CallError, NetError};
 pub use pool::{Lease, Peer, Pool, PoolConfig};
+pub use secret::{SecretError, SharedSecret};
 pub use server::{ConnectionCounts, Limits, Server, Service, listen};

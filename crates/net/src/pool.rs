@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fdfs_proto::{Command, Decode, Header, Request};
+use fdfs_proto::{Command, Header, Request};
 
 pub use peer::Peer;
 
-use crate::{CallError, NetError};
+use crate::{CallError, NetError, SharedSecret};
 
 /// How connections to servers are made and kept.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct PoolConfig {
     pub max_idle: usize,
     /// Time after which an unused connection is not used again.
     pub max_idle_time: Duration,
+    /// What both sides of a new connection have to prove before it is used, if anything.
+    pub secret: Option<SharedSecret>,
 }
 
 impl Default for PoolConfig {
@@ -38,6 +40,7 @@ impl Default for PoolConfig {
             bind: None,
             max_idle: 16,
             max_idle_time: Duration::from_secs(3600),
+            secret: None,
         }
     }
 }
@@ -162,10 +165,7 @@ impl Lease {
 
     /// Sends a request without content and reads its answer, whose body may have `limit` bytes.
     pub async fn ask<R: Request>(&mut self, request: &R, limit: usize) -> Result<R::Response, CallError> {
-        self.send_request(request).await?;
-        self.receive().await?;
-        let body = self.read_body(limit).await?;
-        Ok(R::Response::decode(&body)?)
+        Peer::ask(self, request, limit).await
     }
 
     /// Closes the connection instead of giving it back.

@@ -20,7 +20,7 @@ pub use counters::ConnectionCounts;
 pub use listen::listen;
 pub(crate) use worker::{Seat, Worker};
 
-use crate::Connection;
+use crate::{Connection, SharedSecret};
 use acceptor::Acceptor;
 use counters::Counters;
 
@@ -50,6 +50,8 @@ pub struct Limits {
     pub skip_body: u64,
     /// Peers that may connect; the others are accepted and closed at once.
     pub allow: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
+    /// What a peer has to prove before commands of members are taken from it, if anything.
+    pub secret: Option<SharedSecret>,
 }
 
 impl Limits {
@@ -63,6 +65,7 @@ impl Limits {
             max_body: u64::MAX,
             skip_body: 1024 * 1024,
             allow: Arc::new(|_| true),
+            secret: None,
         }
     }
 }

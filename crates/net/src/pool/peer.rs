@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fdfs_proto::{Header, Request, Status};
+use fdfs_proto::{Decode as _, Header, Request, Status};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::PoolConfig;
@@ -41,8 +41,16 @@ enum State {
 }
 
 impl Peer {
-    /// Connects to a server.
+    /// Connects to a server. Where members share a secret, both sides have proved it then.
     pub async fn connect(address: SocketAddr, config: &PoolConfig) -> Result<Self, CallError> {
+        let mut peer = Self::open(address, config).await?;
+        if let Some(secret) = &config.secret {
+            secret.introduce(&mut peer, address, config.connect_timeout).await?;
+        }
+        Ok(peer)
+    }
+
+    async fn open(address: SocketAddr, config: &PoolConfig) -> Result<Self, CallError> {
         let connect = async {
             let stream = connect(address, config.bind).await?;
             stream.set_nodelay(true)?;
@@ -55,6 +63,14 @@ impl Peer {
             Ok(Err(error)) => Err(CallError::Connect(error)),
             Err(_elapsed) => Err(CallError::Connect(io::ErrorKind::TimedOut.into())),
         }
+    }
+
+    /// Sends a request without content and reads its answer, whose body may have `limit` bytes.
+    pub async fn ask<R: Request>(&mut self, request: &R, limit: usize) -> Result<R::Response, CallError> {
+        self.send_request(request).await?;
+        self.receive().await?;
+        let body = self.read_body(limit).await?;
+        Ok(R::Response::decode(&body)?)
     }
 
     /// Sends a request's header with the first bytes of its body, in one write.
