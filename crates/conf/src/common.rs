@@ -17,6 +17,18 @@ pub(crate) fn storage_ids_path(keys: &Keys<'_>) -> Result<PathBuf, ConfError> {
     Ok(keys.beside(&entry.value))
 }
 
+/// The file with the secret that members share; a relative name is one beside the configuration file.
+pub(crate) fn cluster_secret_file(keys: &Keys<'_>) -> Result<Option<PathBuf>, ConfError> {
+    match keys.get("cluster_secret_file") {
+        None => Ok(None),
+        Some(entry) if entry.value.is_empty() => Err(invalid(
+            entry,
+            "name the file with the secret, or leave the key out to let anybody speak for members",
+        )),
+        Some(entry) => Ok(Some(keys.beside(&entry.value))),
+    }
+}
+
 pub(crate) fn log_level(keys: &mut Keys<'_>) -> LogLevel {
     let Some(entry) = keys.text("log_level") else { return LogLevel::Info };
     entry.value.parse().unwrap_or_else(|()| {

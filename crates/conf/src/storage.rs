@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fdfs_types::{GroupName, StorageId};
 
-use crate::common::{log_level, metrics_listen};
+use crate::common::{cluster_secret_file, log_level, metrics_listen};
 use crate::keys::{Keys, invalid};
 use crate::listen::addresses;
 use crate::{
@@ -105,6 +105,8 @@ pub struct StorageConfig {
     pub allow_hosts: AllowHosts,
     /// From whom changes of peers are taken. Ours.
     pub replication_from: ReplicationFrom,
+    /// The file with the secret that members share; anybody may speak for members if absent. Ours.
+    pub cluster_secret_file: Option<PathBuf>,
     /// Group to run as.
     pub run_by_group: Option<String>,
     /// User to run as.
@@ -212,6 +214,7 @@ impl StorageConfig {
             check_store_path_mark: keys.boolean("check_store_path_mark", true),
             allow_hosts: AllowHosts::read(keys)?,
             replication_from: keys.parsed("replication_from")?.unwrap_or_default(),
+            cluster_secret_file: cluster_secret_file(keys)?,
             run_by_group: keys.owned("run_by_group"),
             run_by_user: keys.owned("run_by_user"),
             log_level: log_level(keys),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fdfs_types::GroupName;
 
-use crate::common::{log_level, metrics_listen, storage_ids_path};
+use crate::common::{cluster_secret_file, log_level, metrics_listen, storage_ids_path};
 use crate::keys::{Keys, invalid};
 use crate::{
     AddressFamily, AllowHosts, ClusterParameters, ConfError, ConfFile, Configuration, Listener, Loaded,
@@ -49,6 +49,8 @@ pub struct TrackerConfig {
     pub storage_ids_file: Option<PathBuf>,
     /// Who may connect.
     pub allow_hosts: AllowHosts,
+    /// The file with the secret that members share; anybody may speak for members if absent. Ours.
+    pub cluster_secret_file: Option<PathBuf>,
     /// Group to run as.
     pub run_by_group: Option<String>,
     /// User to run as.
@@ -141,6 +143,7 @@ impl TrackerConfig {
             check_active_interval: keys.seconds("check_active_interval", 100),
             storage_sync_file_max_time: keys.seconds("storage_sync_file_max_time", 300),
             allow_hosts: AllowHosts::read(keys)?,
+            cluster_secret_file: cluster_secret_file(keys)?,
             run_by_group: keys.owned("run_by_group"),
             run_by_user: keys.owned("run_by_user"),
             log_level: log_level(keys),

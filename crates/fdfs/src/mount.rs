@@ -33,7 +33,7 @@ pub struct MountArgs {
     /// The gateway's namespace service, HOST:PORT; by default port 23100 of the first tracker's host.
     #[arg(long, value_name = "HOST:PORT")]
     namespace: Option<String>,
-    /// A file that holds the secret of the namespace service.
+    /// A file that holds the secret of the namespace service; its owner alone may read it.
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
     /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cache=SECONDS, spool=DIR, fsname=NAME.
@@ -150,12 +150,8 @@ impl MountArgs {
     }
 
     fn secret(&self) -> anyhow::Result<Option<Secret>> {
-        let read = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the secret in {}", path.display()))?;
-            Secret::new(text.trim_end()).with_context(|| path.display().to_string())
-        };
-        self.namespace_secret_file.as_ref().map(read).transpose()
+        let parse = |content: &[u8]| Secret::new(str::from_utf8(content).unwrap_or_default().trim_end());
+        Ok(self.namespace_secret_file.as_deref().map(|path| fdfs_ops::read_secret(path, parse)).transpose()?)
     }
 }
 

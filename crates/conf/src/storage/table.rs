@@ -72,6 +72,7 @@ const OWN_KEYS: KeyTable = &[
     ("replication_from", Honoured),
     ("http_listen", Honoured),
     ("http.server_port", Honoured),
+    ("cluster_secret_file", Honoured),
     ("metrics_listen", Honoured),
     ("accept_threads", Ignored("one thread accepts and deals out the connections")),
     ("sync_min_threads", Ignored("connections to a peer are made as they are needed")),

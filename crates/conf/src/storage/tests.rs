@@ -55,6 +55,18 @@ fn without_keys_the_defaults_of_the_original_hold() {
 }
 
 #[test]
+fn the_secret_of_the_cluster_stands_in_a_file_of_its_own() {
+    assert_eq!(with("").expect("defaults").config.cluster_secret_file, None);
+    let config = with("cluster_secret_file = secrets/cluster").expect("beside").config;
+    assert_eq!(config.cluster_secret_file.as_deref(), Some(Path::new("secrets/cluster")));
+    let config = with("cluster_secret_file = /etc/fdfs/cluster.secret").expect("absolute").config;
+    assert_eq!(config.cluster_secret_file.as_deref(), Some(Path::new("/etc/fdfs/cluster.secret")));
+    // Whoever asks for a secret does not get a cluster without one.
+    let error = with("cluster_secret_file =").expect_err("no name").to_string();
+    assert!(error.contains("storage.conf:3: cluster_secret_file"), "{error}");
+}
+
+#[test]
 fn the_addresses_to_be_known_by_are_a_list() {
     assert!(with("").expect("defaults").config.advertise.is_empty());
     let config = with("advertise_addr = 192.168.0.2, 203.0.113.5").expect("two").config;

@@ -38,6 +38,7 @@ const OWN_KEYS: KeyTable = &[
     ("check_active_interval", Honoured),
     ("storage_sync_file_max_time", Honoured),
     ("storage_ids_filename", Honoured),
+    ("cluster_secret_file", Honoured),
     ("metrics_listen", Honoured),
     ("use_io_uring", IO_URING),
     ("use_send_zc", IO_URING),
