@@ -19,6 +19,7 @@ use std::{
 };
 
 use fdfs_conf::{OnDeadline, StorageConfig, WriteConcern};
+use fdfs_net::PoolConfig;
 use fdfs_proto::{Brief, ours};
 use fdfs_store::{Change, Record, Store};
 use fdfs_types::{GroupName, RemoteFilename, StorageId, StorageStatus};
@@ -33,7 +34,6 @@ use self::{failure::PushError, lines::Lines, outlook::Outlook, turns::Turns};
 use crate::{
     error::Refusal,
     membership::Members,
-    settings,
     sync::{Deliveries, Outcome},
     tracker::Identity,
 };
@@ -55,6 +55,7 @@ pub(crate) struct Concern {
 impl Concern {
     pub(crate) fn new(
         config: &StorageConfig,
+        to_members: &PoolConfig,
         store: &Store,
         identity: &Identity,
         members: watch::Receiver<Members>,
@@ -66,7 +67,7 @@ impl Concern {
             me: identity.id,
             identity: identity.clone(),
             members,
-            lines: Lines::new(settings::pool_config(config)),
+            lines: Lines::new(to_members.clone()),
             turns: Turns::default(),
             outlook: Outlook::default(),
         }

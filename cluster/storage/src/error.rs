@@ -6,6 +6,7 @@ use std::{
 };
 
 use fdfs_net::RequestError;
+use fdfs_ops::SecretFileError;
 use fdfs_proto::{Status, ours::Trailer};
 use fdfs_store::{OpenError, StoreError};
 use fdfs_types::{GroupName, StorageId};
@@ -69,6 +70,9 @@ pub enum StorageError {
     /// File names carry an IPv4 address or an ID, and there is neither.
     #[error("a storage with IPv6 only needs storage ids and id_type_in_filename = id on its trackers")]
     OnlyIpv6,
+    /// The secret of the cluster cannot be used.
+    #[error("cluster_secret_file: {0}")]
+    Secret(#[from] SecretFileError),
     /// The disk is not usable.
     #[error(transparent)]
     Open(#[from] OpenError),

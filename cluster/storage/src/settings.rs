@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use fdfs_conf::{
     AddressFamily, ClusterParameters, DistributeMode, ReservedSpace, StorageConfig, StorePathChoice,
 };
-use fdfs_net::PoolConfig;
+use fdfs_net::{PoolConfig, SharedSecret};
 use fdfs_store::{Distribution, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions};
 use fdfs_types::Source;
 
@@ -31,7 +31,7 @@ pub(crate) fn listen_addresses(config: &StorageConfig) -> Vec<(SocketAddr, bool)
 
 /// Outgoing connections leave from the address that is listened on, if that is one and so configured; else from the
 /// one that the storage is to be known by, if it is one of this machine.
-pub(crate) fn pool_config(config: &StorageConfig) -> PoolConfig {
+pub(crate) fn pool_config(config: &StorageConfig, secret: Option<SharedSecret>) -> PoolConfig {
     let bind = match config.listeners.first().map(|listener| &listener.addresses[..]) {
         Some([ip, ..]) if config.client_bind => Some(*ip),
         _ => config.advertise.iter().copied().find(|ip| is_local(*ip)),
@@ -40,6 +40,7 @@ pub(crate) fn pool_config(config: &StorageConfig) -> PoolConfig {
         connect_timeout: config.connect_timeout,
         network_timeout: config.network_timeout,
         bind,
+        secret,
         max_idle_time: config.connection_pool_max_idle_time,
         ..PoolConfig::default()
     }
@@ -122,11 +123,11 @@ mod tests {
     #[test]
     fn outgoing_connections_leave_from_the_listening_address_if_so_configured() {
         let mut config = config(&[(&["10.0.0.2"], 23000)], AddressFamily::Auto);
-        assert_eq!(pool_config(&config).bind, Some([10, 0, 0, 2].into()));
+        assert_eq!(pool_config(&config, None).bind, Some([10, 0, 0, 2].into()));
         config.client_bind = false;
-        assert_eq!(pool_config(&config).bind, None);
+        assert_eq!(pool_config(&config, None).bind, None);
         config.advertise = vec![[203, 0, 113, 5].into(), [127, 0, 0, 9].into()];
-        assert_eq!(pool_config(&config).bind, Some([127, 0, 0, 9].into()));
+        assert_eq!(pool_config(&config, None).bind, Some([127, 0, 0, 9].into()));
     }
 
     #[test]

@@ -10,8 +10,9 @@ use std::{
 };
 
 use fdfs_conf::StorageConfig;
-use fdfs_net::{ConnectionCounts, Limits, Pool, Server, listen};
-use fdfs_ops::{AccessLog, Health};
+use fdfs_net::{ConnectionCounts, Limits, Pool, Server, SharedSecret, listen};
+use fdfs_ops::{AccessLog, Health, read_secret};
+use fdfs_proto::ours::ClusterSecret;
 use fdfs_store::Store;
 use fdfs_types::{GroupName, StorageId};
 use parking_lot::Mutex;
@@ -57,7 +58,10 @@ impl Storage {
     pub async fn bind(config: StorageConfig) -> Result<Self, StorageError> {
         let started = SystemTime::now().into();
         let port = config.listeners.first().map_or(StorageConfig::DEFAULT_PORT, |listener| listener.port);
-        let pool = Pool::new(settings::pool_config(&config));
+        let secret = config.cluster_secret_file.as_deref().map(|path| read_secret(path, ClusterSecret::new));
+        let secret = secret.transpose()?.map(SharedSecret::new);
+        let to_members = settings::pool_config(&config, secret.clone());
+        let pool = Pool::new(to_members.clone());
         let trackers = Tracker::resolve_all(&config.trackers, &pool).await;
         let group = tracker::group(&config, port, &trackers).await?;
         let ips = tracker::my_ips(group, port, &trackers).await?;
@@ -74,7 +78,7 @@ impl Storage {
         let waits_for_disk = config.fsync_after_written_bytes.is_some();
         let membership = Membership::new(identity.id);
         let shared = Arc::new(Shared {
-            concern: Concern::new(&config, &store, &identity, membership.watch()),
+            concern: Concern::new(&config, &to_members, &store, &identity, membership.watch()),
             membership: Mutex::new(membership),
             verification: Verification::open(store.own_directory()),
             filling: Filling::new(!store.recoveries().is_empty()),
@@ -89,7 +93,7 @@ impl Storage {
             synced_from: SyncedFrom::default(),
             joined: AtomicUsize::new(0),
         });
-        let server = serve(&config, &shared)?;
+        let server = serve(&config, &shared, secret)?;
         let connections: Arc<dyn Fn() -> ConnectionCounts + Send + Sync> =
             Arc::new(server.connections_view());
         let settings = ReportSettings {
@@ -102,7 +106,7 @@ impl Storage {
         for reporter in Reporter::for_all(&shared, &settings, &connections) {
             tasks.spawn(reporter.run());
         }
-        let recovery = Recovery::new(&shared, settings::pool_config(&config), config.disk_recovery_threads);
+        let recovery = Recovery::new(&shared, to_members.clone(), config.disk_recovery_threads);
         tasks.spawn(recovery.run());
         let intervals = Intervals {
             sync_binlog: config.sync_binlog_buff_interval,
@@ -115,7 +119,7 @@ impl Storage {
         let disks = DiskHealth::new(&shared.store);
         tasks.spawn(Arc::clone(&disks).run(shared.store.clone()));
         let http = NativeHttp::start(&config, &shared).await?;
-        let replication = Replication::start(&shared, SyncSettings::new(&config));
+        let replication = Replication::start(&shared, SyncSettings::new(&config, to_members));
         Ok(Self { shared, server, http, disks, replication, tasks })
     }
 
@@ -189,7 +193,11 @@ impl Storage {
     }
 }
 
-fn serve(config: &StorageConfig, shared: &Arc<Shared>) -> Result<Server, StorageError> {
+fn serve(
+    config: &StorageConfig,
+    shared: &Arc<Shared>,
+    secret: Option<SharedSecret>,
+) -> Result<Server, StorageError> {
     let mut listeners = Vec::new();
     for (address, dual) in settings::listen_addresses(config) {
         listeners.push(open(address, dual)?);
@@ -201,6 +209,7 @@ fn serve(config: &StorageConfig, shared: &Arc<Shared>) -> Result<Server, Storage
         network_timeout: config.network_timeout,
         skip_body: SKIP_BODY,
         allow: Arc::new(move |ip| allow.allows(ip)),
+        secret,
         ..Limits::new("storage")
     };
     let service = Arc::new(StorageService::new(Arc::clone(shared)));

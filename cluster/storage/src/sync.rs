@@ -34,7 +34,7 @@ pub(crate) use self::{
     delivery::{Deliveries, Outcome},
     line::Line,
 };
-use crate::{settings, shared::Shared};
+use crate::shared::Shared;
 
 /// What the configuration says about sending to peers.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub(crate) struct SyncSettings {
 }
 
 impl SyncSettings {
-    pub(crate) fn new(config: &StorageConfig) -> Self {
+    pub(crate) fn new(config: &StorageConfig, pool: PoolConfig) -> Self {
         Self {
             connections: config.sync_max_threads.max(1) as usize,
             interval: config.sync_interval,
@@ -60,7 +60,7 @@ impl SyncSettings {
             mark_frequency: config.write_mark_file_freq.max(1).into(),
             heart_beat_interval: config.heart_beat_interval,
             skips_invalid: config.file_sync_skip_invalid_record,
-            pool: settings::pool_config(config),
+            pool,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::SystemTime;
 
 use fdfs_conf::{IpFieldWidth, TrackerConfig};
-use fdfs_net::{ConnectionCounts, Pool, PoolConfig};
+use fdfs_net::{ConnectionCounts, Pool, PoolConfig, SharedSecret};
 use fdfs_proto::{Connections, IpWidth};
 use fdfs_rules::{Cluster, DataFile, Leadership, Settings, StorageIds};
 use fdfs_types::{GroupName, Timestamp};
@@ -61,6 +61,7 @@ impl Core {
         config: &TrackerConfig,
         ids: Option<StorageIds>,
         port: u16,
+        secret: Option<SharedSecret>,
     ) -> std::io::Result<Arc<Self>> {
         let now = now();
         let disk = Disk::open(&config.base_path)?;
@@ -89,6 +90,7 @@ impl Core {
             connect_timeout: config.connect_timeout,
             network_timeout: config.network_timeout,
             bind: config.listeners.first().and_then(|listener| listener.addresses.first().copied()),
+            secret,
             ..PoolConfig::default()
         };
         Ok(Arc::new_cyclic(|myself| Self {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fdfs_conf::{AddressFamily, AllowHosts, ConfError, TrackerConfig};
-use fdfs_net::{Limits, Server, listen};
-use fdfs_proto::Header;
+use fdfs_net::{Limits, Server, SharedSecret, listen};
+use fdfs_ops::{SecretFileError, read_secret};
+use fdfs_proto::{Header, ours::ClusterSecret};
 use fdfs_rules::StorageIds;
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The table of storage ids cannot be used.
     #[error(transparent)]
     StorageIds(#[from] ConfError),
+    /// The secret of the cluster cannot be used.
+    #[error("cluster_secret_file: {0}")]
+    Secret(#[from] SecretFileError),
     /// The data directory cannot be used.
     #[error("data directory {} cannot be used", path.display())]
     Data {
@@ -61,6 +65,7 @@ impl StartError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::StorageIds(error) => error.errno(),
+            Self::Secret(error) => error.errno(),
             Self::Data { source, .. } | Self::Listen { source, .. } | Self::Threads(source) => {
                 source.raw_os_error().unwrap_or(1)
             }
@@ -124,9 +129,11 @@ impl Tracker {
 /// Reads what a former run has left and takes the ports.
 fn open(config: &TrackerConfig) -> Result<(Arc<Core>, Limits, Vec<TcpListener>), StartError> {
     let ids = config.storage_ids_file.as_ref().map(read_ids).transpose()?;
+    let secret = config.cluster_secret_file.as_deref().map(|path| read_secret(path, ClusterSecret::new));
+    let secret = secret.transpose()?.map(SharedSecret::new);
     let listeners = open_listeners(config)?;
     let port = listeners.first().and_then(|first| first.local_addr().ok()).map_or(0, |a| a.port());
-    let core = Core::load(config, ids, port)
+    let core = Core::load(config, ids, port, secret.clone())
         .map_err(|source| StartError::Data { path: config.base_path.clone(), source })?;
     let allow = resolve_hosts(config.allow_hosts.clone());
     let limits = Limits {
@@ -135,6 +142,7 @@ fn open(config: &TrackerConfig) -> Result<(Arc<Core>, Limits, Vec<TcpListener>),
         network_timeout: config.network_timeout,
         max_body: config.max_packet_size.saturating_sub(Header::LEN as u64),
         allow: Arc::new(move |peer| allow.allows(peer)),
+        secret,
         ..Limits::new("tracker")
     };
     Ok((core, limits, listeners))

@@ -11,7 +11,7 @@ use std::{
 
 use fdfs_net::{CallError, ConnectionCounts, Lease};
 use fdfs_proto::{
-    StorageStat,
+    Status, StorageStat,
     cluster::{
         BeatRequest, ChangelogRequest, DiskUsageRequest, Notification, PathUsage, ReplicaChangeRequest,
         SyncReportRequest, SyncedUntil,
@@ -91,7 +91,14 @@ impl Reporter {
             loop {
                 let pause = match self.converse().await {
                     End::BeforeBeats(error) => {
-                        warn!(error = %Chain(&error), "cannot join the tracker");
+                        let advice = match error {
+                            // A tracker refuses a JOIN in this way for no other reason.
+                            CallError::Status(Status::EACCES) => {
+                                ": it wants the secret of the cluster, set cluster_secret_file here, too"
+                            }
+                            _ => "",
+                        };
+                        warn!(error = %Chain(&error), "cannot join the tracker{advice}");
                         let pause = next;
                         next = longest.min(pause * 2);
                         pause

@@ -6,6 +6,7 @@ mod fake_tracker;
 mod malformed;
 mod recorded;
 mod restarts;
+mod secrets;
 mod storages;
 mod strangers;
 mod support;

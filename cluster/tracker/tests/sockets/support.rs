@@ -89,8 +89,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(to: SocketAddr, from: &str) -> Self {
-        let config = PoolConfig { bind: Some(ip(from)), ..PoolConfig::default() };
-        let pool: Arc<Pool> = Pool::new(config);
+        Self::connect_with(to, from, PoolConfig::default()).await
+    }
+
+    pub(crate) async fn connect_with(to: SocketAddr, from: &str, config: PoolConfig) -> Self {
+        let pool: Arc<Pool> = Pool::new(PoolConfig { bind: Some(ip(from)), ..config });
         Self { lease: pool.lease_new(to).await.expect("the tracker listens") }
     }
 
