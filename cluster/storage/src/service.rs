@@ -17,7 +17,7 @@ use std::sync::Arc;
 use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
     Command, Encode, Header, Status, Writer,
-    ours::{ForgetOwnedRequest, HelloRequest, ListOwnedRequest, ListRawRequest},
+    ours::{DeadLettersRequest, ForgetOwnedRequest, HelloRequest, ListOwnedRequest, ListRawRequest},
     storage::{
         AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
         SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
@@ -144,6 +144,7 @@ impl StorageService {
             Command::HELLO => self.answer::<HelloRequest>(connection, header).await,
             Command::LIST_RAW_FILES => self.answer::<ListRawRequest>(connection, header).await,
             Command::JOIN_FILES => self.join(connection, header).await,
+            Command::DEAD_LETTERS => self.answer::<DeadLettersRequest>(connection, header).await,
             Command::LIST_OWNED_FILES => self.answer::<ListOwnedRequest>(connection, header).await,
             Command::FORGET_OWNED_FILES => self.answer::<ForgetOwnedRequest>(connection, header).await,
             Command::ACTIVE_TEST if header.length == 0 => {

@@ -1,11 +1,11 @@
 //! What every part of a running storage shares.
 
-use std::{net::IpAddr, sync::atomic::AtomicUsize};
+use std::{collections::HashSet, net::IpAddr, sync::atomic::AtomicUsize};
 
 use fdfs_conf::{IpFieldWidth, ReplicationFrom};
 use fdfs_proto::IpWidth;
 use fdfs_store::Store;
-use fdfs_types::{GroupName, Timestamp};
+use fdfs_types::{GroupName, StorageId, Timestamp};
 use parking_lot::Mutex;
 
 use tokio::sync::watch;
@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) verification: Verification,
     /// Whether store paths are being filled.
     pub(crate) filling: Filling,
+    /// Members whose dead letters are to be tried again now.
+    pub(crate) letters_to_try: Mutex<HashSet<StorageId>>,
     /// Trackers that this storage reports to right now.
     pub(crate) joined: AtomicUsize,
 }

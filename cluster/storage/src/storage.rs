@@ -91,6 +91,7 @@ impl Storage {
             replication_from: config.replication_from,
             trackers: Trackers::new(group, trackers),
             synced_from: SyncedFrom::default(),
+            letters_to_try: Mutex::default(),
             joined: AtomicUsize::new(0),
         });
         let server = serve(&config, &shared, secret)?;

@@ -15,11 +15,12 @@ mod peer;
 mod start;
 mod stream;
 
-use std::{collections::HashMap, io, sync::Arc, thread, time::Duration};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use fdfs_conf::StorageConfig;
 use fdfs_net::PoolConfig;
 use fdfs_rules::replication::SyncHours;
+use fdfs_store::{DeadLetter, DeadLetters};
 use fdfs_types::{StorageId, StorageStatus};
 use parking_lot::Mutex;
 use tokio::{
@@ -63,6 +64,15 @@ impl SyncSettings {
             pool,
         }
     }
+}
+
+/// What a member did not take.
+pub(crate) fn dead_letters(shared: &Shared, member: StorageId) -> io::Result<Vec<DeadLetter>> {
+    DeadLetters::read(&letters_path(shared, member))
+}
+
+fn letters_path(shared: &Shared, member: StorageId) -> PathBuf {
+    start::mark_path(&shared.store, &shared.identity, member).with_extension("failed")
 }
 
 /// Everything that is sent to peers.

@@ -8,6 +8,7 @@ use std::{path::PathBuf, time::Duration};
 use fdfs_proto::{
     Command, Decode, Request, Status,
     cluster::ReportStatusRequest,
+    ours::DeadLettersRequest,
     storage::{
         AppendRequest, DeleteRequest, MetadataMode, ModifyRequest, RegenerateRequest, SetMetadataRequest,
         TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
@@ -208,6 +209,21 @@ async fn one_bad_record_does_not_hold_up_the_next_and_is_kept() {
     assert!(!of_later.identified, "the peer's synced time stays behind a dead letter");
     let refused = heard.iter().filter(|heard| heard.status == Status::ENAMETOOLONG).count();
     assert_eq!(refused, 3);
+    // It is told of, and tried again when somebody asks for that.
+    peer.answer(|_| None);
+    let group = "group1".parse().expect("group");
+    let told = client.get(&DeadLettersRequest { group, member: None, try_again: true }).expect("letters");
+    assert_eq!((told.total, told.letters[0].status, told.letters[0].tries), (1, 36, 0));
+    assert!(told.letters[0].record.ends_with(name(&bad)));
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&bad), Status::OK).await;
+    let mut is_gone = async || {
+        let request = DeadLettersRequest { group, member: None, try_again: false };
+        while client.get(&request).expect("letters").total > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_gone()).await.expect("the letter goes");
+    assert!(!failed.exists());
 }
 
 #[tokio::test]

@@ -39,19 +39,18 @@ impl DeadLetters {
     /// Reads the file. Lines that are torn or damaged are left out.
     pub fn open(path: &Path) -> io::Result<Self> {
         let text = state_file::read(path)?.unwrap_or_default();
-        let mut letters: Vec<DeadLetter> = Vec::new();
-        for line in text.split_inclusive('\n') {
-            match line.strip_suffix('\n').and_then(DeadLetter::parse) {
-                Some(letter) => letters.push(letter),
-                None => warn!(path = %path.display(), line, "a damaged dead letter is left out"),
-            }
-        }
-        letters.truncate(Self::MOST);
-        let letters = Self { path: path.to_owned(), letters };
+        let letters = Self { path: path.to_owned(), letters: parse(&text, path) };
         if !text.is_empty() && !text.ends_with('\n') {
             letters.save()?;
         }
         Ok(letters)
+    }
+
+    /// Reads the letters of a file that another may be writing.
+    pub fn read(path: &Path) -> io::Result<Vec<DeadLetter>> {
+        let text = state_file::read(path)?.unwrap_or_default();
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        Ok(parse(&text[..whole], path))
     }
 
     /// Keeps a record; it is on the disk when this returns.
@@ -112,6 +111,17 @@ impl DeadLetters {
     }
 }
 
+fn parse(text: &str, path: &Path) -> Vec<DeadLetter> {
+    let mut letters = Vec::new();
+    for line in text.split_inclusive('\n').take(DeadLetters::MOST) {
+        match line.strip_suffix('\n').and_then(DeadLetter::parse) {
+            Some(letter) => letters.push(letter),
+            None => warn!(path = %path.display(), line, "a damaged dead letter is left out"),
+        }
+    }
+    letters
+}
+
 impl DeadLetter {
     /// Reads a line without its LF.
     pub fn parse(line: &str) -> Option<Self> {
@@ -167,6 +177,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("100002.failed");
         fs::write(&path, "100 1 36 9 C M00/00/00/abc\nrubbish\n100 1 2 7 C M00/0").unwrap();
+        assert_eq!(DeadLetters::read(&path).unwrap().len(), 1);
         let mut letters = DeadLetters::open(&path).unwrap();
         assert_eq!(letters.letters().len(), 1);
         letters.add(letter(8, "M00/00/00/ghi")).unwrap();

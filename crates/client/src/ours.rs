@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fdfs_proto::Request;
 use fdfs_proto::ours::{
-    Capabilities, ForgetOwnedRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest,
-    ListRawResponse,
+    Capabilities, DeadLettersRequest, DeadLettersResponse, ForgetOwnedRequest, JoinFilesRequest,
+    ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
 };
 use fdfs_types::{FileId, GroupName, RemoteFilename};
 
@@ -66,6 +66,17 @@ impl Client {
     ) -> Result<ListOwnedResponse, ClientError> {
         let request = ListOwnedRequest { group, session, after, limit };
         self.ask_ours(storage, &request, Capabilities::OWNERS, PATIENCE).await
+    }
+
+    /// The changes of a storage that other members of its group did not take; tried again now, if so wanted.
+    pub async fn dead_letters(
+        &self,
+        storage: SocketAddr,
+        group: GroupName,
+        try_again: bool,
+    ) -> Result<DeadLettersResponse, ClientError> {
+        let request = DeadLettersRequest { group, member: None, try_again };
+        self.ask_ours(storage, &request, Capabilities::DEAD_LETTERS, PATIENCE).await
     }
 
     /// Tells a storage that the tokens of a session are not needed any more.

@@ -13,6 +13,7 @@ mod modify;
 mod monitor;
 mod output;
 mod progress;
+mod repair;
 mod truncate;
 mod upload;
 pub mod words;
@@ -31,6 +32,7 @@ use self::modify::{AppendArgs, ModifyArgs};
 use self::monitor::MonitorArgs;
 use self::output::Output;
 pub use self::output::sentence;
+use self::repair::RepairArgs;
 use self::truncate::{RegenerateArgs, TruncateArgs};
 use self::upload::UploadArgs;
 
@@ -57,6 +59,8 @@ pub enum Tool {
     Regenerate(RegenerateArgs),
     /// Show groups and storages.
     Monitor(MonitorArgs),
+    /// Have storages try again what other members of their group did not take; shows what is left.
+    Repair(RepairArgs),
 }
 
 impl Tool {
@@ -90,6 +94,7 @@ impl Tool {
             Self::Truncate(args) => &args.cluster,
             Self::Regenerate(args) => &args.cluster,
             Self::Monitor(args) => &args.cluster,
+            Self::Repair(args) => &args.cluster,
         }
     }
 
@@ -105,6 +110,7 @@ impl Tool {
             Self::Truncate(args) => args.run(output).await,
             Self::Regenerate(args) => args.run(output).await,
             Self::Monitor(args) => args.run(output).await,
+            Self::Repair(args) => args.run(output).await,
         }
     }
 }

@@ -133,6 +133,7 @@ commands! {
     203 JOIN_FILES "make one file of several";
     204 LIST_OWNED_FILES "the files that carry tokens of an owner";
     205 FORGET_OWNED_FILES "the files of these tokens are in use, or gone";
+    206 DEAD_LETTERS "changes that other members did not take";
     220 EXPLAIN_STORAGES "why the storages of a group are in their states";
     240 MEMBER_CHALLENGE "a member asks for something to prove the secret of the cluster with";
     241 MEMBER_PROOF "both sides prove that they know the secret";

@@ -12,8 +12,8 @@ use crate::cluster::{
     SyncReportRequest, SyncSourceRequest, SysFileRequest, SysFilesEndRequest, SysFilesStartRequest,
 };
 use crate::ours::{
-    ChallengeRequest, ExplainRequest, ForgetOwnedRequest, HelloRequest, JoinFilesRequest, ListOwnedRequest,
-    ListRawRequest, ProofRequest, UploadFramedRequest,
+    ChallengeRequest, DeadLettersRequest, ExplainRequest, ForgetOwnedRequest, HelloRequest, JoinFilesRequest,
+    ListOwnedRequest, ListRawRequest, ProofRequest, UploadFramedRequest,
 };
 use crate::storage::{
     AppendRequest, CreateLinkRequest, DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest,
@@ -123,7 +123,7 @@ decoders! {
     OURS {
         plain:
             HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest,
-            ForgetOwnedRequest, ExplainRequest, ChallengeRequest, ProofRequest;
+            ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ChallengeRequest, ProofRequest;
         streamed: ;
     }
 }

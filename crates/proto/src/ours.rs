@@ -1,5 +1,6 @@
 //! Commands of ours, from 200 on: sent only to a peer that answered [`HelloRequest`].
 
+mod dead_letters;
 mod explain;
 mod hello;
 mod join_files;
@@ -8,6 +9,7 @@ mod owner;
 mod raw_files;
 mod upload_framed;
 
+pub use dead_letters::{DeadLetter, DeadLettersRequest, DeadLettersResponse};
 pub use explain::{ExplainRequest, ExplainResponse, Explanation};
 pub use hello::{Capabilities, Hello, HelloRequest};
 pub use join_files::JoinFilesRequest;

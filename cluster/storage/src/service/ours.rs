@@ -6,18 +6,19 @@ use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
     Empty, Header,
     ours::{
-        Capabilities, ForgetOwnedRequest, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest,
-        ListOwnedResponse, ListRawRequest, ListRawResponse, RawFile,
+        Capabilities, DeadLetter, DeadLettersRequest, DeadLettersResponse, ForgetOwnedRequest, Hello,
+        HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
+        RawFile,
     },
 };
 use fdfs_store::{ListedFile, NewFile, StorePathChoice, StoredFile};
-use fdfs_types::GroupName;
+use fdfs_types::{GroupName, StorageId};
 
 use super::{
     Served, StorageService,
     handle::{Handle, LARGE},
 };
-use crate::{error::Refusal, shared::Shared};
+use crate::{error::Refusal, shared::Shared, sync::dead_letters};
 
 /// Tells what this storage can do.
 impl Handle for HelloRequest {
@@ -32,6 +33,7 @@ impl Handle for HelloRequest {
             | Capabilities::LIST_RAW_FILES
             | Capabilities::JOIN_FILES
             | Capabilities::OWNERS
+            | Capabilities::DEAD_LETTERS
             | Capabilities::WRITE_CONCERN;
         Ok(Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() })
     }
@@ -58,6 +60,41 @@ impl Handle for ListRawRequest {
             has_more: listing.has_more,
             files: listing.files.into_iter().map(raw).collect(),
         })
+    }
+}
+
+/// Lists the changes that members did not take, and has them tried again.
+impl Handle for DeadLettersRequest {
+    type Answer = DeadLettersResponse;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.group)
+    }
+
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        true
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<DeadLettersResponse, Refusal> {
+        let members = shared.membership.lock().members().to_vec();
+        let is_meant = |id: &StorageId| self.member.is_none_or(|member| member == *id);
+        let mut answer = DeadLettersResponse::default();
+        for member in members.iter().filter_map(|member| member.id).filter(is_meant) {
+            let letters = dead_letters(shared, member).map_err(Refusal::Read)?;
+            if self.try_again && !letters.is_empty() {
+                shared.letters_to_try.lock().insert(member);
+            }
+            answer.total = answer.total.saturating_add(u32::try_from(letters.len()).unwrap_or(u32::MAX));
+            let room = DeadLettersResponse::MOST - answer.letters.len();
+            answer.letters.extend(letters.into_iter().take(room).map(|letter| DeadLetter {
+                member,
+                tried: letter.tried_at,
+                tries: letter.tries,
+                status: letter.status,
+                record: letter.record.to_string(),
+            }));
+        }
+        Ok(answer)
     }
 }
 

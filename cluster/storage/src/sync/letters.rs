@@ -58,6 +58,12 @@ impl Letters {
         }
     }
 
+    /// Has every letter tried again now.
+    pub(super) fn look_at_all(&mut self) {
+        self.save();
+        self.due = self.kept.letters().iter().map(|letter| letter.record.clone()).collect();
+    }
+
     /// The next letter whose time has come.
     pub(super) fn next_due(&self) -> Option<&Record> {
         self.due.front()

@@ -141,7 +141,8 @@ impl Peer {
         self.wait_for_hours().await;
         let mark = self.begin(member).await?;
         let path = start::mark_path(&self.shared.store, &self.shared.identity, self.id);
-        let letters = Letters::open(&path.with_extension("failed")).map_err(CallError::Connect)?;
+        let letters =
+            Letters::open(&super::letters_path(&self.shared, self.id)).map_err(CallError::Connect)?;
         self.gauges.dead_letters(letters.count());
         let keeper = open.keeper.insert(MarkKeeper::new(path, mark));
         let letters = open.letters.insert(letters);

@@ -513,6 +513,9 @@ impl<'a> Stream<'a> {
     fn upkeep(&mut self) {
         self.keeper.write_if_due(self.peer.settings.mark_frequency);
         if !self.letter_is_out {
+            if self.peer.shared.letters_to_try.lock().remove(&self.peer.id) {
+                self.letters.look_at_all();
+            }
             self.letters.look();
         }
         let bytes = self.peer.shared.store.binlog().bytes_behind(self.window.position());

@@ -43,6 +43,9 @@ impl Capabilities {
     /// [`WriteConcern::Replicated`](crate::ours::WriteConcern::Replicated) is honoured.
     pub const WRITE_CONCERN: Self = Self(1 << 4);
 
+    /// `DEAD_LETTERS` (206).
+    pub const DEAD_LETTERS: Self = Self(1 << 5);
+
     /// `EXPLAIN_STORAGES` (220).
     pub const EXPLAIN_STORAGES: Self = Self(1 << 16);
 

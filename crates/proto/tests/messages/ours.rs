@@ -4,10 +4,11 @@ use std::fmt::Debug;
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, Challenge, ChallengeRequest, ClusterSecret, ExplainRequest, ExplainResponse, Explanation,
-    ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse,
-    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
-    RawFile, Trailer, UploadFramedRequest, WriteConcern,
+    Capabilities, Challenge, ChallengeRequest, ClusterSecret, DeadLetter, DeadLettersRequest,
+    DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
+    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
+    Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, Trailer, UploadFramedRequest,
+    WriteConcern,
 };
 use fdfs_proto::{Command, Decode, Encode, Header, Request};
 use fdfs_types::{StorageStatus, Timestamp};
@@ -48,6 +49,7 @@ pub(crate) fn requests() -> Vec<(Header, Vec<u8>)> {
         seed(&join_files()),
         seed(&list_owned()),
         seed(&forget_owned()),
+        seed(&dead_letters()),
         seed(&explain()),
         seed(&ChallengeRequest),
         seed(&proof()),
@@ -117,6 +119,30 @@ fn members_prove_their_secret_in_two_exchanges() {
     let (request, _) = secret.prove(&challenge, Nonce(std::array::from_fn(|index| 32 + index as u8)));
     let expected = "2cf7197f8411c5c71bc538417b2386c42b4d7462d0d64ec529157400a9dde53d";
     assert_eq!(hex::encode(&request.encode()[32..]), expected);
+}
+
+fn dead_letters() -> DeadLettersRequest {
+    DeadLettersRequest {
+        group: "group1".parse().unwrap(),
+        member: Some("127.0.0.4".parse().unwrap()),
+        try_again: true,
+    }
+}
+
+#[test]
+fn dead_letters_are_told_with_their_record() {
+    let id = "3132372e302e302e34 00000000000000";
+    is_encoded(&dead_letters(), &[GROUP, id, "01"]);
+    let letter = DeadLetter {
+        member: "127.0.0.4".parse().unwrap(),
+        tried: Timestamp(0x6b02_7ba0),
+        tries: 2,
+        status: 36,
+        record: "7 C a".to_owned(),
+    };
+    let answer = DeadLettersResponse { total: 3, letters: vec![letter] };
+    let (tried, tries, status) = ("000000006b027ba0", "00000002", "24");
+    is_encoded(&answer, &["00000003", id, tried, tries, status, "0005", "3720432061"]);
 }
 
 #[test]

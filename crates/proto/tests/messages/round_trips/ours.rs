@@ -3,10 +3,10 @@
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, Challenge, ChallengeRequest, ExplainRequest, ExplainResponse, Explanation,
-    ForgetOwnedRequest, Frame, Hello, HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse,
-    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
-    RawFile, Trailer, UploadFramedRequest, WriteConcern,
+    Capabilities, Challenge, ChallengeRequest, DeadLetter, DeadLettersRequest, DeadLettersResponse,
+    ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello, HelloRequest,
+    JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse, Nonce, OwnedFile,
+    OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, Trailer, UploadFramedRequest, WriteConcern,
 };
 use proptest::prelude::*;
 
@@ -53,6 +53,18 @@ round_trips! {
     request forget_owned: make!(ForgetOwnedRequest {
         group: group(), session: session(), sequences: list(any::<u64>(), 0..=1000),
     }) => ForgetOwnedRequest;
+    request dead_letters: make!(DeadLettersRequest {
+        group: group(), member: prop::option::of(storage_id()), try_again: any::<bool>(),
+    }) => DeadLettersRequest;
+    message dead_letters_answer: make!(DeadLettersResponse {
+        total: number32(),
+        letters: list(
+            make!(DeadLetter {
+                member: storage_id(), tried: time(), tries: number32(), status: any::<u8>(), record: text(512),
+            }),
+            0..=1000,
+        ),
+    }) => DeadLettersResponse;
     request explain: make!(ExplainRequest { group: group() }) => ExplainRequest;
     message explain_answer: make!(ExplainResponse {
         storages: list(
