@@ -137,8 +137,9 @@ async fn manage(
             if threads.contains_key(&id) {
                 continue;
             }
-            let peer = Peer::new(id, Arc::clone(&shared), settings.clone(), Handle::current());
-            match spawn(peer, stopped.clone(), ended.clone()) {
+            let peer =
+                Peer::new(id, Arc::clone(&shared), settings.clone(), Handle::current(), stopped.clone());
+            match spawn(peer, ended.clone()) {
                 Ok(thread) => drop(threads.insert(id, thread)),
                 Err(error) => {
                     error!(peer = %id, %error, "no thread to replicate to a peer, trying again later")
@@ -153,17 +154,13 @@ async fn manage(
     }
 }
 
-fn spawn(
-    peer: Peer,
-    stopped: watch::Receiver<bool>,
-    ended: mpsc::UnboundedSender<StorageId>,
-) -> io::Result<thread::JoinHandle<()>> {
+fn spawn(peer: Peer, ended: mpsc::UnboundedSender<StorageId>) -> io::Result<thread::JoinHandle<()>> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let span = info_span!("sync", peer = %peer.id());
     thread::Builder::new().name(String::from("sync")).spawn(move || {
         let _entered = span.entered();
         let id = peer.id();
-        runtime.block_on(peer.run(stopped));
+        runtime.block_on(peer.run());
         runtime.shutdown_background();
         // The storage may have ended.
         let _ = ended.send(id);

@@ -1,6 +1,6 @@
 //! One peer: waits until it can be sent to, finds out from where on, and sends, again and again.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use fdfs_net::CallError;
 use fdfs_proto::{Brief, Status, cluster::SyncSource};
@@ -10,7 +10,7 @@ use fdfs_types::{StorageId, StorageStatus};
 use tokio::{
     runtime::Handle,
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tracing::{debug, error, info, warn};
 
@@ -35,6 +35,8 @@ pub(super) struct Peer {
     pub(super) gauges: Gauges,
     /// Where trackers are asked: their connections belong there.
     main: Handle,
+    /// True when the storage ends in order.
+    pub(super) stopped: watch::Receiver<bool>,
 }
 
 /// What of a peer has to be written when the storage ends.
@@ -50,37 +52,50 @@ enum Over {
     Left,
     /// It is this storage.
     Myself,
+    /// The storage ends.
+    Stopped,
 }
 
 impl Peer {
-    pub(super) fn new(id: StorageId, shared: Arc<Shared>, settings: SyncSettings, main: Handle) -> Self {
+    pub(super) fn new(
+        id: StorageId,
+        shared: Arc<Shared>,
+        settings: SyncSettings,
+        main: Handle,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
         let members = shared.members();
-        Self { id, shared, settings, members, gauges: Gauges::new(id), main }
+        Self { id, shared, settings, members, gauges: Gauges::new(id), main, stopped }
     }
 
     pub(super) fn id(&self) -> StorageId {
         self.id
     }
 
-    /// Sends until the peer has left, or `stopped` says so: true to end in order.
-    pub(super) async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+    /// Sends until the peer has left, or the storage ends.
+    pub(super) async fn run(mut self) {
         let mut open = Open::default();
-        let over = tokio::select! {
-            over = self.replicate(&mut open) => Some(over),
-            _ = stopped.changed() => None,
+        let mut stopped = self.stopped.clone();
+        let over = {
+            let mut replication = pin!(self.replicate(&mut open));
+            tokio::select! {
+                over = &mut replication => over,
+                // What is on its way may still be acknowledged.
+                told = stopped.changed() => match told {
+                    Ok(()) => timeout(GRACE, replication).await.unwrap_or(Over::Stopped),
+                    Err(_cut_off) => return,
+                },
+            }
         };
-        let in_order = over.is_some() || *stopped.borrow();
-        if in_order {
-            open.keeper.iter_mut().for_each(MarkKeeper::finish);
-            open.letters.iter_mut().for_each(Letters::save);
-        }
+        open.keeper.iter_mut().for_each(MarkKeeper::finish);
+        open.letters.iter_mut().for_each(Letters::save);
         match over {
-            Some(Over::Left) => tokio::select! {
+            Over::Left => tokio::select! {
                 () = self.retire() => {}
                 _ = stopped.changed() => {}
             },
-            Some(Over::Myself) => info!("a member of the list is this storage itself"),
-            None => {}
+            Over::Myself => info!("a member of the list is this storage itself"),
+            Over::Stopped => {}
         }
     }
 
@@ -125,6 +140,9 @@ impl Peer {
                     backoff.failed()
                 }
             };
+            if *self.stopped.borrow() {
+                return Over::Stopped;
+            }
             self.gauges.reconnects.increment(1);
             sleep(pause).await;
         }
@@ -279,6 +297,8 @@ fn has_left(status: StorageStatus) -> bool {
 /// States in which a peer is sent to, or may be.
 const CAN_BEGIN: [StorageStatus; 3] =
     [StorageStatus::WaitSync, StorageStatus::Syncing, StorageStatus::Active];
+/// How long what is on its way is waited for when the storage ends.
+const GRACE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_millis(200);

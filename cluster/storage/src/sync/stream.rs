@@ -150,6 +150,7 @@ impl<'a> Stream<'a> {
     /// Sends until the connection breaks, or the peer is not to be sent to any more.
     pub(super) async fn run(mut self) -> End {
         let mut members = self.peer.members.clone();
+        let mut stopped = self.peer.stopped.clone();
         let mut upkeep = interval(UPKEEP);
         upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
@@ -169,6 +170,7 @@ impl<'a> Stream<'a> {
                     Err(error) => break End::Broken(CallError::Connect(io::Error::other(error)), self.has_worked),
                 },
                 moved = self.written.changed(), if self.at_end => if moved.is_err() { break End::Stop },
+                _ = stopped.changed() => break End::Stop,
                 changed = members.changed() => if changed.is_err() { break End::Stop },
                 () = sleep_until(next.unwrap_or(self.begun)), if next.is_some() => {}
                 _ = upkeep.tick() => self.upkeep(),
