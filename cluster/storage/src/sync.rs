@@ -100,7 +100,7 @@ impl Replication {
     /// Ends in order: what is on its way is cut off, what was acknowledged is written into the marks.
     pub(crate) async fn shutdown(self) {
         self.manager.abort();
-        let _ = (&self.stop).send(true);
+        let _ = self.stop.send(true);
         let threads: Vec<_> = self.threads.lock().drain().map(|(_, thread)| thread).collect();
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
@@ -142,7 +142,7 @@ async fn manage(
             match spawn(peer, ended.clone()) {
                 Ok(thread) => drop(threads.insert(id, thread)),
                 Err(error) => {
-                    error!(peer = %id, %error, "no thread to replicate to a peer, trying again later")
+                    error!(peer = %id, %error, "no thread to replicate to a peer, trying again later");
                 }
             }
         }

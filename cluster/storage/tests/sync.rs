@@ -134,7 +134,7 @@ async fn a_peer_that_was_away_gets_everything_in_the_order_of_each_file() {
     for (number, file_id) in (0_u32..).zip(&files) {
         let has = async || {
             while peer.file(name(file_id)).is_none() {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(20), has()).await.expect("the file comes");
@@ -143,7 +143,7 @@ async fn a_peer_that_was_away_gets_everything_in_the_order_of_each_file() {
     let whole = std::fs::read(cluster.path(name(&appender))).expect("appender");
     let has = async || {
         while peer.file(name(&appender)).as_ref() != Some(&whole) {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), has()).await.expect("the appender grows");
