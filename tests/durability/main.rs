@@ -3,6 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,23 +12,22 @@ use fdfs_client::{ByteRange, Client, ClientOptions, UploadKind, UploadSpec, Uplo
 use fdfs_proto::ServerAddress;
 use fdfs_tests::{Addresses, Cluster, ClusterConfig, StorageConfig};
 use fdfs_types::FileId;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// A group whose members answer what a second one has, while the ordinary replication pauses for an hour behind each record.
+/// A group whose members answer what a second one has.
 struct Group {
     cluster: Cluster,
     client: Client,
 }
 
 impl Group {
-    async fn start(storages: usize, deadline: &str) -> Result<Self> {
+    async fn start(storages: usize, lines: &str) -> Result<Self> {
         let mut config = ClusterConfig::new(SocketAddr::new(Addresses::next()?.into(), 22122));
         for _ in 0..storages {
             let address = SocketAddr::new(Addresses::next()?.into(), 23000);
-            let lines = format!(
-                "subdir_count_per_path=4\nwrite_concern=replicated\nwrite_concern_deadline={deadline}\n\
-                 on_deadline=refuse\nsync_interval=3600000\n"
-            );
+            let lines =
+                format!("subdir_count_per_path=4\nwrite_concern=replicated\non_deadline=refuse\n{lines}");
             config.storages.push(StorageConfig { lines, ..StorageConfig::new(address, "group1", 1) });
         }
         let tracker = ServerAddress { ips: vec![config.tracker().ip()], port: config.tracker().port() };
@@ -72,7 +73,7 @@ impl Group {
 
 #[tokio::test]
 async fn what_is_answered_outlives_the_disk_of_its_source() -> Result<()> {
-    let mut group = Group::start(2, "5s").await?;
+    let mut group = Group::start(2, ALONE).await?;
     let mut answered = Vec::new();
     for round in 0..ROUNDS {
         let mut content = vec![round as u8; [10, 5_000, 300_000, 0][round % 4] + round];
@@ -109,7 +110,7 @@ async fn what_is_answered_outlives_the_disk_of_its_source() -> Result<()> {
 
 #[tokio::test]
 async fn of_three_members_one_may_be_silent() -> Result<()> {
-    let group = Group::start(3, "4s").await?;
+    let group = Group::start(3, &format!("{ALONE}write_concern_deadline=4s\n")).await?;
     group.cluster.freeze_storage(2)?;
     let mut answered = Vec::new();
     for round in 0..10_u8 {
@@ -123,6 +124,37 @@ async fn of_three_members_one_may_be_silent() -> Result<()> {
         ensure!(group.path(SOURCE, file_id).exists());
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn the_ordinary_replication_takes_nothing_back() -> Result<()> {
+    let group = Group::start(2, "").await?;
+    let file_id = group.upload(SOURCE, UploadKind::Appender, b"").await?.file_id;
+    let path = group.path(OTHER, &file_id);
+    let answered = Arc::new(AtomicU64::new(0));
+    let mut writers = JoinSet::new();
+    for number in 0..4 {
+        let (client, file_id, path) = (group.client.clone(), file_id.clone(), path.clone());
+        let answered = Arc::clone(&answered);
+        writers.spawn(async move {
+            for _ in 0..50 {
+                client.append(&file_id, &[number; PIECE]).await?;
+                let least = (answered.fetch_add(1, Ordering::Relaxed) + 1) * PIECE as u64;
+                let there = fs::metadata(&path)?.len();
+                ensure!(there >= least, "{there} bytes are there, {least} have been answered");
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended??;
+    }
+    let content = fs::read(group.path(SOURCE, &file_id))?;
+    ensure!(content.len() == 200 * PIECE);
+    let binlog = group.cluster.dir().join(format!("storage{OTHER}/data/sync/binlog.000"));
+    let whole = fs::read_to_string(binlog)?.lines().filter(|line| line.contains(" u ")).count();
+    ensure!(whole == 0, "the whole file came {whole} times");
+    group.check(OTHER, &file_id, &content)
 }
 
 /// Removes every file, as a disk that is replaced would.
@@ -142,6 +174,9 @@ fn wipe(data: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The ordinary replication pauses for an hour behind each record.
+const ALONE: &str = "sync_interval=3600000\n";
+const PIECE: usize = 50_000;
 const ROUNDS: usize = 100;
 const SOURCE: usize = 0;
 const OTHER: usize = 1;

@@ -49,6 +49,8 @@ pub(crate) struct Concern {
     members: watch::Receiver<Members>,
     lines: Lines,
     turns: Turns,
+    /// What is on its way to one member about one name.
+    deliveries: Turns,
     outlook: Outlook,
 }
 
@@ -69,6 +71,7 @@ impl Concern {
             members,
             lines: Lines::new(to_members.clone()),
             turns: Turns::default(),
+            deliveries: Turns::default(),
             outlook: Outlook::default(),
         }
     }
@@ -97,7 +100,7 @@ impl Concern {
     /// other members by the ordinary replication alone.
     pub(crate) async fn turn(&self, name: &RemoteFilename) -> Result<Option<Turn>, Refusal> {
         self.check()?;
-        match self.turns.take(name, self.settings.deadline).await {
+        match self.turns.take(name.as_str(), self.settings.deadline).await {
             Some(turn) => Ok(Some(turn)),
             None if self.refuses() => {
                 metrics::counter!(REFUSED).increment(1);
@@ -108,6 +111,25 @@ impl Concern {
                 Ok(None)
             }
         }
+    }
+
+    /// Waits until nothing else about the names of a record is on its way to a member: neither from here nor from the
+    /// ordinary replication. Else a whole file that one of them sends could take back a change that the other has brought.
+    pub(crate) async fn delivery(&self, peer: StorageId, record: &Record, limit: Duration) -> Vec<Turn> {
+        if !self.settings.is_replicated {
+            return Vec::new();
+        }
+        let both = [Some(record.change.name()), record.change.other_name()].into_iter().flatten();
+        // Metadata belongs to its file.
+        let mut names: Vec<_> = both.map(|name| name.strip_suffix("-m").unwrap_or(name)).collect();
+        // Everybody takes them in this order.
+        names.sort_unstable();
+        names.dedup();
+        let mut turns = Vec::new();
+        for name in names {
+            turns.extend(self.deliveries.take(&format!("{peer} {name}"), limit).await);
+        }
+        turns
     }
 
     /// Brings a change that is made and recorded to a second member, with so many bytes of content. An error says that
@@ -203,19 +225,30 @@ impl Concern {
     /// Brings a change to one member. Whatever breaks off may have arrived; to send it again does no harm.
     async fn push(&self, member: &Brief, records: &[Record]) -> Result<(), PushError> {
         let addresses = self.identity.addresses_of_member(member);
+        let Some(peer) = member.id else { return Err(PushError::Invalid) };
         if let Some(kept) = self.lines.take(&addresses) {
-            match self.deliver(kept, records).await {
+            match self.deliver(peer, kept, records).await {
                 // The peer has closed it meanwhile.
                 Err(PushError::Lost(_)) => {}
                 other => return other,
             }
         }
-        self.deliver(self.lines.connect(&addresses).await?, records).await
+        self.deliver(peer, self.lines.connect(&addresses).await?, records).await
     }
 
-    async fn deliver(&self, mut line: lines::Kept, records: &[Record]) -> Result<(), PushError> {
+    async fn deliver(
+        &self,
+        peer: StorageId,
+        mut line: lines::Kept,
+        records: &[Record],
+    ) -> Result<(), PushError> {
         let deliveries = Deliveries::new(self.store.clone(), self.group);
         for record in records {
+            let turns = self.delivery(peer, record, self.settings.deadline).await;
+            if turns.iter().any(Turn::has_waited) {
+                // The ordinary replication was faster: there may be nothing to send.
+                deliveries.ask_first();
+            }
             match deliveries.deliver(&mut line.line, record).await? {
                 // What has gone again since has nothing to be secured.
                 Outcome::Delivered(_) | Outcome::Nothing => {}

@@ -151,7 +151,11 @@ impl MountArgs {
 
     fn secret(&self) -> anyhow::Result<Option<Secret>> {
         let parse = |content: &[u8]| Secret::new(str::from_utf8(content).unwrap_or_default().trim_end());
-        Ok(self.namespace_secret_file.as_deref().map(|path| fdfs_ops::read_secret(path, parse)).transpose()?)
+        Ok(self
+            .namespace_secret_file
+            .as_deref()
+            .map(|path| fdfs_ops::read_secret(path, parse))
+            .transpose()?)
     }
 }
 

@@ -49,6 +49,11 @@ impl Deliveries {
         Self { store, group, has_last: AtomicBool::new(false) }
     }
 
+    /// The peer may have the next file: it is asked before that is sent.
+    pub(crate) fn ask_first(&self) {
+        self.has_last.store(true, Ordering::Relaxed);
+    }
+
     /// Brings one record to the peer. An error means that the connection is lost.
     pub(crate) async fn deliver(&self, line: &mut Line, record: &Record) -> Result<Outcome, CallError> {
         let time = Timestamp(record.timestamp);

@@ -321,6 +321,7 @@ impl<'a> Stream<'a> {
         self.names.extend(names(&job.record).map(|name| (job.number, name.into())));
         let (deliveries, addresses) = (Arc::clone(&self.deliveries), Arc::clone(&self.addresses));
         let pool = self.peer.settings.pool.clone();
+        let (shared, peer) = (Arc::clone(&self.peer.shared), self.peer.id);
         self.on_the_way.spawn(async move {
             let mut line = match line {
                 Some(line) => line,
@@ -329,7 +330,9 @@ impl<'a> Stream<'a> {
                     Err(error) => return Finished { job, line: None, identified, result: Err(error) },
                 },
             };
+            let turns = shared.concern.delivery(peer, &job.record, LONGEST_TURN).await;
             let result = deliveries.deliver(&mut line, &job.record).await;
+            drop(turns);
             let line = (result.is_ok() && line.is_good()).then_some(line);
             Finished { job, line, identified, result }
         });
@@ -569,3 +572,5 @@ const BUSY_FIRST: Duration = Duration::from_secs(1);
 const BUSY_LONGEST: Duration = Duration::from_secs(30);
 /// Length of a usual record, in 64ths of a byte.
 const USUAL_LENGTH: u64 = 64 * 64;
+/// So long a record waits for a change about the same name that has to reach the peer before it is answered.
+const LONGEST_TURN: Duration = Duration::from_secs(30);
