@@ -91,7 +91,8 @@ impl Cluster {
             write!(text, "use_storage_id=true\nstorage_ids_filename={}\n", file.display())?;
         }
         text.push_str(&self.config.tracker_lines);
-        self.trackers[index] = Some(self.start_daemon("tracker", &name, &text)?);
+        self.trackers[index] =
+            Some(self.start_daemon(&self.config.tracker_wrapper, "tracker", &name, &text)?);
         Ok(())
     }
 
@@ -136,7 +137,8 @@ impl Cluster {
     ///
     /// When it cannot be started.
     pub fn launch_storage(&mut self, index: usize) -> Result<()> {
-        let StorageConfig { address, group, store_paths, lines } = self.config.storages[index].clone();
+        let StorageConfig { address, group, store_paths, lines, wrapper } =
+            self.config.storages[index].clone();
         let name = format!("storage{index}");
         let base = self.make_dir(&name)?;
         let mut text = format!(
@@ -154,7 +156,7 @@ impl Cluster {
             writeln!(text, "store_path{path}={}", path_dir.display())?;
         }
         text.push_str(&lines);
-        self.storages[index] = Some(self.start_daemon("storage", &name, &text)?);
+        self.storages[index] = Some(self.start_daemon(&wrapper, "storage", &name, &text)?);
         Ok(())
     }
 
@@ -298,11 +300,21 @@ impl Cluster {
         Ok(path)
     }
 
-    fn start_daemon(&self, kind: &str, name: &str, text: &str) -> Result<Daemon> {
+    fn start_daemon(&self, wrapper: &[String], kind: &str, name: &str, text: &str) -> Result<Daemon> {
         let conf = self.dir.path().join(format!("{name}.conf"));
         fs::write(&conf, text)?;
         let output = self.dir.path().join(format!("{name}.out"));
-        Daemon::start(Command::new(fdfs_binary()?).arg(kind).arg("-c").arg(&conf), &output)
+        let binary = fdfs_binary()?;
+        let mut command = match wrapper.split_first() {
+            // It replaces itself by the daemon, whose process ID is its own.
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
+        Daemon::start(command.arg(kind).arg("-c").arg(&conf), &output)
     }
 }
 

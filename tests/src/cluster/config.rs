@@ -11,6 +11,8 @@ pub struct ClusterConfig {
     pub tracker_lines: String,
     /// Content of storage_ids.conf, if storages have ids.
     pub storage_ids: Option<String>,
+    /// Words before the command of every tracker: a network namespace, another clock.
+    pub tracker_wrapper: Vec<String>,
     /// The storages, in the order of their start.
     pub storages: Vec<StorageConfig>,
 }
@@ -26,6 +28,8 @@ pub struct StorageConfig {
     pub store_paths: usize,
     /// Lines of storage.conf beside addresses and paths.
     pub lines: String,
+    /// Words before its command: a network namespace, another clock.
+    pub wrapper: Vec<String>,
 }
 
 impl ClusterConfig {
@@ -35,6 +39,7 @@ impl ClusterConfig {
             trackers: vec![address],
             tracker_lines: String::new(),
             storage_ids: None,
+            tracker_wrapper: Vec::new(),
             storages: Vec::new(),
         }
     }
@@ -48,6 +53,6 @@ impl ClusterConfig {
 impl StorageConfig {
     /// A storage of `group` on `address` with `store_paths` paths.
     pub fn new(address: SocketAddr, group: &str, store_paths: usize) -> Self {
-        Self { address, group: group.to_owned(), store_paths, lines: String::new() }
+        Self { address, group: group.to_owned(), store_paths, lines: String::new(), wrapper: Vec::new() }
     }
 }

@@ -1,0 +1,6 @@
+//! Groups of several storages and several trackers: replication, membership, leaders, faults.
+
+mod faults;
+mod fleet;
+mod load;
+mod tutorial;
