@@ -61,6 +61,10 @@ impl Deliveries {
         if let Change::Delete { .. } = record.change {
             return self.delete(line, name, time).await;
         }
+        if let Change::Rename { old_name, .. } = &record.change {
+            let Ok(old_name) = old_name.parse() else { return Ok(Outcome::Invalid) };
+            return self.rename(line, name, old_name, record.origin, time).await;
+        }
         let (file, link) = match self.store.open_for_peer(&name) {
             Ok(ForPeer::Missing) => return Ok(Outcome::Nothing),
             Ok(ForPeer::File(file)) => (Some(file), None),
@@ -95,14 +99,7 @@ impl Deliveries {
                 let status = line.ask(&request).await?;
                 self.settle(line, name, &file, time, Operation::Truncate, status, 0).await
             }
-            Change::Rename { old_name, .. } if record.origin == Origin::Source => {
-                let Ok(old_name) = old_name.parse() else { return Ok(Outcome::Invalid) };
-                let request = SyncRenameRequest { group: self.group, new_name: name.clone(), old_name, time };
-                let status = line.ask(&request).await?;
-                self.settle(line, name, &file, time, Operation::Rename, status, 0).await
-            }
-            Change::Rename { .. } => self.create(line, name, &file, time).await,
-            Change::Delete { .. } | Change::Link { .. } => Ok(Outcome::Nothing),
+            Change::Delete { .. } | Change::Link { .. } | Change::Rename { .. } => Ok(Outcome::Nothing),
         }
     }
 
@@ -181,6 +178,54 @@ impl Deliveries {
         }
         let status = line.ask(&SyncDeleteRequest { file_id: self.file_id(name), time }).await?;
         Ok(self.plain(Operation::Delete, status, 0))
+    }
+
+    /// Brings a new name to the peer, and takes the old one from it in every case: also where the peer got the file
+    /// under its new name by another way, and where the file has been deleted here since.
+    async fn rename(
+        &self,
+        line: &mut Line,
+        name: RemoteFilename,
+        old_name: RemoteFilename,
+        origin: Origin,
+        time: Timestamp,
+    ) -> Result<Outcome, CallError> {
+        let file = match self.store.open_for_peer(&name) {
+            Ok(ForPeer::File(file)) => Some(file),
+            Ok(ForPeer::Missing | ForPeer::Link(_)) => None,
+            Err(StoreError::NoSuchStorePath { .. }) => return Ok(Outcome::Invalid),
+            Err(error) => return Ok(Outcome::Unreadable(error)),
+        };
+        let (outcome, peer_may_have_old) = if origin == Origin::Source {
+            let request = SyncRenameRequest {
+                group: self.group,
+                new_name: name.clone(),
+                old_name: old_name.clone(),
+                time,
+            };
+            let status = line.ask(&request).await?;
+            let outcome = match &file {
+                Some(file) => self.settle(line, name, file, time, Operation::Rename, status, 0).await?,
+                None if matches!(status, Status::OK | Status::EEXIST | Status::ENOENT) => {
+                    Outcome::Delivered(0)
+                }
+                None => self.plain(Operation::Rename, status, 0),
+            };
+            (outcome, status == Status::EEXIST)
+        } else {
+            let outcome = match &file {
+                Some(file) => self.create(line, name, file, time).await?,
+                None => Outcome::Delivered(0),
+            };
+            (outcome, true)
+        };
+        if !peer_may_have_old || !matches!(outcome, Outcome::Delivered(_)) {
+            return Ok(outcome);
+        }
+        Ok(match self.delete(line, old_name, time).await? {
+            Outcome::Delivered(_) | Outcome::Nothing => outcome,
+            refused => refused,
+        })
     }
 
     async fn link(
