@@ -136,7 +136,7 @@ fn cluster_config(secrets: &TempDir, trackers: usize) -> Result<ClusterConfig> {
 fn storage_config(secrets: &TempDir, secret: &str) -> Result<StorageConfig> {
     let mut storage = StorageConfig::new(address(23_000)?, "group1", 1);
     let file = secret_file(secrets, secret)?;
-    write!(storage.lines, "{LINES}cluster_secret_file={}\n", file.display())?;
+    writeln!(storage.lines, "{LINES}cluster_secret_file={}", file.display())?;
     Ok(storage)
 }
 
