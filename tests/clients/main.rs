@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -23,6 +24,16 @@ enum Fails {
 #[test]
 fn pypi_py3fdfs_does_its_whole_api() -> Result<()> {
     drive("pypi_py3fdfs.py", "")
+}
+
+#[test]
+fn pypi_py3fdfs_does_not_notice_that_members_share_a_secret() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "known to the members of this cluster")?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let line = format!("cluster_secret_file={}\n", secret.display());
+    drive_against("pypi_py3fdfs.py", &line, &line)
 }
 
 #[test]
@@ -70,6 +81,11 @@ fn the_table_of_faults_names_drivers_that_exist() -> Result<()> {
 
 /// Runs a driver against a new cluster of one tracker and one storage.
 fn drive(driver: &str, tracker_lines: &str) -> Result<()> {
+    drive_against(driver, tracker_lines, "")
+}
+
+/// The same with further lines for the storage, too.
+fn drive_against(driver: &str, tracker_lines: &str, storage_lines: &str) -> Result<()> {
     let installed = clients_dir()?;
     // One address for both: the asynchronous PyPI client takes the host of a file's URL for its tracker.
     let address = Addresses::next()?.into();
@@ -77,7 +93,7 @@ fn drive(driver: &str, tracker_lines: &str) -> Result<()> {
     let mut config = ClusterConfig::new(tracker);
     config.tracker_lines = format!("store_lookup=0\nreserved_storage_space=1%\n{tracker_lines}");
     let mut storage_config = StorageConfig::new(storage, "group1", 2);
-    storage_config.lines.push_str("subdir_count_per_path=8\n");
+    storage_config.lines = format!("subdir_count_per_path=8\n{storage_lines}");
     config.storages.push(storage_config);
     let cluster = Cluster::start(config)?;
 
