@@ -211,8 +211,27 @@ impl From<ClientError> for FilesError {
             ClientError::NotFound => Self::NotFound,
             ClientError::NoSpace => Self::NoSpace,
             ClientError::Unsupported { .. } | ClientError::SpoolFull { .. } => Self::Unsupported,
-            ClientError::Unavailable { .. } | ClientError::Timeout => Self::Unavailable(error.to_string()),
+            // A storage that cannot take content at present among them: one that finds no second member for it.
+            error if error.is_transient() => Self::Unavailable(error.to_string()),
             error => Self::Refused(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fdfs_proto::{Command, Status};
+
+    use super::*;
+
+    #[test]
+    fn what_may_succeed_later_is_unavailable_and_nothing_else() {
+        let refused = |status| {
+            let address = SocketAddr::from(([127, 0, 0, 2], 23_000));
+            FilesError::from(ClientError::Refused { address, command: Command::UPLOAD_FRAMED, status })
+        };
+        assert!(matches!(refused(Status::EAGAIN), FilesError::Unavailable(_)));
+        assert!(matches!(refused(Status::EINVAL), FilesError::Refused(_)));
+        assert!(matches!(FilesError::from(ClientError::Timeout), FilesError::Unavailable(_)));
     }
 }
