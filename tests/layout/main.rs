@@ -101,10 +101,7 @@ fn the_top_level_holds_only_what_the_design_names() {
 
 #[test]
 fn every_source_file_says_what_it_is() {
-    let mut files = Vec::new();
-    for part in ["cluster", "crates", "mount", "s3api", "tests"] {
-        collect_sources(&root().join(part), &mut files);
-    }
+    let files = files_with("rs");
     assert!(files.len() > 50, "only {} source files found", files.len());
     let silent: Vec<_> = files
         .iter()
@@ -112,6 +109,36 @@ fn every_source_file_says_what_it_is() {
         .map(|file| file.display().to_string())
         .collect();
     assert!(silent.is_empty(), "no //! at the top of:\n{}", silent.join("\n"));
+}
+
+/// A promise whose test was renamed is a promise without a test.
+#[test]
+fn every_test_that_a_document_names_exists() {
+    let read = |file: &PathBuf| fs::read_to_string(file).expect("the tree is readable");
+    let sources: Vec<_> = files_with("rs").iter().map(read).collect();
+    let mut missing = Vec::new();
+    let mut found = 0;
+    for document in files_with("md") {
+        for name in read(&document).split('`').skip(1).step_by(2).filter_map(test_name) {
+            let (function, member) = (format!("fn {name}("), format!("{name}: "));
+            match sources.iter().any(|source| source.contains(&function) || source.contains(&member)) {
+                true => found += 1,
+                false => missing.push(format!("{}: {name}", document.display())),
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such test:\n{}", missing.join("\n"));
+    assert!(found > 100, "only {found} names of tests found");
+}
+
+/// The name of a test in a piece of code of a document: words joined by underscores, behind the modules.
+fn test_name(code: &str) -> Option<&str> {
+    let name = code.rsplit([':', ' ']).next()?;
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'));
+    let is_sentence = name.split('_').count() >= 5 && name.split('_').all(is_word);
+    // A figure in /metrics has our name in front.
+    (is_sentence && !name.starts_with("fdfs_")).then_some(name)
 }
 
 /// Row of each package.
@@ -132,14 +159,23 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent").to_owned()
 }
 
-/// Finds the `.rs` files below `dir`, leaving out hidden and build directories.
-fn collect_sources(dir: &Path, files: &mut Vec<PathBuf>) {
+/// The files of the tree with this extension.
+fn files_with(extension: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for part in ["cluster", "crates", "mount", "s3api", "tests"] {
+        collect(&root().join(part), extension, &mut files);
+    }
+    files
+}
+
+/// Finds files below `dir`, leaving out hidden and build directories.
+fn collect(dir: &Path, extension: &str, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("the tree is readable") {
         let path = entry.expect("the tree is readable").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules" {
-            collect_sources(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            collect(&path, extension, files);
+        } else if path.extension().is_some_and(|found| found == extension) {
             files.push(path);
         }
     }
