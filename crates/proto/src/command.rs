@@ -135,6 +135,7 @@ commands! {
     205 FORGET_OWNED_FILES "the files of these tokens are in use, or gone";
     206 DEAD_LETTERS "changes that other members did not take";
     220 EXPLAIN_STORAGES "why the storages of a group are in their states";
+    // Ours, between members that share a secret: sent without HELLO.
     240 MEMBER_CHALLENGE "a member asks for something to prove the secret of the cluster with";
     241 MEMBER_PROOF "both sides prove that they know the secret";
 }
@@ -143,7 +144,8 @@ impl Command {
     /// The first of the numbers that the original does not use and we do.
     pub const FIRST_OF_OURS: Self = Self(200);
 
-    /// Whether this is a command of ours, sent only to a peer that answered [`Command::HELLO`].
+    /// Whether this is a command of ours, sent only to a peer that answered [`Command::HELLO`]; 240 and 241, by which members
+    /// prove their secret, also to others.
     pub const fn is_ours(self) -> bool {
         self.0 >= Self::FIRST_OF_OURS.0
     }
