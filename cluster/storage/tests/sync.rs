@@ -372,3 +372,44 @@ async fn a_link_whose_target_is_missing_there_is_tried_again() {
     assert_eq!(peer.file(&link).expect("link"), b"target");
     drop((tracker, storage));
 }
+
+#[tokio::test]
+async fn a_peer_that_got_a_renamed_file_another_way_loses_its_old_name() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    let appender = upload_appender(&mut client, b"0123456789");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&appender), Status::OK).await;
+    let mut renamed = None;
+    let peer = peer
+        .restart(async |there| {
+            let filename = appender.filename.clone();
+            let file_id = client.get(&RegenerateRequest { filename }).expect("regenerate");
+            there.insert(name(&file_id).to_owned(), b"0123456789".to_vec());
+            renamed = Some(file_id);
+        })
+        .await;
+    peer.wait_for(Command::SYNC_DELETE_FILE, name(&appender), Status::OK).await;
+    assert_eq!(peer.file(name(&appender)), None);
+    assert_eq!(peer.file(name(&renamed.expect("renamed"))).expect("file"), b"0123456789");
+}
+
+#[tokio::test]
+async fn a_file_that_was_renamed_and_deleted_since_leaves_neither_name_at_a_peer() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    let appender = upload_appender(&mut client, b"0123456789");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&appender), Status::OK).await;
+    let mut renamed = None;
+    let peer = peer
+        .restart(async |_| {
+            let filename = appender.filename.clone();
+            let file_id = client.get(&RegenerateRequest { filename }).expect("regenerate");
+            ask(&mut client, &DeleteRequest { file_id: file_id.clone() }, b"");
+            renamed = Some(file_id);
+        })
+        .await;
+    let renamed = renamed.expect("renamed");
+    peer.wait_for(Command::SYNC_DELETE_FILE, name(&renamed), Status::OK).await;
+    assert_eq!(peer.file(name(&appender)), None);
+    assert_eq!(peer.file(name(&renamed)), None);
+}
