@@ -11,7 +11,7 @@ use fdfs_types::{StorageStatus, Timestamp};
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tracing::{error, info, warn};
 
@@ -54,6 +54,8 @@ pub(super) struct Stream<'a> {
     /// Records that were read and wait for their turn.
     queue: VecDeque<Job>,
     at_end: bool,
+    /// What was read last was nothing for the peer.
+    is_of_others: bool,
 
     window: Window<Position>,
     on_the_way: JoinSet<Finished>,
@@ -129,6 +131,7 @@ impl<'a> Stream<'a> {
             idle: Vec::new(),
             queue: VecDeque::new(),
             at_end: false,
+            is_of_others: false,
             on_the_way: JoinSet::new(),
             names: Vec::new(),
             delayed: Vec::new(),
@@ -169,7 +172,15 @@ impl<'a> Stream<'a> {
                     Ok(finished) => self.finished(finished),
                     Err(error) => break End::Broken(CallError::Connect(io::Error::other(error)), self.has_worked),
                 },
-                moved = self.written.changed(), if self.at_end => if moved.is_err() { break End::Stop },
+                moved = self.written.changed(), if self.at_end => {
+                    if moved.is_err() {
+                        break End::Stop;
+                    }
+                    if self.is_of_others && self.on_the_way.is_empty() {
+                        // What peers send here comes in crowds, and is not looked at one by one.
+                        sleep(CROWD).await;
+                    }
+                }
                 _ = stopped.changed() => break End::Stop,
                 changed = members.changed() => if changed.is_err() { break End::Stop },
                 () = sleep_until(next.unwrap_or(self.begun)), if next.is_some() => {}
@@ -215,10 +226,14 @@ impl<'a> Stream<'a> {
             self.record_length = (self.record_length * 63 + length * 64) / 64;
             match entry.record {
                 Ok(record) if self.is_wanted(&record) => {
+                    self.is_of_others = false;
                     let number = self.window.begin(entry.end);
                     self.queue.push_back(Job { kind: Kind::Record, number, record, tries: 0 });
                 }
-                Ok(_) => self.window.pass(entry.end),
+                Ok(_) => {
+                    self.is_of_others = true;
+                    self.window.pass(entry.end);
+                }
                 Err(error) => {
                     self.invalid(&error, entry.start)?;
                     self.window.pass(entry.end);
@@ -567,6 +582,8 @@ const READ_AHEAD: usize = 256;
 const MOST_DELAYED: usize = 64;
 /// Jobs that are not in the window have numbers from here on.
 const OTHERS: u64 = 1 << 63;
+/// A pause in which records of others gather.
+const CROWD: Duration = Duration::from_millis(2);
 const UPKEEP: Duration = Duration::from_secs(1);
 const BUSY_FIRST: Duration = Duration::from_secs(1);
 const BUSY_LONGEST: Duration = Duration::from_secs(30);

@@ -38,7 +38,7 @@ fn without_keys_the_defaults_of_the_original_hold() {
     assert_eq!((config.max_connections, config.buff_size), (256, 262_144));
     assert_eq!(config.subdir_count_per_path, 256);
     assert_eq!(config.distribute, DistributeMode::RoundRobin { rotate_count: 100 });
-    assert_eq!(config.sync_max_threads, 2);
+    assert_eq!(config.sync_max_threads, 8);
     assert_eq!(config.sync_wait.as_millis(), 100);
     assert_eq!(config.sync_end_time, TimeOfDay::new(23, 59));
     assert_eq!(config.upload_priority, 10);
@@ -114,7 +114,7 @@ fn store_paths_are_counted_and_each_has_its_directory() {
     let readonly: Vec<_> = config.store_paths.iter().map(|path| path.is_readonly).collect();
     assert_eq!(readonly, [false, true]);
     assert_eq!(config.store_paths[0].path, Path::new("/a"));
-    assert_eq!(config.sync_max_threads, 4);
+    assert_eq!(config.sync_max_threads, 8);
 
     let error = with("store_path_count = 2\nstore_path0 = /a").expect_err("a path is missing");
     assert_eq!(error.errno(), 2);

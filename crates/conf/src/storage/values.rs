@@ -46,10 +46,11 @@ pub(super) fn disk_threads(keys: &mut Keys<'_>) -> Result<(u32, u32), ConfError>
 }
 
 pub(super) fn sync_max_threads(keys: &mut Keys<'_>, path_count: usize) -> Result<u32, ConfError> {
-    let auto = u32::try_from(2 * path_count).unwrap_or(256).min(256);
+    // The original takes two for each store path. More of them hide the time that each small file is on its way.
+    let auto = u32::try_from(2 * path_count).unwrap_or(MOST_SYNC_THREADS).clamp(8, MOST_SYNC_THREADS);
     match keys.text("sync_max_threads") {
         Some(entry) if !entry.value.eq_ignore_ascii_case("auto") => {
-            keys.within("sync_max_threads", auto, 1, 256)
+            keys.within("sync_max_threads", auto, 1, MOST_SYNC_THREADS)
         }
         _ => Ok(auto),
     }
@@ -103,4 +104,5 @@ pub(super) fn http_listen(keys: &mut Keys<'_>) -> Result<Option<ServiceAddress>,
     Ok(listen.filter(|listen| listen.port > 0))
 }
 
+const MOST_SYNC_THREADS: u32 = 256;
 const MIN_BUFF_SIZE: u64 = 4 << 10;
