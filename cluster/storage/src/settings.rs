@@ -64,6 +64,7 @@ pub(crate) fn store_options(config: &StorageConfig, ips: &[IpAddr], port: u16) -
         check_store_path_mark: config.check_store_path_mark,
         ip_addr: ips.join(","),
         port,
+        tombstones_kept: config.tombstones_kept,
         fsync_after_written_bytes: config.fsync_after_written_bytes.unwrap_or(0),
         ..StoreOptions::new(&config.base_path, source)
     }

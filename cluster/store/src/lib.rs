@@ -29,6 +29,7 @@ mod space;
 mod stat;
 mod state_file;
 mod store;
+mod tombstones;
 
 pub use self::{
     binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},

@@ -1,6 +1,6 @@
 //! What a store is told: where it lives, and how it places files.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use fdfs_types::Source;
 
@@ -28,6 +28,8 @@ pub struct StoreOptions {
     pub fsync_after_written_bytes: u64,
     /// Size at which the next binlog file is begun.
     pub binlog_rotate_at: u64,
+    /// Names that were deleted are remembered for at least so long, unless too many others follow.
+    pub tombstones_kept: Duration,
     /// How files are placed until [`crate::Store::set_policy`] says otherwise.
     pub policy: Policy,
 }
@@ -99,6 +101,7 @@ impl StoreOptions {
             port: 23000,
             fsync_after_written_bytes: 0,
             binlog_rotate_at: Binlog::ROTATE_AT,
+            tombstones_kept: Duration::from_secs(7 * 86_400),
             policy: Policy {
                 source,
                 store_path: PathSelection::RoundRobin,

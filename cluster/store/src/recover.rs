@@ -127,6 +127,19 @@ fn without_record<'a>(binlog: &Binlog, unfinished: &'a [Unfinished]) -> io::Resu
     Ok(left.into_iter().map(|found| &found.record).collect())
 }
 
+/// The names that are gone by changes that had not been finished, and when.
+pub(crate) fn deletions<'a>(paths: &[StorePath], unfinished: &'a [Unfinished]) -> Vec<(&'a str, Timestamp)> {
+    let gone = unfinished.iter().filter_map(|found| match &found.record.change {
+        Change::Delete { name } | Change::Rename { old_name: name, .. } => {
+            let (path, local) = locate(paths, name)?;
+            let is_gone = look_up(path, local).ok()?.is_none();
+            is_gone.then_some((&**name, Timestamp(found.record.timestamp)))
+        }
+        _ => None,
+    });
+    gone.collect()
+}
+
 fn settle(
     paths: &[StorePath],
     found: &Record,

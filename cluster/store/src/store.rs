@@ -62,6 +62,7 @@ use crate::{
     reconcile, recover,
     run_state::{self, RunState},
     state_file,
+    tombstones::Tombstones,
 };
 
 /// The files of one storage. Clones are handles to the same store.
@@ -143,6 +144,12 @@ impl Store {
         };
         let owners =
             Owners::open(&owners_path, is_there).map_err(OpenError::doing("opening", &owners_path))?;
+        let tombstones_path = base.own.join("tombstones");
+        let tombstones = Tombstones::open(&tombstones_path, options.tombstones_kept, Tombstones::MAX_LINES)
+            .map_err(OpenError::doing("opening", &tombstones_path))?;
+        for (name, time) in recover::deletions(&paths, &unfinished) {
+            tombstones.add(name, time, now, false);
+        }
         let placement = Placement::new(options.distribution, options.subdir_count, options.policy, &stat);
         Ok(Self(Arc::new(Shared {
             base,
@@ -150,6 +157,7 @@ impl Store {
             binlog,
             journal,
             owners,
+            tombstones,
             placement,
             saved_stat: Mutex::new(stat.to_text()),
             stat,
@@ -227,6 +235,13 @@ impl Store {
             Err(Errno::NOENT) => Ok(true),
             Err(error) => Err(StoreError::from_errno("looking up the file", error)),
         }
+    }
+
+    /// Whether a file is not here, and was deleted of late: here, or by a peer.
+    pub fn was_deleted(&self, name: &RemoteFilename) -> bool {
+        let shared = &self.0;
+        let Ok(path) = shared.path_of(name) else { return false };
+        shared.tombstones.get(name.as_str()).is_some() && !shared::is_there(path, name.local_path())
     }
 
     /// Gives the marks of peers whose names carry our port the names for a new one, unless those are taken.

@@ -85,6 +85,8 @@ pub struct StorageConfig {
     pub fsync_after_written_bytes: Option<u64>,
     /// Longest time that a record of replication may stay in memory.
     pub sync_binlog_buff_interval: Duration,
+    /// Names that were deleted are remembered for so long, so that no peer brings them back. Ours.
+    pub tombstones_kept: Duration,
     /// When a change counts as made. Ours.
     pub write_concern: WriteConcern,
     /// Interval of writing the statistics.
@@ -204,6 +206,7 @@ impl StorageConfig {
             fsync_after_written_bytes: Some(keys.size_or("fsync_after_written_bytes", 0)?)
                 .filter(|bytes| *bytes > 0),
             sync_binlog_buff_interval: keys.seconds("sync_binlog_buff_interval", 60),
+            tombstones_kept: keys.seconds("tombstones_kept", 7 * 86_400),
             write_concern: WriteConcern::read(keys)?,
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
             upload_priority: values::upload_priority(keys),

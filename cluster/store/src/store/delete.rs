@@ -1,13 +1,15 @@
 //! Deleting files, with their metadata.
 
-use fdfs_types::RemoteFilename;
+use fdfs_types::{RemoteFilename, Timestamp};
 use rustix::{
-    fs::{AtFlags, unlinkat},
+    fs::{AtFlags, statat, unlinkat},
     io::Errno,
 };
 
-use super::{SIDECAR, Store, delete_record, field, sidecar_field, sync_directory_of};
-use crate::{Record, StoreError};
+use super::{
+    SIDECAR, Store, delete_record, field, now, shared::comes_again, sidecar_field, sync_directory_of,
+};
+use crate::{Change, Record, StoreError, layout::StorePath};
 
 impl Store {
     /// Deletes a file or a link, and its metadata. The target of a link stays. Returns the records that tell it.
@@ -16,7 +18,7 @@ impl Store {
         shared.binlog.check()?;
         let path = shared.path_for_client(name)?;
         let _lock = shared.lock(name);
-        let mut records = vec![delete_record(field(name))];
+        let mut records = vec![Record::source(time_of(path, name).0, Change::Delete { name: field(name) })];
         let (intent, mut lines) = shared.intend(&records[0])?;
         let local = name.local_path();
         unlinkat(&path.data, local, AtFlags::empty()).map_err(|error| match error {
@@ -32,6 +34,7 @@ impl Store {
             Err(Errno::NOENT) => {}
             Err(error) => tracing::warn!(file_id = %name, %error, "metadata of a deleted file stays"),
         }
+        shared.bury(name, Timestamp(records[0].timestamp));
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(shared.record(&lines, durable))?;
@@ -39,4 +42,14 @@ impl Store {
         synced?;
         Ok(records)
     }
+}
+
+/// The time of a delete: now. Of a file whose name may be made again, not before the time of the file, which may have come
+/// from a clock that goes ahead of ours: peers compare the two.
+fn time_of(path: &StorePath, name: &RemoteFilename) -> Timestamp {
+    if !comes_again(name) {
+        return now();
+    }
+    let stat = statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW);
+    now().max(stat.map_or(Timestamp::ZERO, |stat| Timestamp(stat.st_mtime)))
 }

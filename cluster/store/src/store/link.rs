@@ -55,12 +55,14 @@ impl Store {
             };
             let _lock = shared.lock(&name);
             let change = Change::Link { name: field(&name), source: Some(field(source)) };
-            let record = Record::source(super::now().0, change);
+            let deleted = shared.tombstones.get(name.as_str()).unwrap_or_default();
+            let record = Record::source(super::now().max(deleted).0, change);
             let (intent, line) = shared.intend(&record)?;
             match in_directory(path, &name, || symlinkat(&target, &path.data, name.local_path())) {
                 Err(StoreError::Exists) if slave.is_none() && tries < TRIES => continue,
                 result => result?,
             }
+            shared.tombstones.remove(name.as_str(), super::now());
             let durable = shared.fsync_after != 0;
             let synced = if durable { sync_directory_of(path, &name) } else { Ok(()) };
             intent.conclude(shared.record(&line, durable))?;

@@ -9,8 +9,7 @@ use rustix::{
 };
 
 use super::{
-    SIDECAR, Shared, Store, delete_record, io_error, shared::set_times, sidecar_field, sync_directory_of,
-    upload::write_all,
+    SIDECAR, Shared, Store, io_error, shared::set_times, sidecar_field, sync_directory_of, upload::write_all,
 };
 use crate::{Change, Record, StoreError, layout::StorePath};
 
@@ -78,9 +77,10 @@ impl Shared {
             // The original does so too, and a rename over the old content must not leave an empty file.
             fdatasync(&file).map_err(StoreError::doing("syncing the metadata"))?;
             let field = sidecar_field(name.as_str());
+            let deleted = self.tombstones.get(&field).unwrap_or_default();
             let change =
                 if is_there { Change::Update { name: field } } else { Change::Create { name: field } };
-            let time = time_of_change(path, name);
+            let time = time_of_change(path, name).max(deleted);
             set_times(&file, time);
             let record = Record::source(time.0, change);
             let (intent, line) = self.intend(&record)?;
@@ -102,10 +102,13 @@ impl Shared {
     }
 
     fn remove_sidecar(&self, path: &StorePath, name: &RemoteFilename) -> Result<Option<Record>, StoreError> {
-        let record = delete_record(sidecar_field(name.as_str()));
+        let time = time_of_change(path, name);
+        let change = Change::Delete { name: sidecar_field(name.as_str()) };
+        let record = Record::source(time.0, change);
         let (intent, line) = self.intend(&record)?;
         match unlinkat(&path.data, sidecar(name), AtFlags::empty()) {
             Ok(()) => {
+                self.tombstones.add(&sidecar_field(name.as_str()), time, super::now(), self.fsync_after != 0);
                 intent.conclude(self.record(&line, self.fsync_after != 0))?;
                 Ok(Some(record))
             }

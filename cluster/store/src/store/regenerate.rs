@@ -62,6 +62,7 @@ impl Store {
                 Err(error) => return Err(StoreError::from_errno("renaming the file", error)),
             }
         };
+        shared.bury(name, now);
         let mut records = vec![renamed];
         if move_sidecar(path, name, &filename) {
             for record in sidecar_records(name, &filename, now) {

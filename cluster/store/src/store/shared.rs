@@ -23,6 +23,7 @@ use crate::{
     layout::{BasePath, StorePath, make_directory},
     owners::Owners,
     placement::Placement,
+    tombstones::Tombstones,
 };
 
 /// The parts of a store.
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) binlog: Binlog,
     pub(crate) journal: Journal,
     pub(crate) owners: Owners,
+    pub(crate) tombstones: Tombstones,
     pub(crate) placement: Placement,
     pub(crate) stat: StorageStat,
     pub(crate) saved_stat: Mutex<String>,
@@ -128,6 +130,29 @@ impl Shared {
         }
     }
 
+    /// Remembers that a name was deleted.
+    pub(crate) fn bury(&self, name: &RemoteFilename, time: Timestamp) {
+        self.tombstones.add(name.as_str(), time, now(), self.fsync_after != 0);
+    }
+
+    /// Whether what a peer has made of a name at `time` was deleted since. Names of normal and of appender files are
+    /// never given twice; of others, what was made later than they were deleted is new.
+    pub(crate) fn is_deleted(&self, path: &StorePath, name: &RemoteFilename, time: Timestamp) -> bool {
+        let local = name.local_path();
+        if let Some(owner) = local.strip_suffix(SIDECAR) {
+            let logic = name.as_str();
+            let of_owner = self.tombstones.get(&logic[..logic.len() - SIDECAR.len()]);
+            if of_owner.is_some() && !is_there(path, owner) {
+                return true;
+            }
+        }
+        match self.tombstones.get(name.as_str()) {
+            Some(deleted) if comes_again(name) => time < deleted,
+            Some(_) => !is_there(path, local),
+            None => false,
+        }
+    }
+
     /// Whether a change of `bytes` must be on the disk before it is answered.
     pub(crate) fn is_durable(&self, bytes: u64) -> bool {
         self.fsync_after != 0 && bytes.max(1) >= self.fsync_after
@@ -136,6 +161,22 @@ impl Shared {
     /// A name for a new temporary file.
     pub(crate) fn temporary_name(&self) -> String {
         format!("{:x}", self.temporary_number.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Whether there is something under a path.
+pub(crate) fn is_there(path: &StorePath, local: &str) -> bool {
+    statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+}
+
+/// Whether a name may be made again after it was deleted: slaves and metadata are called after their file.
+pub(crate) fn comes_again(name: &RemoteFilename) -> bool {
+    match name.kind() {
+        _ if name.local_path().ends_with(SIDECAR) => true,
+        Ok(FileKind::Slave) => true,
+        // A slave of an appender file.
+        Ok(FileKind::Appender) => name.as_str().len() > RemoteFilename::NORMAL_LEN,
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ mod killed;
 mod metadata;
 mod recovery;
 mod replicas;
+mod tombstones;
 mod uploads;
 mod wiped;
 

@@ -11,7 +11,11 @@ use rustix::{
     io::{Errno, pwrite},
 };
 
-use super::{Shared, Store, field, io_error, shared::in_directory, sync_directory_of};
+use super::{
+    Shared, Store, field, io_error,
+    shared::{in_directory, set_times},
+    sync_directory_of,
+};
 use crate::{Change, Counter, Record, StoreError, draft::Draft, layout::StorePath};
 
 /// What a client wants to store.
@@ -208,8 +212,18 @@ impl Upload {
             fsync(&self.draft.file).map_err(StoreError::doing("syncing the file"))?;
         }
         let crc32 = self.hasher.clone().finalize();
-        let modified =
+        let mut modified =
             Timestamp(fstat(&self.draft.file).map_err(StoreError::doing("looking up the file"))?.st_mtime);
+        if let Target::Slave(name) = &self.target
+            && let Some(deleted) = store.tombstones.get(name.as_str())
+        {
+            // A clock that goes ahead of ours may have deleted it: peers keep what is not older than that.
+            if deleted > modified {
+                modified = deleted;
+                set_times(&self.draft.file, modified);
+            }
+            store.tombstones.remove(name.as_str(), super::now());
+        }
         // A slave counts too: it takes a directory for its temporary name in the original.
         let subdir = store.placement.next_subdir();
         let mut tries = 0;

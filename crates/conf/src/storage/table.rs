@@ -58,6 +58,7 @@ const OWN_KEYS: KeyTable = &[
     ("write_concern", Honoured),
     ("write_concern_deadline", Honoured),
     ("on_deadline", Honoured),
+    ("tombstones_kept", Honoured),
     ("sync_binlog_buff_interval", Honoured),
     ("sync_stat_file_interval", Honoured),
     ("upload_priority", Honoured),

@@ -7,7 +7,7 @@ use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, Stat, fsync, openat, statat},
     io::Errno,
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{Content, Discard, Replica, Replicated, Shared, Store, is_sidecar};
 use crate::{
@@ -50,6 +50,9 @@ impl Store {
     ) -> Result<Replica, StoreError> {
         let shared = &self.0;
         let path = shared.path_for_peer(name)?;
+        if shared.is_deleted(path, name, time) {
+            return Ok(deleted(name, Replicated::Has));
+        }
         let present = look_up(path, name)?.filter(|stat| is_regular(stat) && size_of(stat) == size);
         // Metadata of one size may differ: that is compared when it has come.
         if present.is_none() || is_sidecar(name) {
@@ -74,12 +77,17 @@ impl Store {
         time: Timestamp,
     ) -> Result<Replica, StoreError> {
         let path = self.0.path_for_peer(name)?;
+        if self.0.is_deleted(path, name, time) {
+            return Ok(deleted(name, Replicated::Done));
+        }
         ReplicaFile::begin(&self.0, path, name, size, time, true)
     }
 
     /// Begins to take, and throw away, a file that a peer has made and that is here.
     pub fn receive_known(&self, name: &RemoteFilename, time: Timestamp) -> Result<Replica, StoreError> {
-        self.0.path_for_peer(name)?;
+        if self.0.is_deleted(self.0.path_for_peer(name)?, name, time) {
+            return Ok(deleted(name, Replicated::Has));
+        }
         let line = format!("{}\n", create_record(name, time));
         Ok(Replica(Content::Discard(Discard::known(&self.0, line))))
     }
@@ -142,6 +150,11 @@ impl ReplicaFile {
         }
         let name = self.name.clone();
         let _lock = store.lock(&name);
+        // It may have been deleted while it came.
+        if store.is_deleted(path, &name, self.time) {
+            note_deleted(&name);
+            return Ok(if self.is_update { Replicated::Done } else { Replicated::Has });
+        }
         let present = look_up(path, &name)?;
         if is_sidecar(&name)
             && let Some(present) = present.filter(is_regular)
@@ -200,6 +213,17 @@ impl Drop for ReplicaFile {
         path.space.settle(self.promised, 0);
         self.draft.discard(path);
     }
+}
+
+/// What is thrown away, since its file was deleted here, or by a member that has told so.
+fn deleted(name: &RemoteFilename, answer: Replicated) -> Replica {
+    note_deleted(name);
+    Replica(Content::Discard(Discard::unused(answer)))
+}
+
+fn note_deleted(name: &RemoteFilename) {
+    metrics::counter!("fdfs_storage_deleted_before_total").increment(1);
+    debug!(file_id = %name, "a peer sends what was deleted since: it does not come back");
 }
 
 fn create_record(name: &RemoteFilename, time: Timestamp) -> Record {

@@ -13,7 +13,7 @@ use crate::{
         SIDECAR, field,
         link::target_of,
         regenerate::rename,
-        shared::{in_directory, io_error, sync_directory_of},
+        shared::{comes_again, in_directory, io_error, is_there, sync_directory_of},
         sidecar_field,
     },
 };
@@ -27,9 +27,21 @@ impl Store {
         let _lock = shared.lock(name);
         let local = name.local_path();
         match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if is_file_or_link(stat.st_mode) => {}
+            Ok(stat) if is_file_or_link(stat.st_mode) => {
+                // It was made anew since.
+                // Made anew since.
+                let is_newer = comes_again(name) && is_file(stat.st_mode) && stat.st_mtime > time.0;
+                let is_orphan = local.strip_suffix(SIDECAR).is_some_and(|owner| !is_there(path, owner));
+                if is_newer && !is_orphan {
+                    return Ok(Replicated::Lacks);
+                }
+            }
             Ok(_) => return Err(StoreError::NotRegular),
-            Err(Errno::NOENT) => return Ok(Replicated::Lacks),
+            Err(Errno::NOENT) => {
+                // What comes later of this name, from another member, must not bring it back.
+                shared.bury(name, time);
+                return Ok(Replicated::Lacks);
+            }
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
         }
         let (intent, mut lines) =
@@ -45,6 +57,7 @@ impl Store {
                 Err(error) => tracing::warn!(file_id = %name, %error, "metadata of a deleted file stays"),
             }
         }
+        shared.bury(name, time);
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(shared.record_replica(&lines, durable))?;
@@ -65,6 +78,9 @@ impl Store {
         let (path, source_path) = (shared.path_for_peer(name)?, shared.path_for_peer(source)?);
         let target = target_of(source_path, source);
         let _lock = shared.lock(name);
+        if shared.is_deleted(path, name, time) {
+            return Ok(Replicated::Lacks);
+        }
         let change = Change::Link { name: field(name), source: Some(field(source)) };
         let (intent, line) = shared.intend(&Record::replica(time, change))?;
         match in_directory(path, name, || rustix::fs::symlinkat(&target, &path.data, name.local_path())) {
@@ -98,20 +114,39 @@ impl Store {
         let _locks = shared.lock_both(new, old);
         let look_up =
             |name: &RemoteFilename| statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW);
+        // Whatever becomes of this, the old name is not given again.
         match look_up(new) {
-            Ok(_) => return Ok(Replicated::Has),
+            Ok(_) => {
+                shared.bury(old, time);
+                return Ok(Replicated::Has);
+            }
             Err(Errno::NOENT) => {}
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
         }
         match look_up(old) {
             Ok(stat) if is_file_or_link(stat.st_mode) => {}
             Ok(_) => return Err(StoreError::NotRegular),
-            Err(Errno::NOENT) => return Ok(Replicated::Lacks),
+            Err(Errno::NOENT) => {
+                shared.bury(old, time);
+                return Ok(Replicated::Lacks);
+            }
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
+        }
+        if shared.is_deleted(path, new, time) {
+            // Deleted under its new name, which was heard of before: what is here goes, too.
+            let change = Change::Delete { name: field(old) };
+            let (intent, line) = shared.intend(&Record::replica(time, change))?;
+            unlinkat(&path.data, old.local_path(), AtFlags::empty())
+                .map_err(StoreError::doing("deleting the file"))?;
+            shared.bury(old, time);
+            intent.conclude(shared.record_replica(&line, shared.fsync_after != 0))?;
+            shared.forget_owner_of(old);
+            return Ok(Replicated::Has);
         }
         let change = Change::Rename { name: field(new), old_name: field(old) };
         let (intent, line) = shared.intend(&Record::replica(time, change))?;
         in_directory(path, new, || rename(path, old.local_path(), new.local_path()))?;
+        shared.bury(old, time);
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, new) } else { Ok(()) };
         intent.conclude(shared.record_replica(&line, durable))?;
@@ -119,6 +154,10 @@ impl Store {
         synced?;
         Ok(Replicated::Done)
     }
+}
+
+fn is_file(mode: u32) -> bool {
+    FileType::from_raw_mode(mode) == FileType::RegularFile
 }
 
 fn is_file_or_link(mode: u32) -> bool {

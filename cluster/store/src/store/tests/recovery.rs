@@ -98,6 +98,7 @@ fn a_delete_that_was_done_is_recorded_with_the_metadata() {
     let name = killed.name();
     assert_eq!(log(&store)[1..], [format!("D {name}"), format!("D {name}-m")]);
     assert!(!killed.base.path().join(format!("data/{}-m", killed.local())).exists());
+    assert!(store.was_deleted(&name.parse().unwrap()));
 }
 
 #[test]

@@ -284,7 +284,7 @@ fn a_delete_of_a_peer_takes_file_and_metadata_once() {
     let sidecar: RemoteFilename = format!("{name}-m").parse().unwrap();
     create(&store, &name, b"content").unwrap();
     create(&store, &sidecar, b"a\x021").unwrap();
-    let time = Timestamp(77);
+    let time = TIME;
     assert_eq!(store.replicate_delete(&sidecar, time).unwrap(), Replicated::Done);
     assert_eq!(last(&store), format!("d {sidecar}"));
     create(&store, &sidecar, b"a\x021").unwrap();

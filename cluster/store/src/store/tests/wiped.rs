@@ -71,11 +71,10 @@ fn what_was_deleted_last_is_told_from_what_was_made_again() {
     let store = Store::open(&options).unwrap();
     let gone = upload(&store, "txt", b"gone");
     store.delete(&gone.filename).unwrap();
-    let again = upload(&store, "txt", b"again").filename;
+    let master = upload(&store, "txt", b"master").filename;
+    let again = slave(&store, &master, "_again", "txt").unwrap().filename;
     store.delete(&again).unwrap();
-    let mut replica = store.receive_create(&again, 5, Timestamp(7)).unwrap();
-    replica.write(b"again").unwrap();
-    replica.finish().unwrap();
+    slave(&store, &master, "_again", "txt").unwrap();
     let deletions = store.deletions(0).unwrap();
     assert!(deletions.covers(&gone.filename, gone.modified));
     assert!(!deletions.covers(&gone.filename, Timestamp(i64::MAX)));
