@@ -148,6 +148,12 @@ pub(crate) enum Refusal {
     /// A second member must have the change, and those before it are still on their way.
     #[error("earlier changes of the same file are still on their way to a second member")]
     NoTurn,
+    /// The file is not here, and somebody who may have it cannot be asked.
+    #[error("it is not here, and a member that may have it cannot be asked now")]
+    Unreachable,
+    /// A member that has the file refuses the request.
+    #[error("the member that has the file answers {0}")]
+    Told(Status),
     /// No second member has the change, which was taken back.
     #[error("no second member has it, so it was taken back")]
     TakenBack(#[source] Failure),
@@ -170,7 +176,8 @@ impl Refusal {
             Self::Has => Status::EEXIST,
             Self::Lacks => Status::ENOENT,
             Self::Stranger(_) => Status::EPERM,
-            Self::NoSecondMember | Self::NoTurn | Self::TakenBack(_) => Status::EAGAIN,
+            Self::NoSecondMember | Self::NoTurn | Self::TakenBack(_) | Self::Unreachable => Status::EAGAIN,
+            Self::Told(status) => *status,
             Self::Alone(_) => Status::ETIMEDOUT,
             Self::Store(error) => Status(error.errno()),
             Self::Read(_) | Self::Ending => Status::EIO,

@@ -9,6 +9,7 @@ mod maintenance;
 mod membership;
 mod native_http;
 mod recovery;
+mod relay;
 mod service;
 mod settings;
 mod shared;

@@ -12,7 +12,7 @@ use fdfs_types::FileId;
 use tokio::{sync::watch, task::JoinHandle};
 use tracing::{info, warn};
 
-use crate::{StorageError, shared::Shared};
+use crate::{StorageError, error::Refusal, relay::RelayedContent, shared::Shared};
 
 /// The disk of this storage as a source of files.
 struct OwnFiles(Arc<Shared>);
@@ -30,9 +30,23 @@ impl Source for OwnFiles {
         if id.group != self.0.group() {
             return Err(SourceError::Foreign("this storage belongs to another group"));
         }
-        let open = self.0.store.open_file(&id.filename).map_err(refusal)?;
+        let open = match self.0.store.open_file(&id.filename) {
+            Err(StoreError::NotFound) => return self.relayed(id).await,
+            open => open.map_err(refusal)?,
+        };
         let reader = Box::new(FileContent::new(Arc::new(open.file)));
         Ok(Content { size: open.size, modified: open.modified, reader })
+    }
+}
+
+impl OwnFiles {
+    /// The file of another member.
+    async fn relayed(&self, id: &FileId) -> Result<Content, SourceError> {
+        match RelayedContent::open(&self.0, id).await {
+            Ok((size, modified, content)) => Ok(Content { size, modified, reader: Box::new(content) }),
+            Err(Refusal::Store(_) | Refusal::Told(_)) => Err(SourceError::NotFound),
+            Err(_) => Err(SourceError::Unavailable),
+        }
     }
 }
 

@@ -79,6 +79,11 @@ impl Filling {
         let _ = self.is_over.subscribe().wait_for(|is_over| *is_over).await;
     }
 
+    /// Whether every store path is filled.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.is_over.borrow()
+    }
+
     /// What is going on, in words, unless it is over.
     pub(crate) fn check(&self) -> Result<(), String> {
         if *self.is_over.borrow() { Ok(()) } else { Err(self.words.lock().clone()) }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
     Command, Encode, Header, Status, Writer,
-    ours::{DeadLettersRequest, ForgetOwnedRequest, HelloRequest, ListOwnedRequest, ListRawRequest},
+    ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest},
     storage::{
         AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
         SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
@@ -41,6 +41,15 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct StorageService {
     shared: Arc<Shared>,
+}
+
+/// What was said before on a connection.
+#[derive(Debug, Default)]
+struct Session {
+    /// The member that says that it sends its changes here.
+    sender: Option<StorageId>,
+    /// A member asks here for clients of its own: others are not asked again.
+    is_for_another: bool,
 }
 
 /// What became of a request.
@@ -76,10 +85,10 @@ impl StorageService {
 
     /// Answers requests until the client ends, or a malformed request ends the conversation.
     async fn converse(&self, connection: &mut Connection) -> Result<(), NetError> {
-        let mut sender = None;
+        let mut session = Session::default();
         while let Some(header) = connection.next_request().await? {
             let begun = self.shared.traffic.begin();
-            let served = match self.serve_one(connection, &header, &mut sender).await {
+            let served = match self.serve_one(connection, &header, &mut session).await {
                 Ok(served) => served,
                 Err(error) => {
                     // The client is gone, or too slow: tried, but not done.
@@ -120,12 +129,11 @@ impl StorageService {
         status
     }
 
-    /// `sender` is the member that says that it sends on this connection.
     async fn serve_one(
         &self,
         connection: &mut Connection,
         header: &Header,
-        sender: &mut Option<StorageId>,
+        session: &mut Session,
     ) -> Result<Served, NetError> {
         match header.command {
             Command::UPLOAD_FILE => self.upload::<UploadRequest>(connection, header).await,
@@ -134,14 +142,14 @@ impl StorageService {
             Command::UPLOAD_FRAMED => self.upload_framed(connection, header).await,
             Command::APPEND_FILE => self.patch::<AppendRequest>(connection, header).await,
             Command::MODIFY_FILE => self.patch::<ModifyRequest>(connection, header).await,
-            Command::DOWNLOAD_FILE => self.download(connection, header).await,
+            Command::DOWNLOAD_FILE => self.download(connection, header, session).await,
             Command::REGENERATE_APPENDER_FILENAME => self.regenerate(connection, header).await,
             Command::TRUNCATE_FILE => self.change::<TruncateRequest, _>(connection, header).await,
             Command::DELETE_FILE => self.change::<DeleteRequest, _>(connection, header).await,
             Command::SET_METADATA => self.change::<SetMetadataRequest, _>(connection, header).await,
-            Command::GET_METADATA => self.answer::<GetMetadataRequest>(connection, header).await,
-            Command::QUERY_FILE_INFO => self.answer::<FileInfoRequest>(connection, header).await,
-            Command::HELLO => self.answer::<HelloRequest>(connection, header).await,
+            Command::GET_METADATA => self.look_up::<GetMetadataRequest>(connection, header, session).await,
+            Command::QUERY_FILE_INFO => self.look_up::<FileInfoRequest>(connection, header, session).await,
+            Command::HELLO => self.hello(connection, header, session).await,
             Command::LIST_RAW_FILES => self.answer::<ListRawRequest>(connection, header).await,
             Command::JOIN_FILES => self.join(connection, header).await,
             Command::DEAD_LETTERS => self.answer::<DeadLettersRequest>(connection, header).await,
@@ -153,22 +161,30 @@ impl StorageService {
             }
             Command::CREATE_LINK => self.change::<CreateLinkRequest, _>(connection, header).await,
             Command::FETCH_ONE_PATH_BINLOG => self.send_path_binlog(connection, header).await,
-            Command::REPORT_SERVER_ID => self.report_server_id(connection, header, sender).await,
-            Command::SYNC_CREATE_FILE => self.receive::<SyncCreateRequest>(connection, header, *sender).await,
-            Command::SYNC_UPDATE_FILE => self.receive::<SyncUpdateRequest>(connection, header, *sender).await,
-            Command::SYNC_APPEND_FILE => self.receive::<SyncAppendRequest>(connection, header, *sender).await,
-            Command::SYNC_MODIFY_FILE => self.receive::<SyncModifyRequest>(connection, header, *sender).await,
+            Command::REPORT_SERVER_ID => self.report_server_id(connection, header, session).await,
+            Command::SYNC_CREATE_FILE => {
+                self.receive::<SyncCreateRequest>(connection, header, session.sender).await
+            }
+            Command::SYNC_UPDATE_FILE => {
+                self.receive::<SyncUpdateRequest>(connection, header, session.sender).await
+            }
+            Command::SYNC_APPEND_FILE => {
+                self.receive::<SyncAppendRequest>(connection, header, session.sender).await
+            }
+            Command::SYNC_MODIFY_FILE => {
+                self.receive::<SyncModifyRequest>(connection, header, session.sender).await
+            }
             Command::SYNC_TRUNCATE_FILE => {
-                self.replicate::<SyncTruncateRequest>(connection, header, *sender).await
+                self.replicate::<SyncTruncateRequest>(connection, header, session.sender).await
             }
             Command::SYNC_DELETE_FILE => {
-                self.replicate::<SyncDeleteRequest>(connection, header, *sender).await
+                self.replicate::<SyncDeleteRequest>(connection, header, session.sender).await
             }
             Command::SYNC_CREATE_LINK => {
-                self.replicate::<SyncCreateLinkRequest>(connection, header, *sender).await
+                self.replicate::<SyncCreateLinkRequest>(connection, header, session.sender).await
             }
             Command::SYNC_RENAME_FILE => {
-                self.replicate::<SyncRenameRequest>(connection, header, *sender).await
+                self.replicate::<SyncRenameRequest>(connection, header, session.sender).await
             }
             command if is_about_trunk_files(command) => self.refuse(connection, Refusal::Unsupported).await,
             _ => self.refuse(connection, Refusal::UnknownCommand).await,

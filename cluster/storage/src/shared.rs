@@ -14,6 +14,7 @@ use crate::{
     concern::Concern,
     membership::{Members, Membership},
     recovery::{Filling, Verification},
+    relay::Relay,
     synced_from::SyncedFrom,
     tracker::{Identity, Trackers},
     traffic::Traffic,
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) replication_from: ReplicationFrom,
     /// Brings changes to a second member before they are answered, where that is wanted.
     pub(crate) concern: Concern,
+    /// Asks the other members for what is not here.
+    pub(crate) relay: Relay,
     /// What may be asked of the trackers.
     pub(crate) trackers: Trackers,
     /// Up to when the changes of each member have arrived.

@@ -27,6 +27,7 @@ use crate::{
     membership::Membership,
     native_http::NativeHttp,
     recovery::{Filling, Recovery, Verification},
+    relay::Relay,
     service::StorageService,
     settings,
     shared::Shared,
@@ -80,6 +81,7 @@ impl Storage {
         let shared = Arc::new(Shared {
             concern: Concern::new(&config, &to_members, &store, &identity, membership.watch()),
             membership: Mutex::new(membership),
+            relay: Relay::new(to_members.clone()),
             verification: Verification::open(store.own_directory()),
             filling: Filling::new(!store.recoveries().is_empty()),
             identity,

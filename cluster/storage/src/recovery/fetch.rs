@@ -181,7 +181,8 @@ async fn finish(replica: fdfs_store::Replica) -> Result<(), NotGiven> {
 impl From<CallError> for NotGiven {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Status(Status::ENOENT) => Self::Missing,
+            // A member that asks others for what it lacks may say that nobody could tell: each is asked here.
+            CallError::Status(Status::ENOENT | Status::EAGAIN) => Self::Missing,
             CallError::Status(status) => Self::Unusable(format!("the member answers {status:?}")),
             error => Self::Unreachable(error),
         }

@@ -15,7 +15,7 @@ use fdfs_store::{ListedFile, NewFile, StorePathChoice, StoredFile};
 use fdfs_types::{GroupName, StorageId};
 
 use super::{
-    Served, StorageService,
+    Served, Session, StorageService,
     handle::{Handle, LARGE},
 };
 use crate::{error::Refusal, shared::Shared, sync::dead_letters};
@@ -34,6 +34,7 @@ impl Handle for HelloRequest {
             | Capabilities::JOIN_FILES
             | Capabilities::OWNERS
             | Capabilities::DEAD_LETTERS
+            | Capabilities::FOR_ANOTHER
             | Capabilities::WRITE_CONCERN;
         Ok(Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() })
     }
@@ -134,6 +135,22 @@ impl Handle for ForgetOwnedRequest {
 }
 
 impl StorageService {
+    /// Tells what this storage can do, and takes note of a member that asks for its clients.
+    pub(super) async fn hello(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+        session: &mut Session,
+    ) -> Result<Served, NetError> {
+        let request = match connection.read_request::<HelloRequest>(header, HelloRequest::LIMIT).await? {
+            Ok(request) => request,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        session.is_for_another |= request.0.capabilities.contains(Capabilities::FOR_ANOTHER);
+        let hello = request.handle(&self.shared, connection.peer_ip());
+        self.respond(connection, None, hello).await
+    }
+
     /// Makes one file of several.
     pub(super) async fn join(
         &self,

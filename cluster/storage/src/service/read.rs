@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use fdfs_net::{Connection, FileError, NetError};
 use fdfs_proto::{
-    Header, Raw,
+    Command, Header, Raw, Request,
     storage::{DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest},
 };
 use fdfs_store::{Counter, ForPeer, OpenFile, StoreError};
 use fdfs_types::{FileKind, GroupName, RemoteFilename};
 
 use super::{
-    Served, StorageService,
+    Served, Session, StorageService,
     handle::{Handle, SMALL},
 };
 use crate::{error::Refusal, shared::Shared};
@@ -66,19 +66,99 @@ impl Handle for FileInfoRequest {
     }
 }
 
+/// A question about a file that another member may answer.
+pub(super) trait LookUp: Handle + Clone {
+    /// Whether a missing file is no news to who asks: members look in this way whether one has to be sent.
+    fn is_silent(&self) -> bool {
+        false
+    }
+}
+
+impl LookUp for GetMetadataRequest {}
+
+impl LookUp for FileInfoRequest {
+    fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+}
+
 impl StorageService {
+    /// Answers a question about a file, with the answer of another member where the file is not here.
+    pub(super) async fn look_up<R: LookUp>(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+        session: &Session,
+    ) -> Result<Served, NetError> {
+        let request = match connection.read_request::<R>(header, R::LIMIT).await? {
+            Ok(request) => request,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        let filename = self.name_for_log(request.filename());
+        let may_wait = request.may_wait(self.shared.waits_for_disk);
+        let peer = connection.peer_ip();
+        let result = match self.check_group(request.group()) {
+            Ok(()) => {
+                let request = request.clone();
+                self.act(may_wait, move |shared| request.handle(shared, peer)).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match (&result, request.filename()) {
+            (Err(Refusal::Store(StoreError::NotFound)), Some(name))
+                if !(request.is_silent() && self.shared.is_member(peer)) =>
+            {
+                Ok(Served { filename, ..self.lacking(connection, name, &request, session).await? })
+            }
+            _ => self.respond(connection, filename, result).await,
+        }
+    }
+
+    /// Answers a request for a file that is not here: with the answer of a member that has it.
+    async fn lacking<R: Request>(
+        &self,
+        connection: &mut Connection,
+        name: &RemoteFilename,
+        request: &R,
+        session: &Session,
+    ) -> Result<Served, NetError> {
+        let shared = &self.shared;
+        let missing = || Refusal::Store(StoreError::NotFound);
+        if session.is_for_another {
+            let is_sure = shared.knows_all() || shared.store.was_deleted(name);
+            return self.refuse(connection, if is_sure { missing() } else { Refusal::Unreachable }).await;
+        }
+        // Members that send changes, or fill a store path, ask each for itself.
+        if session.sender.is_some() || name.as_str().ends_with("-m") {
+            return self.refuse(connection, missing()).await;
+        }
+        let mut given = match Box::pin(shared.relay.ask(shared, name, request)).await {
+            Ok(given) => given,
+            Err(refusal) => return self.refuse(connection, refusal).await,
+        };
+        connection.respond_raw(Header::response(given.length), &[]).await?;
+        // An answer that breaks off can only be ended by closing the connection.
+        while let Some(chunk) = given.line.next_chunk().await.map_err(|_| NetError::Closed)? {
+            connection.respond_more(chunk).await?;
+        }
+        shared.relay.keep(given.line);
+        let content = if R::COMMAND == Command::DOWNLOAD_FILE { given.length } else { 0 };
+        Ok(Served { content, ..Served::with(Ok(()), given.length) })
+    }
+
     /// Sends a file, or a range of it.
     pub(super) async fn download(
         &self,
         connection: &mut Connection,
         header: &Header,
+        session: &Session,
     ) -> Result<Served, NetError> {
         let request: DownloadRequest = match connection.read_request(header, SMALL).await? {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let filename = self.name_for_log(Some(&request.file_id.filename));
-        Ok(Served { filename, ..self.send_range(connection, &request).await? })
+        Ok(Served { filename, ..self.send_range(connection, &request, session).await? })
     }
 
     /// Opens a file. Members read files of metadata, too, to rebuild a store path.
@@ -101,6 +181,7 @@ impl StorageService {
         &self,
         connection: &mut Connection,
         request: &DownloadRequest,
+        session: &Session,
     ) -> Result<Served, NetError> {
         if let Err(refusal) = self.check_group(Some(request.file_id.group)) {
             return self.refuse(connection, refusal).await;
@@ -112,6 +193,9 @@ impl StorageService {
         });
         let (open, range) = match opened {
             Ok(opened) => opened,
+            Err(StoreError::NotFound) => {
+                return self.lacking(connection, &request.file_id.filename, request, session).await;
+            }
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let length = range.end - range.start;

@@ -14,7 +14,7 @@ use fdfs_proto::{
 use fdfs_store::{Replica, Replicated, Store, StoreError};
 use fdfs_types::{GroupName, RemoteFilename, StorageId, Timestamp};
 
-use super::{Served, StorageService, handle::SMALL};
+use super::{Served, Session, StorageService, handle::SMALL};
 use crate::error::Refusal;
 
 /// A change that a peer has made.
@@ -157,7 +157,7 @@ impl StorageService {
         &self,
         connection: &mut Connection,
         header: &Header,
-        sender: &mut Option<StorageId>,
+        session: &mut Session,
     ) -> Result<Served, NetError> {
         let request: ReportServerIdRequest = match connection.read_request(header, SMALL).await? {
             Ok(request) => request,
@@ -166,7 +166,7 @@ impl StorageService {
         if let Err(refusal) = self.check_member(connection) {
             return self.refuse(connection, refusal).await;
         }
-        *sender = Some(request.storage_id);
+        session.sender = Some(request.storage_id);
         connection.respond(&[]).await?;
         Ok(Served::with(Ok(()), 0))
     }

@@ -17,6 +17,7 @@ use fdfs_proto::{
     cluster::{
         JoinResponse, Notification, ReportStatusRequest, SyncNotifyRequest, SyncSource, SyncSourceResponse,
     },
+    ours::{Capabilities, Hello},
     storage::{DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest},
     sync::PathBinlogRequest,
     tracker::{GetMyIpResponse, GetServerIdResponse, ListStoragesResponse, StorageRecord},
@@ -64,6 +65,8 @@ pub(crate) struct Member {
     pub(crate) breaks_off: AtomicBool,
     /// So many files are sent; then it waits until that is raised.
     pub(crate) open: watch::Sender<usize>,
+    /// It answers our hello.
+    pub(crate) is_ours: AtomicBool,
     /// Files asked for.
     pub(crate) asked: AtomicUsize,
 }
@@ -90,6 +93,15 @@ impl Group {
 
     /// Starts the real storage, with store paths apart from its base path.
     pub(crate) async fn start(&self, store_paths: usize) -> Storage {
+        self.start_with(store_paths, |_| {}).await
+    }
+
+    /// Starts the real storage, configured as `change` wants it.
+    pub(crate) async fn start_with(
+        &self,
+        store_paths: usize,
+        change: impl FnOnce(&mut StorageConfig),
+    ) -> Storage {
         let store_paths = (0..store_paths).map(|index| {
             let path = self.disk.path().join(format!("path{index}"));
             std::fs::create_dir_all(&path).expect("store path");
@@ -99,6 +111,7 @@ impl Group {
         let config = config(self.me, &self.disk.path().join("base"), |config| {
             config.store_paths = store_paths;
             config.disk_recovery_threads = 2;
+            change(config);
         });
         Storage::bind(config).await.expect("storage")
     }
@@ -169,6 +182,7 @@ impl Member {
             lines: Mutex::default(),
             breaks_off: AtomicBool::new(false),
             open: watch::Sender::new(usize::MAX),
+            is_ours: AtomicBool::new(false),
             asked: AtomicUsize::new(0),
         }
     }
@@ -219,6 +233,14 @@ impl Member {
                         }
                         Some(content) => connection.respond(&content).await?,
                     }
+                }
+                Command::HELLO if self.is_ours.load(Ordering::Relaxed) => {
+                    let hello = Hello {
+                        version: Hello::VERSION,
+                        capabilities: Capabilities::FOR_ANOTHER,
+                        software: String::from("test"),
+                    };
+                    connection.respond_message(&hello).await?;
                 }
                 Command::GET_METADATA => {
                     let name = GetMetadataRequest::decode(&body).expect("request").file_id.filename;

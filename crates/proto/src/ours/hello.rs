@@ -46,6 +46,10 @@ impl Capabilities {
     /// `DEAD_LETTERS` (206).
     pub const DEAD_LETTERS: Self = Self(1 << 5);
 
+    /// Of a storage: asks the other members for files that it lacks. Of a request: what follows on this connection is asked
+    /// for somebody else, and is answered and done from here alone.
+    pub const FOR_ANOTHER: Self = Self(1 << 6);
+
     /// `EXPLAIN_STORAGES` (220).
     pub const EXPLAIN_STORAGES: Self = Self(1 << 16);
 

@@ -1,0 +1,184 @@
+//! Files that are not here: other members are asked for them.
+
+#[expect(dead_code, reason = "each test file uses its part of the support")]
+mod support;
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use fdfs_conf::ServiceAddress;
+use fdfs_proto::{
+    Command, Status,
+    ours::{Capabilities, Hello, HelloRequest},
+    storage::{DownloadRequest, FileInfoRequest, GetMetadataRequest},
+    sync::SyncDeleteRequest,
+};
+use fdfs_storage::Storage;
+use fdfs_types::{FileId, RemoteFilename, StorageStatus, Timestamp};
+use support::{
+    Client,
+    group::{Group, TIME, file_name},
+    unused_ip,
+};
+
+/// A storage beside so many members of ours, which it knows.
+async fn beside(count: usize) -> (Group, Storage) {
+    let mut group = Group::of(count);
+    for member in &group.members {
+        member.is_ours.store(true, Ordering::Relaxed);
+    }
+    let storage = group.start_with(1, |config| {
+        config.http_listen = Some(ServiceAddress {
+            address: config.listeners[0].addresses.first().copied(),
+            port: 0,
+            is_explicit: true,
+        });
+    });
+    let storage = storage.await;
+    until_known(&mut group).await;
+    (group, storage)
+}
+
+/// The second beat is sent when the answer to the first was read.
+async fn until_known(group: &mut Group) {
+    group.next(Command::BEAT).await;
+    group.next(Command::BEAT).await;
+    group.next(Command::BEAT).await;
+}
+
+fn client(storage: &Storage) -> Client {
+    Client::connect(storage.addresses()[0])
+}
+
+fn id(filename: &RemoteFilename) -> FileId {
+    FileId { group: "group1".parse().expect("group"), filename: filename.clone() }
+}
+
+fn whole(filename: &RemoteFilename) -> DownloadRequest {
+    DownloadRequest { offset: 0, length: 0, file_id: id(filename) }
+}
+
+fn info(filename: &RemoteFilename) -> FileInfoRequest {
+    FileInfoRequest { file_id: id(filename), skip_crc32: true, is_silent: false }
+}
+
+fn asked(group: &Group) -> Vec<usize> {
+    group.members.iter().map(|member| member.asked.load(Ordering::Relaxed)).collect()
+}
+
+/// Status and body of an answer to a GET.
+fn get(address: SocketAddr, name: &RemoteFilename) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).expect("connect");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
+    write!(stream, "GET /group1/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("send");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("answer");
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("head");
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    (head.split(' ').nth(1).expect("status").parse().expect("number"), answer[end + 4..].to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_has_not_come_yet_is_fetched_from_its_source() {
+    let (group, storage) = beside(2).await;
+    let content = vec![7; 3_000_000];
+    let source = &group.members[1];
+    let name = source.has(&content);
+    source.files.lock().insert(format!("{name}-m"), b"a\x02b".to_vec());
+    let mut client = client(&storage);
+    for _ in 0..2 {
+        assert!(client.ask(&whole(&name), b"").expect("content") == content);
+        assert_eq!(client.get(&info(&name)).expect("info").size, 3_000_000);
+        let metadata = client.ask(&GetMetadataRequest { file_id: id(&name) }, b"");
+        assert_eq!(metadata.expect("metadata"), b"a\x02b");
+    }
+    assert_eq!(asked(&group), [0, 2]);
+    let (status, body) = get(storage.http_address().expect("http"), &name);
+    assert!((status, body.len()) == (200, content.len()) && body == content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_source_everybody_else_is_asked() {
+    let (mut group, storage) = beside(2).await;
+    let gone = unused_ip();
+    group.tracker.others.lock().push((gone, StorageStatus::Offline));
+    until_known(&mut group).await;
+    let name = file_name(gone, b"content");
+    group.members[1].tells(&name, b"content");
+    let mut client = client(&storage);
+    assert_eq!(client.ask(&whole(&name), b"").expect("content"), b"content");
+    // Nobody has this one, but the source may: that is no "no such file".
+    let other = file_name(gone, b"other");
+    assert_eq!(client.ask(&whole(&other), b""), Err(Status::EAGAIN));
+    assert_eq!(client.get(&info(&other)).map(drop), Err(Status::EAGAIN));
+    assert_eq!(get(storage.http_address().expect("http"), &other).0, 503);
+    // A source that has left cannot come back with it.
+    group.tracker.others.lock()[2].1 = StorageStatus::Deleted;
+    until_known(&mut group).await;
+    assert_eq!(client.ask(&whole(&other), b""), Err(Status::ENOENT));
+    assert_eq!(get(storage.http_address().expect("http"), &other).0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_source_does_not_have_is_gone_and_nobody_else_is_asked() {
+    let (group, storage) = beside(3).await;
+    let name = file_name(group.members[1].ip, b"content");
+    let mut client = client(&storage);
+    assert_eq!(client.ask(&whole(&name), b""), Err(Status::ENOENT));
+    assert_eq!(asked(&group), [0, 1, 0]);
+    // Of a file that was accepted here this storage knows itself that it is gone.
+    assert_eq!(client.ask(&whole(&file_name(group.me, b"mine")), b""), Err(Status::ENOENT));
+    assert_eq!(asked(&group), [0, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_is_not_sought() {
+    let (group, storage) = beside(1).await;
+    let name = group.members[0].has(b"content");
+    let mut client = client(&storage);
+    let delete = SyncDeleteRequest { file_id: id(&name), time: Timestamp(TIME) };
+    assert_eq!(client.ask(&delete, b""), Err(Status::ENOENT));
+    assert_eq!(client.ask(&whole(&name), b""), Err(Status::ENOENT));
+    assert_eq!(get(storage.http_address().expect("http"), &name).0, 404);
+    assert_eq!(asked(&group), [0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_of_a_member_does_not_go_round() {
+    let (group, storage) = beside(1).await;
+    let name = group.members[0].has(b"content");
+    let mut client = client(&storage);
+    let hello = Hello { version: 1, capabilities: Capabilities::FOR_ANOTHER, software: String::from("test") };
+    let answer = client.get(&HelloRequest(hello)).expect("hello");
+    assert!(answer.capabilities.contains(Capabilities::FOR_ANOTHER));
+    assert_eq!(client.ask(&whole(&name), b""), Err(Status::ENOENT));
+    assert_eq!(client.get(&info(&name)).map(drop), Err(Status::ENOENT));
+    assert_eq!(asked(&group), [0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_are_not_ours_are_not_asked() {
+    let (group, storage) = beside(1).await;
+    group.members[0].is_ours.store(false, Ordering::Relaxed);
+    let name = group.members[0].has(b"content");
+    let mut client = client(&storage);
+    assert_eq!(client.ask(&whole(&name), b""), Err(Status::ENOENT));
+    assert_eq!(client.ask(&whole(&name), b""), Err(Status::ENOENT));
+    assert_eq!(asked(&group), [0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_silent_is_given_up_and_the_next_is_asked() {
+    let (group, storage) = beside(2).await;
+    let name = group.members[0].has(b"content");
+    group.members[0].open.send_replace(0);
+    let begun = std::time::Instant::now();
+    assert_eq!(client(&storage).ask(&whole(&name), b""), Err(Status::EAGAIN));
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    group.members[1].tells(&name, b"content");
+    assert_eq!(client(&storage).ask(&whole(&name), b"").expect("content"), b"content");
+}
