@@ -151,6 +151,11 @@ pub(crate) enum Refusal {
     /// The file is not here, and somebody who may have it cannot be asked.
     #[error("it is not here, and a member that may have it cannot be asked now")]
     Unreachable,
+    /// An appender file is changed at its source, which is away.
+    #[error(
+        "appender files are changed at the storage that accepted them, which is not ACTIVE or does not answer: try again, or remove it from the group"
+    )]
+    SourceAway,
     /// A member that has the file refuses the request.
     #[error("the member that has the file answers {0}")]
     Told(Status),
@@ -176,7 +181,11 @@ impl Refusal {
             Self::Has => Status::EEXIST,
             Self::Lacks => Status::ENOENT,
             Self::Stranger(_) => Status::EPERM,
-            Self::NoSecondMember | Self::NoTurn | Self::TakenBack(_) | Self::Unreachable => Status::EAGAIN,
+            Self::NoSecondMember
+            | Self::NoTurn
+            | Self::TakenBack(_)
+            | Self::Unreachable
+            | Self::SourceAway => Status::EAGAIN,
             Self::Told(status) => *status,
             Self::Alone(_) => Status::ETIMEDOUT,
             Self::Store(error) => Status(error.errno()),

@@ -4,6 +4,7 @@
 //! the client. Who says by `HELLO` that it asks for a client of its own is answered from the files here alone, so that no
 //! question goes round. Members that are not ours cannot be told that, and are not asked.
 
+mod changes;
 mod lines;
 mod reader;
 
@@ -20,6 +21,7 @@ use tracing::debug;
 
 use self::lines::Lines;
 pub(crate) use self::{
+    changes::ChangePlace,
     lines::{Line, LineError},
     reader::RelayedContent,
 };
@@ -194,8 +196,16 @@ fn is_made_by_anybody(name: &RemoteFilename) -> bool {
 impl Shared {
     /// Whether a file was accepted here: if anybody has it, then this storage.
     fn is_source(&self, name: &RemoteFilename) -> bool {
-        let source = name.fields().ok().map(|fields| fields.source);
-        source == Some(self.identity.source) && !is_made_by_anybody(name)
+        name.fields().is_ok_and(|fields| self.is_named_by(fields.source)) && !is_made_by_anybody(name)
+    }
+
+    /// Whether this storage is the one that a file name tells of.
+    fn is_named_by(&self, source: Source) -> bool {
+        source == self.identity.source
+            || match source {
+                Source::Ip(ip) => self.identity.ips.contains(&ip.into()),
+                Source::Id(id) => self.identity.id == StorageId::from(id),
+            }
     }
 
     /// Whether this storage has everything that it is to have, but for what is just on its way.

@@ -20,7 +20,7 @@ use fdfs_proto::{
     ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest},
     storage::{
         AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
-        SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
+        SetMetadataRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
     },
     sync::{
         SyncAppendRequest, SyncCreateLinkRequest, SyncCreateRequest, SyncDeleteRequest, SyncModifyRequest,
@@ -140,11 +140,11 @@ impl StorageService {
             Command::UPLOAD_APPENDER_FILE => self.upload::<UploadAppenderRequest>(connection, header).await,
             Command::UPLOAD_SLAVE_FILE => self.upload::<UploadSlaveRequest>(connection, header).await,
             Command::UPLOAD_FRAMED => self.upload_framed(connection, header).await,
-            Command::APPEND_FILE => self.patch::<AppendRequest>(connection, header).await,
-            Command::MODIFY_FILE => self.patch::<ModifyRequest>(connection, header).await,
+            Command::APPEND_FILE => self.patch::<AppendRequest>(connection, header, session).await,
+            Command::MODIFY_FILE => self.patch::<ModifyRequest>(connection, header, session).await,
             Command::DOWNLOAD_FILE => self.download(connection, header, session).await,
-            Command::REGENERATE_APPENDER_FILENAME => self.regenerate(connection, header).await,
-            Command::TRUNCATE_FILE => self.change::<TruncateRequest, _>(connection, header).await,
+            Command::REGENERATE_APPENDER_FILENAME => self.regenerate(connection, header, session).await,
+            Command::TRUNCATE_FILE => self.truncate(connection, header, session).await,
             Command::DELETE_FILE => self.change::<DeleteRequest, _>(connection, header).await,
             Command::SET_METADATA => self.change::<SetMetadataRequest, _>(connection, header).await,
             Command::GET_METADATA => self.look_up::<GetMetadataRequest>(connection, header, session).await,
@@ -197,10 +197,19 @@ impl StorageService {
         connection: &mut Connection,
         header: &Header,
     ) -> Result<Served, NetError> {
-        let request = match connection.read_request::<R>(header, R::LIMIT).await? {
+        let request: R = match connection.read_request(header, R::LIMIT).await? {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
+        self.answer_to(connection, request).await
+    }
+
+    /// Has a request handled, and answers.
+    async fn answer_to<R: Handle>(
+        &self,
+        connection: &mut Connection,
+        request: R,
+    ) -> Result<Served, NetError> {
         let filename = self.name_for_log(request.filename());
         let may_wait = request.may_wait(self.shared.waits_for_disk);
         let peer = connection.peer_ip();

@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) concern: Concern,
     /// Asks the other members for what is not here.
     pub(crate) relay: Relay,
+    /// Appender files are changed wherever a client asks for it, as in the original.
+    pub(crate) changes_anywhere: bool,
     /// What may be asked of the trackers.
     pub(crate) trackers: Trackers,
     /// Up to when the changes of each member have arrived.

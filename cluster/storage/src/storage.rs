@@ -82,6 +82,7 @@ impl Storage {
             concern: Concern::new(&config, &to_members, &store, &identity, membership.watch()),
             membership: Mutex::new(membership),
             relay: Relay::new(to_members.clone()),
+            changes_anywhere: config.change_appenders_anywhere,
             verification: Verification::open(store.own_directory()),
             filling: Filling::new(!store.recoveries().is_empty()),
             identity,

@@ -87,6 +87,8 @@ pub struct StorageConfig {
     pub sync_binlog_buff_interval: Duration,
     /// Names that were deleted are remembered for so long, so that no peer brings them back. Ours.
     pub tombstones_kept: Duration,
+    /// Appender files are changed wherever a client asks for it, as in the original. Ours.
+    pub change_appenders_anywhere: bool,
     /// When a change counts as made. Ours.
     pub write_concern: WriteConcern,
     /// Interval of writing the statistics.
@@ -207,6 +209,7 @@ impl StorageConfig {
                 .filter(|bytes| *bytes > 0),
             sync_binlog_buff_interval: keys.seconds("sync_binlog_buff_interval", 60),
             tombstones_kept: keys.seconds("tombstones_kept", 7 * 86_400),
+            change_appenders_anywhere: keys.boolean("change_appenders_anywhere", false),
             write_concern: WriteConcern::read(keys)?,
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
             upload_priority: values::upload_priority(keys),

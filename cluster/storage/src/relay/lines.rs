@@ -27,8 +27,9 @@ pub(super) struct Lines {
 /// A connection to a member that was told that what it is asked there is asked for clients of another member.
 #[derive(Debug)]
 pub(crate) struct Line {
-    peer: Peer,
-    place: Place,
+    pub(super) peer: Peer,
+    /// None for one that is not kept.
+    place: Option<Place>,
 }
 
 /// Why a member does not answer.
@@ -92,20 +93,33 @@ impl Lines {
             Err(error) => return Err(error.into()),
         };
         if is_ours {
-            return Ok(Line { peer, place: (thread::current().id(), address) });
+            return Ok(Line { peer, place: Some((thread::current().id(), address)) });
         }
         self.not_ours.lock().insert(address, Instant::now());
         Err(LineError::NotOurs)
     }
 
+    /// A new connection to a member that is not ours. It is not to be kept.
+    pub(super) async fn connect_plainly(&self, addresses: &[SocketAddr]) -> Result<Line, LineError> {
+        let mut last = CallError::Connect(std::io::ErrorKind::AddrNotAvailable.into());
+        for address in addresses {
+            match Peer::connect(*address, &self.config).await {
+                Ok(peer) => return Ok(Line { peer, place: None }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last.into())
+    }
+
     /// Takes a connection back whose last answer was read to its end.
     pub(super) fn keep(&self, line: Line) {
         // Moved to another thread meanwhile, it would have two runtimes.
-        if line.place.0 != thread::current().id() || line.peer.body_left() > 0 {
+        let Some(place) = line.place.filter(|place| place.0 == thread::current().id()) else { return };
+        if line.peer.body_left() > 0 {
             return;
         }
         let mut idle = self.idle.lock();
-        let others = idle.entry(line.place).or_default();
+        let others = idle.entry(place).or_default();
         if others.len() < MOST_IDLE {
             others.push((line, Instant::now()));
         }

@@ -11,7 +11,7 @@ use fdfs_store::{MetadataFlag, Regenerated, StoredFile};
 use fdfs_types::{GroupName, RemoteFilename};
 
 use super::{
-    Served, StorageService,
+    Served, Session, StorageService,
     concern::Changed,
     handle::{Handle, LARGE, SMALL},
 };
@@ -80,17 +80,41 @@ impl Handle for SetMetadataRequest {
 }
 
 impl StorageService {
+    /// Cuts or extends an appender file.
+    pub(super) async fn truncate(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+        session: &Session,
+    ) -> Result<Served, NetError> {
+        let request: TruncateRequest = match connection.read_request(header, SMALL).await? {
+            Ok(request) => request,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        match self.elsewhere(connection, &request.filename, &request, session).await? {
+            Some(served) => {
+                let filename = self.name_for_log(Some(&request.filename));
+                Ok(Served { filename, ..served })
+            }
+            None => self.make_change(connection, request).await,
+        }
+    }
+
     /// Turns an appender file into a normal one, under a new name.
     pub(super) async fn regenerate(
         &self,
         connection: &mut Connection,
         header: &Header,
+        session: &Session,
     ) -> Result<Served, NetError> {
         let request: RegenerateRequest = match connection.read_request(header, SMALL).await? {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let filename = self.name_for_log(Some(&request.filename));
+        if let Some(served) = self.elsewhere(connection, &request.filename, &request, session).await? {
+            return Ok(Served { filename, ..served });
+        }
         let served = match self.regenerated(request.filename).await {
             Ok(stored) => {
                 let renamed = self.name_for_log(Some(&stored.filename));

@@ -42,13 +42,25 @@ impl StorageService {
         R: Handle<Answer = Changed<A>>,
         A: Encode + Send + 'static,
     {
-        if !self.shared.concern.is_replicated(WriteConcern::Storage) {
-            return self.answer::<R>(connection, header).await;
+        match connection.read_request::<R>(header, R::LIMIT).await? {
+            Ok(request) => self.make_change(connection, request).await,
+            Err(error) => self.refuse(connection, error.into()).await,
         }
-        let request = match connection.read_request::<R>(header, R::LIMIT).await? {
-            Ok(request) => request,
-            Err(error) => return self.refuse(connection, error.into()).await,
-        };
+    }
+
+    /// Has a change made, and answers when it is as safe as it has to be.
+    pub(super) async fn make_change<R, A>(
+        &self,
+        connection: &mut Connection,
+        request: R,
+    ) -> Result<Served, NetError>
+    where
+        R: Handle<Answer = Changed<A>>,
+        A: Encode + Send + 'static,
+    {
+        if !self.shared.concern.is_replicated(WriteConcern::Storage) {
+            return self.answer_to(connection, request).await;
+        }
         let filename = self.name_for_log(request.filename());
         let peer = connection.peer_ip();
         let changed = Box::pin(async {

@@ -2,15 +2,15 @@
 
 use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
-    Header, Streamed,
+    Header, Request, Streamed,
     ours::WriteConcern,
     storage::{AppendRequest, ModifyRequest},
 };
 use fdfs_store::{Patch, Store, StoreError};
 use fdfs_types::RemoteFilename;
 
-use super::{Served, StorageService};
-use crate::error::Refusal;
+use super::{Served, Session, StorageService};
+use crate::{error::Refusal, relay::ChangePlace};
 
 /// A request whose content changes an appender file.
 pub(super) trait BeginPatch: Streamed {
@@ -49,11 +49,38 @@ impl BeginPatch for ModifyRequest {
 }
 
 impl StorageService {
+    /// Has a change of an appender file made by the member where that is changed, if that is another one, and answers.
+    pub(super) async fn elsewhere<R: Request>(
+        &self,
+        connection: &mut Connection,
+        name: &RemoteFilename,
+        request: &R,
+        session: &Session,
+    ) -> Result<Option<Served>, NetError> {
+        let result = match self.shared.place_of_changes(name) {
+            ChangePlace::Here => return Ok(None),
+            // Who passes a change on may have heard of a change of the group before us, or after.
+            ChangePlace::At(_) if session.is_for_another => Err(Refusal::SourceAway),
+            ChangePlace::At(addresses) => {
+                Box::pin(self.shared.relay.pass_on(&addresses, request, connection)).await?
+            }
+            ChangePlace::Away => Err(Refusal::SourceAway),
+        };
+        match result {
+            Ok(body) => {
+                connection.respond(&body).await?;
+                Ok(Some(Served::with(Ok(()), body.len() as u64)))
+            }
+            Err(refusal) => self.refuse(connection, refusal).await.map(Some),
+        }
+    }
+
     /// Puts the content of a request into an appender file.
     pub(super) async fn patch<R: BeginPatch>(
         &self,
         connection: &mut Connection,
         header: &Header,
+        session: &Session,
     ) -> Result<Served, NetError> {
         let request = match connection.read_head::<R>(header).await? {
             Ok(request) => request,
@@ -61,6 +88,9 @@ impl StorageService {
         };
         let content = request.content_length();
         let filename = self.name_for_log(Some(request.filename()));
+        if let Some(served) = self.elsewhere(connection, request.filename(), &request, session).await? {
+            return Ok(Served { filename, content, ..served });
+        }
         let served = match self.receive_patch(connection, &request).await? {
             Ok(()) => {
                 connection.respond(&[]).await?;

@@ -67,6 +67,8 @@ pub(crate) struct Member {
     pub(crate) open: watch::Sender<usize>,
     /// It answers our hello.
     pub(crate) is_ours: AtomicBool,
+    /// Changes that it was asked to make, and to which it answers with success.
+    pub(crate) changes: Mutex<Vec<(Command, Vec<u8>)>>,
     /// Files asked for.
     pub(crate) asked: AtomicUsize,
 }
@@ -183,6 +185,7 @@ impl Member {
             breaks_off: AtomicBool::new(false),
             open: watch::Sender::new(usize::MAX),
             is_ours: AtomicBool::new(false),
+            changes: Mutex::default(),
             asked: AtomicUsize::new(0),
         }
     }
@@ -241,6 +244,15 @@ impl Member {
                         software: String::from("test"),
                     };
                     connection.respond_message(&hello).await?;
+                }
+                Command::APPEND_FILE | Command::MODIFY_FILE | Command::TRUNCATE_FILE => {
+                    self.changes.lock().push((header.command, body));
+                    connection.respond(&[]).await?;
+                }
+                Command::REGENERATE_APPENDER_FILENAME => {
+                    let answer = [&b"group1\0\0\0\0\0\0\0\0\0\0"[..], &body].concat();
+                    self.changes.lock().push((header.command, body));
+                    connection.respond(&answer).await?;
                 }
                 Command::GET_METADATA => {
                     let name = GetMetadataRequest::decode(&body).expect("request").file_id.filename;
@@ -430,6 +442,18 @@ pub(crate) fn file_name(source: IpAddr, content: &[u8]) -> RemoteFilename {
         crc32: crc32fast::hash(content),
     };
     RemoteFilename::compose(0, Subdir { high: 0, low: 1 }, &fields, None, "123.txt").expect("name")
+}
+
+/// The name of an appender file that `source` accepted.
+pub(crate) fn appender_name(source: IpAddr) -> RemoteFilename {
+    let IpAddr::V4(source) = source else { panic!("an IPv4 address") };
+    let fields = NameFields {
+        source: Source::Ip(source),
+        created: TIME as u32,
+        size: SizeField::appender(fastrand()),
+        crc32: 0,
+    };
+    RemoteFilename::compose(0, Subdir { high: 0, low: 1 }, &fields, None, "123.log").expect("name")
 }
 
 /// A number that no other call gives.

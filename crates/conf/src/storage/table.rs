@@ -59,6 +59,7 @@ const OWN_KEYS: KeyTable = &[
     ("write_concern_deadline", Honoured),
     ("on_deadline", Honoured),
     ("tombstones_kept", Honoured),
+    ("change_appenders_anywhere", Honoured),
     ("sync_binlog_buff_interval", Honoured),
     ("sync_stat_file_interval", Honoured),
     ("upload_priority", Honoured),

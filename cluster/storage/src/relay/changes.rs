@@ -1,0 +1,132 @@
+//! One place for changes of an appender file: the storage that accepted it.
+//!
+//! Changes made at two members at once would leave two files of one name for ever. So a change that comes to another member
+//! is passed on to the source, and refused for the time that the source is away.
+
+use std::net::SocketAddr;
+
+use fdfs_net::{CallError, Connection, NetError};
+use fdfs_proto::{Request, Status};
+use fdfs_types::{FileKind, RemoteFilename, StorageStatus};
+use tokio::time::timeout;
+
+use super::{Line, LineError, PATIENCE, Relay, accepted};
+use crate::{error::Refusal, shared::Shared};
+
+/// Where a change of a file is made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum ChangePlace {
+    /// On the files of this storage.
+    Here,
+    /// At the member with these addresses.
+    At(Vec<SocketAddr>),
+    /// Nowhere now: the member whose file it is may come back.
+    Away,
+}
+
+impl Shared {
+    /// Where an appender file is changed: at its source while that belongs to the group, then at the ACTIVE member of the
+    /// lowest ID.
+    pub(crate) fn place_of_changes(&self, name: &RemoteFilename) -> ChangePlace {
+        let is_appender =
+            name.kind() == Ok(FileKind::Appender) && name.as_str().len() == RemoteFilename::NORMAL_LEN;
+        let Ok(fields) = name.fields() else { return ChangePlace::Here };
+        if self.changes_anywhere || !is_appender || self.is_named_by(fields.source) {
+            return ChangePlace::Here;
+        }
+        let membership = self.membership.lock();
+        let members = membership.members();
+        let me = self.identity.id;
+        let stays = |status| {
+            !matches!(status, StorageStatus::Deleted | StorageStatus::IpChanged | StorageStatus::None)
+        };
+        let source = members.iter().find(|member| accepted(member, fields.source) && stays(member.status));
+        let place = match source {
+            Some(source) if source.status != StorageStatus::Active => return ChangePlace::Away,
+            Some(source) => Some(source),
+            None => members
+                .iter()
+                .filter(|member| member.status == StorageStatus::Active)
+                .min_by_key(|member| member.id),
+        };
+        match place {
+            Some(member) if member.id != Some(me) => {
+                ChangePlace::At(self.identity.addresses_of_member(member))
+            }
+            // No tracker has told of anybody yet.
+            _ => ChangePlace::Here,
+        }
+    }
+}
+
+impl Relay {
+    /// Passes a change on, with the content that is still to come from the client, and returns the body of the answer.
+    ///
+    /// The outer result is the fate of the client's connection.
+    pub(crate) async fn pass_on<R: Request>(
+        &self,
+        addresses: &[SocketAddr],
+        request: &R,
+        client: &mut Connection,
+    ) -> Result<Result<Vec<u8>, Refusal>, NetError> {
+        let passed = self.passed_on(addresses, request, client).await?;
+        let answer = match &passed {
+            Ok(_) => "changed",
+            Err(Refusal::SourceAway) => "unreachable",
+            Err(_) => "refused",
+        };
+        metrics::counter!("fdfs_relayed_total", "answer" => answer).increment(1);
+        Ok(passed)
+    }
+
+    async fn passed_on<R: Request>(
+        &self,
+        addresses: &[SocketAddr],
+        request: &R,
+        client: &mut Connection,
+    ) -> Result<Result<Vec<u8>, Refusal>, NetError> {
+        let Ok(Ok(mut line)) = timeout(PATIENCE, self.line_for_changes(addresses)).await else {
+            return Ok(Err(Refusal::SourceAway));
+        };
+        if let Err(error) = line.peer.send_request(request).await {
+            return Ok(Err(refusal(error)));
+        }
+        if request.content_length() > 0 {
+            // A client that leaves takes the connection along, and the member changes nothing.
+            while let Some(chunk) = client.next_chunk().await? {
+                if let Err(error) = line.peer.send_body(chunk).await {
+                    return Ok(Err(refusal(error)));
+                }
+            }
+        }
+        if let Err(error) = line.peer.receive().await {
+            return Ok(Err(refusal(error)));
+        }
+        match line.peer.read_body(MAX_ANSWER).await {
+            Ok(body) => {
+                self.keep(line);
+                Ok(Ok(body))
+            }
+            Err(error) => Ok(Err(refusal(error))),
+        }
+    }
+
+    /// A new connection: a request that changes something is not made twice.
+    async fn line_for_changes(&self, addresses: &[SocketAddr]) -> Result<Line, LineError> {
+        match self.lines.connect(addresses).await {
+            // An original storage passes nothing on by itself.
+            Err(LineError::NotOurs) => self.lines.connect_plainly(addresses).await,
+            result => result,
+        }
+    }
+}
+
+/// Once a part of the request is sent, only the member itself could say what became of it.
+fn refusal(error: CallError) -> Refusal {
+    match error {
+        CallError::Status(status) => Refusal::Told(status),
+        _ => Refusal::Told(Status::ETIMEDOUT),
+    }
+}
+
+const MAX_ANSWER: usize = 1024;
