@@ -57,7 +57,12 @@ async fn a_storage_that_has_lost_its_base_path_alone_refuses_to_start() -> Resul
 
 #[tokio::test]
 async fn two_members_that_lose_one_disk_each_fill_each_other() -> Result<()> {
-    let mut cluster = Cluster::start(group_of(2)?)?;
+    let mut config = group_of(2)?;
+    for storage in &mut config.storages {
+        // Before they have joined they know each other from the trackers alone.
+        storage.lines.push_str("replication_from=members\n");
+    }
+    let mut cluster = Cluster::start(config)?;
     let client = client_of(&cluster);
     fill(&client, 30).await?;
     let before = wait_for_equal_replicas(&cluster, &[0, 1], REPLICATION)?;

@@ -13,6 +13,8 @@ use tokio::sync::watch;
 pub(crate) struct Membership {
     me: StorageId,
     members: Vec<Brief>,
+    /// The state that a tracker told last, in an answer to a JOIN: followers send no lists.
+    told: Option<StorageStatus>,
     seen: watch::Sender<Members>,
 }
 
@@ -59,7 +61,7 @@ pub(crate) struct Merged {
 impl Membership {
     /// Only this storage, whose state no tracker has told yet.
     pub(crate) fn new(me: StorageId) -> Self {
-        Self { me, members: Vec::new(), seen: watch::Sender::default() }
+        Self { me, members: Vec::new(), told: None, seen: watch::Sender::default() }
     }
 
     /// Shows the group now and at every change from now on.
@@ -100,10 +102,16 @@ impl Membership {
         merged
     }
 
-    /// Takes the state that a tracker gave this storage when it joined; returns the one before.
-    pub(crate) fn joined(&mut self, status: StorageStatus) -> Option<StorageStatus> {
-        let me = self.me;
-        self.set_status(&me, status)
+    /// Takes the state that a tracker gave this storage when it joined, unless it is a follower that is behind the leader's
+    /// list: then that is the state, and returned, so that the follower is told.
+    pub(crate) fn joined(&mut self, status: StorageStatus, is_leader: bool) -> Option<StorageStatus> {
+        self.told = Some(status);
+        let behind = self.my_status().filter(|listed| !is_leader && contradicts(*listed, status));
+        if behind.is_none() {
+            let me = self.me;
+            self.set_status(&me, status);
+        }
+        behind
     }
 
     /// Takes note of the state of a member that this storage has found out or decided itself; returns the one before.
@@ -142,6 +150,12 @@ impl Membership {
     /// The state of this storage; `None` until a tracker's list has told it.
     pub(crate) fn my_status(&self) -> Option<StorageStatus> {
         self.members.iter().find(|member| member.id == Some(self.me)).map(|member| member.status)
+    }
+
+    /// The state of this storage as any tracker has told it last: what another is told that does not know this storage, and
+    /// would refuse it otherwise.
+    pub(crate) fn last_heard(&self) -> Option<StorageStatus> {
+        self.my_status().or(self.told)
     }
 
     /// Whether this storage serves; if not, why, in words.
@@ -192,6 +206,15 @@ pub(crate) fn in_words(status: StorageStatus) -> &'static str {
         StorageStatus::Recovery => "this storage fills a wiped store path from the other members",
         StorageStatus::None => "nobody knows the state of this storage",
     }
+}
+
+/// Whether a follower has to hear what the leader's list says. Neither a state that a JOIN ends, nor another one between
+/// coming and serving, is a contradiction.
+fn contradicts(listed: StorageStatus, given: StorageStatus) -> bool {
+    use StorageStatus::{Active, Init, Offline, Online, Syncing, WaitSync};
+    let is_available = |status| matches!(status, Offline | Online | Active);
+    let lasts = matches!(listed, Init | WaitSync | Syncing | Offline | Online | Active);
+    lasts && listed != given && !(is_available(listed) && is_available(given))
 }
 
 enum Verdict {
@@ -330,6 +353,41 @@ mod tests {
         assert_eq!(seen.borrow_and_update().what_became_of(&id), Some(gone));
         membership.gone(gone);
         assert!(!seen.has_changed().expect("open"));
+    }
+
+    #[test]
+    fn what_any_tracker_has_told_last_is_what_the_next_one_hears() {
+        let mut membership = Membership::new("10.0.0.1".parse().expect("id"));
+        assert_eq!(membership.last_heard(), None);
+        assert_eq!(membership.joined(StorageStatus::Online, false), None);
+        assert_eq!(membership.last_heard(), Some(StorageStatus::Online));
+        // Only a list makes it serve.
+        assert!(membership.check().is_err());
+        membership.merge(&[brief("10.0.0.1", StorageStatus::Active)], true);
+        assert_eq!(membership.last_heard(), Some(StorageStatus::Active));
+    }
+
+    #[test]
+    fn a_follower_that_contradicts_the_leaders_list_hears_it_and_changes_nothing() {
+        use StorageStatus::{Active, Deleted, Init, Offline, Online, Recovery, Syncing, WaitSync};
+        for (listed, given, is_leader, is_behind) in [
+            (Active, WaitSync, false, true),
+            (Syncing, Online, false, true),
+            (Active, Init, false, true),
+            (Active, WaitSync, true, false),
+            (Active, Online, false, false),
+            (Offline, Online, false, false),
+            // A JOIN ends them: to insist would be to join for ever.
+            (Recovery, Online, false, false),
+            (Deleted, Init, false, false),
+        ] {
+            let mut membership = membership(&[brief("10.0.0.1", Active)]);
+            let me = membership.me;
+            membership.set_status(&me, listed);
+            let behind = membership.joined(given, is_leader);
+            assert_eq!(behind, is_behind.then_some(listed), "{listed} {given}");
+            assert_eq!(membership.my_status(), Some(if is_behind { listed } else { given }));
+        }
     }
 
     #[test]

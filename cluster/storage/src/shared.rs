@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) waits_for_disk: bool,
     /// Addresses from which the records of a store path were fetched, the latest last.
     pub(crate) rebuilding: Mutex<Vec<IpAddr>>,
+    /// Addresses of the members as the trackers list them to a storage that recovers and has not joined yet.
+    pub(crate) listed: Mutex<Vec<IpAddr>>,
     /// From whom changes of peers are taken.
     pub(crate) replication_from: ReplicationFrom,
     /// Brings changes to a second member before they are answered, where that is wanted.
@@ -70,6 +72,7 @@ impl Shared {
         let identity = &self.identity;
         identity.ips.contains(&ip)
             || self.membership.lock().members().iter().any(|member| member.ip == Some(ip))
+            || self.listed.lock().contains(&ip)
             || identity
                 .ids
                 .iter()

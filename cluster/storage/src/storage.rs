@@ -91,6 +91,7 @@ impl Storage {
             started,
             waits_for_disk,
             rebuilding: Mutex::default(),
+            listed: Mutex::default(),
             replication_from: config.replication_from,
             trackers: Trackers::new(group, trackers),
             synced_from: SyncedFrom::default(),

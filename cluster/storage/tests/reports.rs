@@ -8,8 +8,9 @@ use fdfs_proto::{
     cluster::{BeatRequest, DiskUsageRequest, JoinRequest, ReportStatusRequest, SyncNotifyRequest},
     storage::UploadRequest,
 };
+use fdfs_storage::Storage;
 use fdfs_types::{StorageStatus, Timestamp};
-use support::{Cluster, FakeTracker};
+use support::{Cluster, FakeTracker, Role};
 
 #[tokio::test]
 async fn a_new_storage_joins_asks_for_its_source_and_beats() {
@@ -70,8 +71,7 @@ async fn a_storage_that_restarts_does_not_ask_for_its_source_again() {
     let Cluster { storage, disk, mut tracker, .. } = cluster;
     storage.shutdown(std::time::Duration::from_secs(5)).await.expect("shutdown");
     while tracker.heard.try_recv().is_ok() {}
-    let _storage =
-        fdfs_storage::Storage::bind(support::config(ip, disk.path(), |_| {})).await.expect("storage");
+    let _storage = Storage::bind(support::config(ip, disk.path(), |_| {})).await.expect("storage");
     let join = JoinRequest::decode(&tracker.next(Command::JOIN).await).expect("join");
     assert!(!join.is_initial);
     let (command, _) = tracker.heard.recv().await.expect("request");
@@ -137,4 +137,58 @@ async fn one_of_several_trackers_is_asked_for_the_source_and_the_others_are_told
         }
     }
     assert_eq!(asked, 1);
+}
+
+/// A storage that was a member, and comes back to trackers of these roles.
+async fn back_to(roles: [Role; 2]) -> ([FakeTracker; 2], Storage, tempfile::TempDir) {
+    let mut cluster = Cluster::start().await;
+    cluster.tracker.next(Command::BEAT).await;
+    let ip = cluster.address.ip();
+    let Cluster { storage, disk, tracker, .. } = cluster;
+    storage.shutdown(std::time::Duration::from_secs(5)).await.expect("shutdown");
+    tracker.server.shutdown(std::time::Duration::ZERO).await;
+    let ips = [support::unused_ip(), support::unused_ip()];
+    let trackers = [0, 1].map(|at| FakeTracker::start_as(roles[at], ips[at], ip, None));
+    let config = support::config(ip, disk.path(), |config| {
+        config.trackers = ips.map(|ip| format!("{ip}:22122").parse().expect("tracker")).into();
+    });
+    (trackers, Storage::bind(config).await.expect("storage"), disk)
+}
+
+/// The state that the storage says in its first JOIN that is not refused.
+async fn accepted_with(tracker: &mut FakeTracker) -> Option<StorageStatus> {
+    loop {
+        let join = JoinRequest::decode(&tracker.next(Command::JOIN).await).expect("join");
+        assert!(!join.is_initial);
+        if join.status.is_some() {
+            tracker.next(Command::BEAT).await;
+            return join.status;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tracker_that_does_not_know_the_storage_hears_what_another_has_told_it() {
+    let ([mut knows, mut forgotten], _storage, _disk) = back_to([Role::Follows, Role::HasForgotten]).await;
+    knows.next(Command::BEAT).await;
+    assert_eq!(accepted_with(&mut forgotten).await, Some(StorageStatus::Init));
+}
+
+#[tokio::test]
+async fn a_storage_that_every_tracker_has_forgotten_joins_again_when_all_were_tried() {
+    let ([mut one, mut other], _storage, _disk) = back_to([Role::HasForgotten; 2]).await;
+    let refused = JoinRequest::decode(&one.next(Command::JOIN).await).expect("join");
+    assert_eq!(refused.status, None);
+    for tracker in [&mut one, &mut other] {
+        assert!(accepted_with(tracker).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_tracker_takes_for_given_up_is_made_anew() {
+    let ([mut tracker, _], _storage, _disk) = back_to([Role::MistakesTheFirst, Role::Follows]).await;
+    tracker.next(Command::JOIN).await;
+    tracker.next(Command::SYNC_NOTIFY).await;
+    tracker.next(Command::JOIN).await;
+    tracker.next(Command::BEAT).await;
 }

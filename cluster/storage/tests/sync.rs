@@ -413,3 +413,31 @@ async fn a_file_that_was_renamed_and_deleted_since_leaves_neither_name_at_a_peer
     assert_eq!(peer.file(name(&appender)), None);
     assert_eq!(peer.file(name(&renamed)), None);
 }
+
+#[tokio::test]
+async fn a_tracker_that_forgets_who_has_the_old_files_is_told_again() {
+    let peer = FakePeer::start(support::unused_ip());
+    let with = |status| Some((peer.ip, status));
+    let Cluster { mut tracker, storage: _storage, address, disk: _disk } =
+        Cluster::start_beside(with(StorageStatus::WaitSync), |_| {}).await;
+    let mut client = Client::connect(address);
+    for forgets in [None, Some(StorageStatus::WaitSync), Some(StorageStatus::Syncing)] {
+        if forgets.is_some() {
+            tracker = tracker.restart_beside(address.ip(), forgets.map(|status| (peer.ip, status))).await;
+        }
+        loop {
+            let report = tracker.next(Command::REPORT_STATUS).await;
+            let report = ReportStatusRequest::decode(&report).expect("report").storage;
+            assert_eq!(report.ip, Some(peer.ip));
+            if report.status == StorageStatus::Offline {
+                break;
+            }
+        }
+        // It serves, and is sent what is new.
+        tracker = tracker.restart_beside(address.ip(), with(StorageStatus::Active)).await;
+        let file = upload(&mut client, b"new");
+        peer.wait_for(Command::SYNC_CREATE_FILE, name(&file), Status::OK).await;
+    }
+    let sent = peer.heard().into_iter().filter(|heard| heard.command == Command::SYNC_CREATE_FILE).count();
+    assert_eq!(sent, 3, "no old file is sent twice");
+}

@@ -27,7 +27,10 @@ impl Listing {
     pub(super) async fn get(shared: &Shared) -> Result<Self, CallError> {
         let request = ListStoragesRequest { group: shared.group(), storage_id: None };
         let records = shared.trackers.ask_any(&request).await?.storages;
-        Ok(Self { me: shared.identity.id, records })
+        let listing = Self { me: shared.identity.id, records };
+        // Members that recover, too, ask this one: no list has told it who they are.
+        *shared.listed.lock() = listing.others(0).filter_map(|record| record.ip).collect();
+        Ok(listing)
     }
 
     /// What the trackers know of this storage.

@@ -188,6 +188,7 @@ impl Peer {
             status = StorageStatus::Syncing;
         }
         if status == StorageStatus::Syncing && mark.need_sync_old && mark.sync_old_done {
+            info!("the peer has the old files: a tracker has forgotten that, and is told again");
             self.tell(member, StorageStatus::Offline).await?;
         }
         let deliveries = Arc::new(Deliveries::new(self.shared.store.clone(), self.shared.group()));
@@ -274,18 +275,9 @@ impl Peer {
             }
         };
         let path = start::mark_path(&self.shared.store, &self.shared.identity, self.id);
-        let aside = match gone.and_then(|gone| gone.new) {
-            Some(new) => start::mark_path(&self.shared.store, &self.shared.identity, new),
-            None => {
-                let now = jiff::Zoned::now().strftime("%Y%m%d%H%M%S").to_string();
-                path.with_added_extension(now)
-            }
-        };
-        match std::fs::rename(&path, &aside) {
-            Ok(()) => info!(mark = %aside.display(), "the peer has left the group"),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => warn!(path = %path.display(), %error, "the mark of a peer that has left stays"),
-        }
+        let new = gone.and_then(|gone| gone.new);
+        let new = new.map(|new| start::mark_path(&self.shared.store, &self.shared.identity, new));
+        start::move_mark(&path, new);
         self.shared.membership.lock().set_status(&self.id, StorageStatus::None);
     }
 }

@@ -1,6 +1,9 @@
 //! From where on a peer gets the binlog.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use fdfs_proto::cluster::SyncSource;
 use fdfs_store::{Binlog, Mark, Position, Store};
@@ -68,6 +71,15 @@ impl Stored {
         source: Option<&SyncSource>,
     ) -> io::Result<Mark> {
         let is_source = source.is_some_and(|source| source.id == shared.identity.id);
+        if let (Some(mark), Some(source)) = (self.mark, source)
+            && is_source
+            && mark.need_sync_old
+            && mark.until_timestamp == source.until.0.max(0).unsigned_abs()
+        {
+            // The same old files as before: a tracker has forgotten how far they were. A peer that begins anew is given
+            // another time.
+            return Ok(mark);
+        }
         if let Some(mark) = self.mark
             && status > StorageStatus::WaitSync
             && (mark.need_sync_old || !is_source)
@@ -119,6 +131,31 @@ fn adopt_mark(shared: &Shared, peer: StorageId) -> PathBuf {
     path
 }
 
+/// Moves the mark of a peer that has left, and what it did not take, to the name that it has now, or aside where it has none.
+/// The list may have told the new name before the changelog did: what is sent there already keeps its own mark.
+pub(super) fn move_mark(path: &Path, new: Option<PathBuf>) {
+    let is_free = |path: &PathBuf| !path.exists() && !path.with_extension("failed").exists();
+    let moves = match new.filter(is_free) {
+        Some(new) => {
+            [(path.to_owned(), new.clone()), (path.with_extension("failed"), new.with_extension("failed"))]
+        }
+        None => {
+            let now = jiff::Zoned::now().strftime("%Y%m%d%H%M%S").to_string();
+            let aside = |path: PathBuf| (path.clone(), path.with_added_extension(&now));
+            [aside(path.to_owned()), aside(path.with_extension("failed"))]
+        }
+    };
+    for (from, to) in moves {
+        match std::fs::rename(&from, &to) {
+            Ok(()) => info!(from = %from.display(), to = %to.display(), "the peer has left the group"),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                warn!(path = %from.display(), %error, "what is known of a peer that has left stays");
+            }
+        }
+    }
+}
+
 /// Where the first record begins that is not older than `time`.
 fn newer_than(binlog: &Binlog, time: Timestamp) -> io::Result<Position> {
     let mut reader = binlog.reader(Position::default());
@@ -133,3 +170,26 @@ fn newer_than(binlog: &Binlog, time: Timestamp) -> io::Result<Position> {
 /// Records of this many seconds before the tracker's boundary are sent as well: clocks differ, and times in the binlog do
 /// not only rise. What the peer has is answered 17 without content.
 const MARGIN: i64 = 24 * 3600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_of_a_peer_follows_its_address_unless_it_is_sent_to_there_already() {
+        let dir = tempfile::tempdir().expect("directory");
+        let [old, new] = ["10.0.0.1_23000.mark", "10.0.0.2_23000.mark"].map(|name| dir.path().join(name));
+        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        let names = || std::fs::read_dir(dir.path()).expect("directory").count();
+        std::fs::write(&old, "first").expect("mark");
+        std::fs::write(old.with_extension("failed"), "letters").expect("letters");
+        move_mark(&old, Some(new.clone()));
+        assert_eq!((read(&new).as_deref(), names()), (Some("first"), 2));
+        assert_eq!(read(&new.with_extension("failed")).as_deref(), Some("letters"));
+        std::fs::write(&old, "second").expect("mark");
+        move_mark(&old, Some(new.clone()));
+        assert_eq!((read(&new).as_deref(), read(&old), names()), (Some("first"), None, 3));
+        move_mark(&new, None);
+        assert_eq!((read(&new), names()), (None, 3));
+    }
+}

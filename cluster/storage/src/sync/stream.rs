@@ -204,7 +204,13 @@ impl<'a> Stream<'a> {
             return Some(end);
         }
         let status = self.peer.members.borrow().get(&self.peer.id).map(|member| member.status);
-        let is_wanted = matches!(status, Some(StorageStatus::Active | StorageStatus::Syncing));
+        let mark = self.keeper.mark();
+        let is_wanted = match status {
+            Some(StorageStatus::Active) => true,
+            // Where all of the old files are there, a tracker has forgotten that: the next session tells it again.
+            Some(StorageStatus::Syncing) => !(mark.need_sync_old && mark.sync_old_done),
+            _ => false,
+        };
         if is_wanted { None } else { Some(End::Stop) }
     }
 

@@ -5,7 +5,10 @@ mod source;
 
 use std::{
     ops::ControlFlow,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,6 +52,8 @@ pub(crate) struct Reporter {
     settling: Arc<Mutex<()>>,
     /// Moves when another source has to be found.
     resettled: watch::Sender<u64>,
+    /// Trackers that were tried to be joined.
+    tried: Arc<AtomicUsize>,
 }
 
 /// Why a conversation with a tracker ended.
@@ -70,6 +75,7 @@ impl Reporter {
     ) -> Vec<Self> {
         let settling = Arc::new(Mutex::new(()));
         let resettled = watch::Sender::new(0);
+        let tried = Arc::new(AtomicUsize::new(0));
         let one = |tracker: &Tracker| Self {
             shared: Arc::clone(shared),
             tracker: tracker.clone(),
@@ -77,6 +83,7 @@ impl Reporter {
             connections: Arc::clone(connections),
             settling: Arc::clone(&settling),
             resettled: resettled.clone(),
+            tried: Arc::clone(&tried),
         };
         shared.trackers.all().iter().map(one).collect()
     }
@@ -88,8 +95,13 @@ impl Reporter {
             self.shared.filling.over().await;
             let longest = LONGEST_PAUSE.min(self.settings.heart_beat_interval);
             let mut next = SOON.min(longest);
+            let mut is_first = true;
             loop {
-                let pause = match self.converse().await {
+                let end = self.converse().await;
+                if std::mem::take(&mut is_first) {
+                    self.tried.fetch_add(1, Ordering::Relaxed);
+                }
+                let pause = match end {
                     End::BeforeBeats(error) => {
                         let advice = match error {
                             // A tracker refuses a JOIN in this way for no other reason.

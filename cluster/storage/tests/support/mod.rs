@@ -18,7 +18,7 @@ use fdfs_conf::{Listener, StorageConfig};
 use fdfs_net::{Connection, Limits, NetError, Server, Service, listen};
 use fdfs_proto::{
     Brief, Command, Decode, Header, Request, Status,
-    cluster::{JoinResponse, Notification, SyncSource, SyncSourceResponse},
+    cluster::{JoinRequest, JoinResponse, Notification, SyncSource, SyncSourceResponse},
     tracker::{GetMyIpResponse, GetServerIdResponse, ParametersResponse},
 };
 use fdfs_storage::Storage;
@@ -36,7 +36,23 @@ pub(crate) struct FakeTracker {
     pub(crate) heard: mpsc::UnboundedReceiver<(Command, Vec<u8>)>,
 }
 
+/// What a tracker is to a storage that comes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// It leads, and tells who is in the group.
+    #[default]
+    Leads,
+    /// It follows, and tells nothing.
+    Follows,
+    /// It follows, and does not know the storage: one that is not new has to say its state.
+    HasForgotten,
+    /// It leads, and takes each first connection that has joined for one that was given up.
+    MistakesTheFirst,
+}
+
 struct Script {
+    role: Role,
+    joins: AtomicU16,
     heard: mpsc::UnboundedSender<(Command, Vec<u8>)>,
     ip: IpAddr,
     port: u16,
@@ -51,12 +67,19 @@ impl Service for Script {
 }
 
 impl Script {
+    /// Notes a JOIN; whether it is refused.
+    fn forgets(&self, body: &[u8]) -> bool {
+        self.joins.fetch_add(1, Ordering::Relaxed);
+        let join = JoinRequest::decode(body).expect("join");
+        self.role == Role::HasForgotten && !join.is_initial && join.status.is_none()
+    }
+
     async fn talk(&self, connection: &mut Connection) -> Result<(), NetError> {
         let mut told = false;
         while let Some(header) = connection.next_request().await? {
             let body = connection.read_body(1 << 20).await?.to_vec();
             // The test may have ended and dropped the receiver.
-            let _ = self.heard.send((header.command, body));
+            let _ = self.heard.send((header.command, body.clone()));
             let id = self.ip.to_string().parse().expect("id");
             let me =
                 Brief { status: StorageStatus::Active, port: self.port, id: Some(id), ip: Some(self.ip) };
@@ -68,6 +91,7 @@ impl Script {
                     connection.respond_message(&GetServerIdResponse { storage_id: id }).await?;
                 }
                 Command::PARAMETER_REQ => connection.respond_message(&parameters()).await?,
+                Command::JOIN if self.forgets(&body) => connection.respond_status(Status::EFAULT).await?,
                 Command::JOIN => {
                     let joined = JoinResponse { status: StorageStatus::Init, sync_source: None };
                     connection.respond_message(&joined).await?;
@@ -77,10 +101,15 @@ impl Script {
                     let source = waits.then_some(SyncSource { id, until: Timestamp(1_795_324_899) });
                     connection.respond_message(&SyncSourceResponse { source }).await?;
                 }
+                Command::SYNC_NOTIFY
+                    if self.role == Role::MistakesTheFirst && self.joins.load(Ordering::Relaxed) == 1 =>
+                {
+                    connection.respond_status(Status::EACCES).await?;
+                }
                 Command::SYNC_DEST_REQ => {
                     connection.respond_message(&SyncSourceResponse { source: None }).await?;
                 }
-                Command::BEAT | Command::REPORT_DISK_USAGE if !told => {
+                Command::BEAT | Command::REPORT_DISK_USAGE if !told && self.role != Role::Follows => {
                     told = true;
                     let brief = |(ip, status): Other| Brief {
                         status,
@@ -89,7 +118,12 @@ impl Script {
                         ..me.clone()
                     };
                     let members = std::iter::once(me.clone()).chain(self.other.map(brief)).collect();
-                    let news = Notification { members: Some(members), ..Notification::default() };
+                    let leader = Brief { port: 22122, ..me };
+                    let news = Notification {
+                        leader: Some(leader),
+                        members: Some(members),
+                        ..Notification::default()
+                    };
                     connection.respond_message(&news).await?;
                 }
                 Command::BEAT | Command::REPORT_DISK_USAGE => connection.respond(&[0]).await?,
@@ -107,8 +141,15 @@ pub(crate) fn parameters() -> ParametersResponse {
 
 impl FakeTracker {
     pub(crate) fn start(ip: IpAddr, other: Option<Other>) -> Self {
+        Self::start_as(Role::Leads, ip, ip, other)
+    }
+
+    /// A tracker that plays a role before the storage at `storage`.
+    pub(crate) fn start_as(role: Role, ip: IpAddr, storage: IpAddr, other: Option<Other>) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
-        let script = Arc::new(Script { heard: sender, ip, port: StorageConfig::DEFAULT_PORT, other });
+        let port = StorageConfig::DEFAULT_PORT;
+        let script =
+            Arc::new(Script { role, joins: AtomicU16::new(0), heard: sender, ip: storage, port, other });
         let listener = listen(SocketAddr::new(ip, 22122), false).expect("listen");
         let limits = Limits { threads: 1, ..Limits::new("tracker") };
         Self { server: Server::start(limits, vec![listener], script).expect("start"), other, heard }

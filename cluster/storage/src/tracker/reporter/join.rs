@@ -1,14 +1,14 @@
 //! Joining a tracker.
 
-use std::{net::SocketAddr, ops::ControlFlow};
+use std::{net::SocketAddr, ops::ControlFlow, sync::atomic::Ordering};
 
 use fdfs_net::{CallError, Lease};
 use fdfs_proto::{
-    ServerAddress,
+    ServerAddress, Status,
     cluster::{ChangeStatusRequest, JoinRequest},
 };
 use fdfs_types::{StorageStatus, Timestamp};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{MAX_ANSWER, Reporter, Tracker};
 
@@ -16,19 +16,27 @@ impl Reporter {
     /// Joins, and settles from whom the old files come. Breaks off where the tracker has to look at us anew.
     pub(super) async fn join(&self, lease: &mut Lease) -> Result<ControlFlow<()>, CallError> {
         let response = lease.ask(&self.join_request(lease.address()), MAX_ANSWER).await?;
-        let before = self.shared.membership.lock().joined(response.status);
+        let is_leader = self.shared.trackers.is_leader(lease.address());
+        let listed = self.shared.membership.lock().joined(response.status, is_leader);
         info!(status = %response.status, "joined");
-        if let Some(mine) = before
-            && mine != response.status
-            && !(is_available(mine) && is_available(response.status))
-            && !self.shared.trackers.is_leader(lease.address())
-        {
-            // Only the leader's list has told `mine`: this follower is told too.
-            lease.ask(&ChangeStatusRequest { status: mine }, MAX_ANSWER).await?;
-            return Ok(ControlFlow::Break(()));
+        let end = match listed {
+            // Only the leader's list has told it: this follower is told, too.
+            Some(status) => {
+                let told = lease.ask(&ChangeStatusRequest { status }, MAX_ANSWER).await;
+                told.map(|_| ControlFlow::Break(()))
+            }
+            None => self.settle_and_notify(lease).await.map(ControlFlow::Continue),
+        };
+        match end {
+            Err(CallError::Status(Status::EACCES)) => {
+                warn!(
+                    "the tracker goes by another connection that has joined as this storage: joining again. Should that \
+                     not end, another process has the identity of this storage"
+                );
+                Ok(ControlFlow::Break(()))
+            }
+            other => other,
         }
-        self.settle_and_notify(lease).await?;
-        Ok(ControlFlow::Continue(()))
     }
 
     fn join_request(&self, tracker: SocketAddr) -> JoinRequest {
@@ -40,9 +48,10 @@ impl Reporter {
         trackers.sort_by_cached_key(|tracker| (tracker.ips.len(), tracker.to_string()));
         trackers.dedup();
         trackers.truncate(JoinRequest::MAX_TRACKERS);
-        let status = self.shared.membership.lock().my_status().or_else(|| {
-            let is_only = self.shared.trackers.all().len() == 1;
-            is_only.then_some(StorageStatus::Init)
+        let status = self.shared.membership.lock().last_heard().or_else(|| {
+            // While there may be a tracker that knows more, one that does not know this storage shall refuse it.
+            let (all, tried) = (self.shared.trackers.all().len(), self.tried.load(Ordering::Relaxed));
+            (all == 1 || tried >= all).then_some(StorageStatus::Init)
         });
         JoinRequest {
             group: identity.group,
@@ -60,11 +69,6 @@ impl Reporter {
             trackers,
         }
     }
-}
-
-/// States between which a follower and the leader may differ without harm.
-fn is_available(status: StorageStatus) -> bool {
-    matches!(status, StorageStatus::Offline | StorageStatus::Online | StorageStatus::Active)
 }
 
 /// The version of the original that this storage behaves as, in lists of trackers.
