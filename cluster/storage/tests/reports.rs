@@ -192,3 +192,16 @@ async fn a_connection_that_the_tracker_takes_for_given_up_is_made_anew() {
     tracker.next(Command::JOIN).await;
     tracker.next(Command::BEAT).await;
 }
+
+#[tokio::test]
+async fn a_follower_that_contradicts_the_leader_is_told_once_each_time() {
+    let ([mut leader, mut follower], _storage, _disk) = back_to([Role::Leads, Role::IsStubborn]).await;
+    leader.next(Command::BEAT).await;
+    // The second beat is sent when the list, ACTIVE, was taken in.
+    leader.next(Command::BEAT).await;
+    let told = follower.next(Command::STORAGE_CHANGE_STATUS).await;
+    assert_eq!(told, [StorageStatus::Active.to_wire()]);
+    follower.next(Command::JOIN).await;
+    follower.next(Command::SYNC_NOTIFY).await;
+    follower.next(Command::BEAT).await;
+}

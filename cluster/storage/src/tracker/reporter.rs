@@ -7,7 +7,7 @@ use std::{
     ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -54,6 +54,8 @@ pub(crate) struct Reporter {
     resettled: watch::Sender<u64>,
     /// Trackers that were tried to be joined.
     tried: Arc<AtomicUsize>,
+    /// The tracker was told a state other than its own, and is joined anew.
+    insisted: AtomicBool,
 }
 
 /// Why a conversation with a tracker ended.
@@ -84,6 +86,7 @@ impl Reporter {
             settling: Arc::clone(&settling),
             resettled: resettled.clone(),
             tried: Arc::clone(&tried),
+            insisted: AtomicBool::new(false),
         };
         shared.trackers.all().iter().map(one).collect()
     }

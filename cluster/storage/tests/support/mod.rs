@@ -46,6 +46,8 @@ pub(crate) enum Role {
     Follows,
     /// It follows, and does not know the storage: one that is not new has to say its state.
     HasForgotten,
+    /// It follows, answers the first JOIN late, and every one with INIT, whatever it is told.
+    IsStubborn,
     /// It leads, and takes each first connection that has joined for one that was given up.
     MistakesTheFirst,
 }
@@ -93,6 +95,10 @@ impl Script {
                 Command::PARAMETER_REQ => connection.respond_message(&parameters()).await?,
                 Command::JOIN if self.forgets(&body) => connection.respond_status(Status::EFAULT).await?,
                 Command::JOIN => {
+                    if self.role == Role::IsStubborn && self.joins.load(Ordering::Relaxed) == 1 {
+                        // The leader's list is there by then.
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
                     let joined = JoinResponse { status: StorageStatus::Init, sync_source: None };
                     connection.respond_message(&joined).await?;
                 }
@@ -109,7 +115,9 @@ impl Script {
                 Command::SYNC_DEST_REQ => {
                     connection.respond_message(&SyncSourceResponse { source: None }).await?;
                 }
-                Command::BEAT | Command::REPORT_DISK_USAGE if !told && self.role != Role::Follows => {
+                Command::BEAT | Command::REPORT_DISK_USAGE
+                    if !told && !matches!(self.role, Role::Follows | Role::IsStubborn) =>
+                {
                     told = true;
                     let brief = |(ip, status): Other| Brief {
                         status,

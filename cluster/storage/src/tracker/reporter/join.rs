@@ -21,11 +21,15 @@ impl Reporter {
         info!(status = %response.status, "joined");
         let end = match listed {
             // Only the leader's list has told it: this follower is told, too.
-            Some(status) => {
+            // One that does not take it is not told for ever.
+            Some(status) if !self.insisted.swap(true, Ordering::Relaxed) => {
                 let told = lease.ask(&ChangeStatusRequest { status }, MAX_ANSWER).await;
                 told.map(|_| ControlFlow::Break(()))
             }
-            None => self.settle_and_notify(lease).await.map(ControlFlow::Continue),
+            _ => {
+                self.insisted.store(false, Ordering::Relaxed);
+                self.settle_and_notify(lease).await.map(ControlFlow::Continue)
+            }
         };
         match end {
             Err(CallError::Status(Status::EACCES)) => {
