@@ -48,8 +48,8 @@ pub use log_settings::LogSettings;
 pub use reserved_space::{ParseReservedSpaceError, ReservedSpace};
 pub use size::{ParseSizeError, parse_size};
 pub use storage::{
-    Deduplication, DistributeMode, OnDeadline, ReplicationFrom, SignatureMethod, StorageConfig,
-    StorePathConfig, WriteConcern,
+    Deduplication, DistributeMode, OnDeadline, ReplicationFrom, ScrubSettings, SignatureMethod,
+    StorageConfig, StorePathConfig, WriteConcern,
 };
 pub use storage_ids::{StorageIdEntry, StorageIds};
 pub use time_of_day::{ParseTimeOfDayError, TimeOfDay};

@@ -16,12 +16,14 @@ use crate::{
 
 mod dedup;
 mod replication_from;
+mod scrub;
 mod table;
 mod values;
 mod write_concern;
 
 pub use dedup::{Deduplication, SignatureMethod};
 pub use replication_from::ReplicationFrom;
+pub use scrub::ScrubSettings;
 pub use write_concern::{OnDeadline, WriteConcern};
 
 /// The settings of a storage.
@@ -95,6 +97,8 @@ pub struct StorageConfig {
     pub sync_stat_file_interval: Duration,
     /// Place among the group for uploads; the smallest is preferred.
     pub upload_priority: i32,
+    /// How files are searched for damage. Ours.
+    pub scrub: ScrubSettings,
     /// Equal content is kept once, if so configured.
     pub deduplication: Option<Deduplication>,
     /// A damaged record is skipped (and counted), not waited for.
@@ -213,6 +217,7 @@ impl StorageConfig {
             write_concern: WriteConcern::read(keys)?,
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
             upload_priority: values::upload_priority(keys),
+            scrub: ScrubSettings::read(keys)?,
             deduplication: Deduplication::read(keys)?,
             file_sync_skip_invalid_record: keys.boolean("file_sync_skip_invalid_record", true),
             connection_pool_max_idle_time: keys.seconds("connection_pool_max_idle_time", 3600),

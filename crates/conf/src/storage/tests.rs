@@ -55,6 +55,19 @@ fn without_keys_the_defaults_of_the_original_hold() {
 }
 
 #[test]
+fn the_search_for_damage_has_a_rate_an_interval_and_an_age() {
+    let scrub = with("").expect("defaults").config.scrub;
+    assert_eq!((scrub.rate, scrub.interval.as_secs(), scrub.min_age.as_secs()), (20 << 20, 604_800, 300));
+    let text = "scrub_rate = 1MB\nscrub_interval = 12h\nscrub_min_age = 0\n";
+    let scrub = with(text).expect("other values").config.scrub;
+    assert_eq!((scrub.rate, scrub.interval.as_secs(), scrub.min_age.as_secs()), (1 << 20, 43_200, 0));
+    assert_eq!(with("scrub_rate = 0").expect("off").config.scrub.rate, 0);
+    for wrong in ["scrub_rate = fast", "scrub_interval = weekly", "scrub_min_age = -1"] {
+        assert!(with(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_secret_of_the_cluster_stands_in_a_file_of_its_own() {
     assert_eq!(with("").expect("defaults").config.cluster_secret_file, None);
     let config = with("cluster_secret_file = secrets/cluster").expect("beside").config;
