@@ -7,7 +7,8 @@ use std::time::Duration;
 use fdfs_proto::Request;
 use fdfs_proto::ours::{
     Capabilities, DeadLettersRequest, DeadLettersResponse, ForgetOwnedRequest, JoinFilesRequest,
-    ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
+    ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse, ScrubAction, ScrubRequest,
+    ScrubResponse,
 };
 use fdfs_types::{FileId, GroupName, RemoteFilename};
 
@@ -77,6 +78,16 @@ impl Client {
     ) -> Result<DeadLettersResponse, ClientError> {
         let request = DeadLettersRequest { group, member: None, try_again };
         self.ask_ours(storage, &request, Capabilities::DEAD_LETTERS, PATIENCE).await
+    }
+
+    /// How a storage's search for damaged files goes, and what it could not heal.
+    pub async fn scrub(
+        &self,
+        storage: SocketAddr,
+        group: GroupName,
+        action: ScrubAction,
+    ) -> Result<ScrubResponse, ClientError> {
+        self.ask_ours(storage, &ScrubRequest { group, action }, Capabilities::SCRUB, PATIENCE).await
     }
 
     /// Tells a storage that the tokens of a session are not needed any more.

@@ -134,6 +134,7 @@ commands! {
     204 LIST_OWNED_FILES "the files that carry tokens of an owner";
     205 FORGET_OWNED_FILES "the files of these tokens are in use, or gone";
     206 DEAD_LETTERS "changes that other members did not take";
+    207 SCRUB "how the search for damaged files goes";
     220 EXPLAIN_STORAGES "why the storages of a group are in their states";
     // Ours, between members that share a secret: sent without HELLO.
     240 MEMBER_CHALLENGE "a member asks for something to prove the secret of the cluster with";

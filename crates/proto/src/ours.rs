@@ -7,6 +7,7 @@ mod join_files;
 mod member;
 mod owner;
 mod raw_files;
+mod scrub;
 mod upload_framed;
 
 pub use dead_letters::{DeadLetter, DeadLettersRequest, DeadLettersResponse};
@@ -19,4 +20,5 @@ pub use member::{
 };
 pub use owner::{ForgetOwnedRequest, ListOwnedRequest, ListOwnedResponse, OwnedFile, OwnerToken};
 pub use raw_files::{ListRawRequest, ListRawResponse, RawFile};
+pub use scrub::{DamagedFile, ScrubAction, ScrubRequest, ScrubResponse};
 pub use upload_framed::{Frame, Trailer, UploadFramedRequest, WriteConcern};

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, Challenge, ChallengeRequest, ClusterSecret, DeadLetter, DeadLettersRequest,
+    Capabilities, Challenge, ChallengeRequest, ClusterSecret, DamagedFile, DeadLetter, DeadLettersRequest,
     DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
     HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
-    Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, Trailer, UploadFramedRequest,
-    WriteConcern,
+    Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, ScrubAction, ScrubRequest,
+    ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
 };
 use fdfs_proto::{Command, Decode, Encode, Header, Request};
 use fdfs_types::{StorageStatus, Timestamp};
@@ -50,6 +50,7 @@ pub(crate) fn requests() -> Vec<(Header, Vec<u8>)> {
         seed(&list_owned()),
         seed(&forget_owned()),
         seed(&dead_letters()),
+        seed(&scrub()),
         seed(&explain()),
         seed(&ChallengeRequest),
         seed(&proof()),
@@ -143,6 +144,37 @@ fn dead_letters_are_told_with_their_record() {
     let answer = DeadLettersResponse { total: 3, letters: vec![letter] };
     let (tried, tries, status) = ("000000006b027ba0", "00000002", "24");
     is_encoded(&answer, &["00000003", id, tried, tries, status, "0005", "3720432061"]);
+}
+
+fn scrub() -> ScrubRequest {
+    ScrubRequest { group: "group1".parse().unwrap(), action: ScrubAction::TryAgain }
+}
+
+#[test]
+fn damaged_files_are_told_with_what_is_wrong() {
+    is_encoded(&scrub(), &[GROUP, "01"]);
+    let file = DamagedFile {
+        found: Timestamp(0x6b02_7ba0),
+        tried: Timestamp(0x6b02_7ba1),
+        tries: 2,
+        filename: "M00/00/00/a".parse().unwrap(),
+        why: "torn".to_owned(),
+    };
+    let answer = ScrubResponse {
+        is_searching: true,
+        begun: Timestamp(3),
+        last_whole: Timestamp(4),
+        files: 5,
+        bytes: 6,
+        damaged: 7,
+        healed: 8,
+        left: 9,
+        files_left: vec![file],
+    };
+    let times = "01 0000000000000003 0000000000000004";
+    let numbers = "0000000000000005 0000000000000006 0000000000000007 0000000000000008 00000009";
+    let file = "000000006b027ba0 000000006b027ba1 00000002";
+    is_encoded(&answer, &[times, numbers, file, "000b", "4d30302f30302f30302f61", "0004", "746f726e"]);
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::num::NonZeroU64;
 
 use fdfs_proto::ours::{
-    Capabilities, Challenge, ChallengeRequest, DeadLetter, DeadLettersRequest, DeadLettersResponse,
-    ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello, HelloRequest,
-    JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse, Nonce, OwnedFile,
-    OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, Trailer, UploadFramedRequest, WriteConcern,
+    Capabilities, Challenge, ChallengeRequest, DamagedFile, DeadLetter, DeadLettersRequest,
+    DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
+    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
+    Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, ScrubAction, ScrubRequest,
+    ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
 };
 use proptest::prelude::*;
 
@@ -65,6 +66,20 @@ round_trips! {
             0..=1000,
         ),
     }) => DeadLettersResponse;
+    request scrub: make!(ScrubRequest {
+        group: group(),
+        action: prop::sample::select(vec![ScrubAction::Tell, ScrubAction::TryAgain, ScrubAction::Search]),
+    }) => ScrubRequest;
+    message scrub_answer: make!(ScrubResponse {
+        is_searching: any::<bool>(), begun: time(), last_whole: time(), files: number(), bytes: number(),
+        damaged: number(), healed: number(), left: number32(),
+        files_left: list(
+            make!(DamagedFile {
+                found: time(), tried: time(), tries: number32(), filename: filename(), why: text(512),
+            }),
+            0..=1000,
+        ),
+    }) => ScrubResponse;
     request explain: make!(ExplainRequest { group: group() }) => ExplainRequest;
     message explain_answer: make!(ExplainResponse {
         storages: list(
