@@ -7,6 +7,7 @@
 //! The process's umask is the caller's business; the original runs with umask 0.
 
 mod binlog;
+mod damaged_files;
 mod dead_letters;
 mod disk_check;
 mod draft;
@@ -25,6 +26,7 @@ mod placement;
 mod reconcile;
 mod recover;
 mod run_state;
+mod scrub_progress;
 mod space;
 mod stat;
 mod state_file;
@@ -33,6 +35,7 @@ mod tombstones;
 
 pub use self::{
     binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},
+    damaged_files::{DamagedFile, DamagedFiles},
     dead_letters::{DeadLetter, DeadLetters},
     disk_check::DiskTrouble,
     error::{OpenError, StoreError},
@@ -41,12 +44,13 @@ pub use self::{
     options::{Distribution, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions},
     path_recovery::{PathRecovery, RecoveryFlag},
     recover::OpenReport,
+    scrub_progress::ScrubProgress,
     space::DiskSpace,
     stat::{Counter, StorageStat},
     store::{
-        Deletions, FileInfo, FileListing, ForPeer, ListedFile, MetadataFlag, NewFile, OpenFile, Patch,
-        Patched, PathBinlog, Regenerated, Replica, Replicated, Store, StorePathChoice, StorePathStatus,
-        StoredFile, Upload,
+        Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed, Healing, ListedFile,
+        MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Regenerated, Replica, Replicated, Store,
+        StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
     },
 };
 

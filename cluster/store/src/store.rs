@@ -15,6 +15,7 @@ mod patch;
 mod path_binlog;
 mod regenerate;
 mod replica;
+mod scrub;
 mod shared;
 mod truncate;
 mod upload;
@@ -44,6 +45,7 @@ pub use self::{
     path_binlog::PathBinlog,
     regenerate::Regenerated,
     replica::{Replica, Replicated},
+    scrub::{Damage, Examination, Healed, Healing, Suspect, Verdict},
     upload::{NewFile, StorePathChoice, StoredFile, Upload},
 };
 pub(crate) use self::{

@@ -83,24 +83,9 @@ fn read_directory(
     listing: &mut FileListing,
 ) -> Result<bool, StoreError> {
     let reading = StoreError::doing("reading a directory");
-    // The smallest names behind `after`, and one more, which tells that there are more.
-    let mut smallest: BinaryHeap<String> = BinaryHeap::new();
-    for entry in Dir::read_from(directory).map_err(&reading)? {
-        let entry = entry.map_err(&reading)?;
-        let Ok(name) = entry.file_name().to_str() else { continue };
-        let is_before = after.is_some_and(|after| name <= after);
-        let is_behind =
-            smallest.len() > limit && smallest.peek().is_some_and(|largest| name >= largest.as_str());
-        if is_before || is_behind || !is_file_name(directory, prefix, name) {
-            continue;
-        }
-        smallest.push(name.to_owned());
-        if smallest.len() > limit + 1 {
-            smallest.pop();
-        }
-    }
-    let more = smallest.len() > limit;
-    for name in smallest.into_sorted_vec().into_iter().take(limit) {
+    let (names, more) =
+        smallest_names(directory, after, limit, |name| is_file_name(directory, prefix, name))?;
+    for name in names {
         let stat = match statat(directory, &name, AtFlags::empty()) {
             Ok(stat) => stat,
             // Deleted meanwhile, or a link to nothing.
@@ -119,6 +104,36 @@ fn read_directory(
     Ok(more)
 }
 
+/// The smallest names of a directory behind `after` that are wanted, sorted, at most `limit`; whether there are more.
+pub(super) fn smallest_names(
+    directory: &OwnedFd,
+    after: Option<&str>,
+    limit: usize,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<(Vec<String>, bool), StoreError> {
+    let reading = StoreError::doing("reading a directory");
+    // One more than wanted tells that there are more.
+    let mut smallest: BinaryHeap<String> = BinaryHeap::new();
+    for entry in Dir::read_from(directory).map_err(&reading)? {
+        let entry = entry.map_err(&reading)?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        let is_before = after.is_some_and(|after| name <= after);
+        let is_behind =
+            smallest.len() > limit && smallest.peek().is_some_and(|largest| name >= largest.as_str());
+        if is_before || is_behind || !is_wanted(name) {
+            continue;
+        }
+        smallest.push(name.to_owned());
+        if smallest.len() > limit + 1 {
+            smallest.pop();
+        }
+    }
+    let more = smallest.len() > limit;
+    let mut names = smallest.into_sorted_vec();
+    names.truncate(limit);
+    Ok((names, more))
+}
+
 /// Whether an entry of a directory is a file that a client may name.
 fn is_file_name(directory: &OwnedFd, prefix: &str, name: &str) -> bool {
     let Ok(filename) = format!("{prefix}{name}").parse::<RemoteFilename>() else { return false };
@@ -130,7 +145,7 @@ fn is_file_name(directory: &OwnedFd, prefix: &str, name: &str) -> bool {
     }
 }
 
-fn open_directory(parent: &OwnedFd, name: &str) -> Result<Option<OwnedFd>, StoreError> {
+pub(super) fn open_directory(parent: &OwnedFd, name: &str) -> Result<Option<OwnedFd>, StoreError> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     match openat(parent, name, flags, Mode::empty()) {
         Ok(directory) => Ok(Some(directory)),

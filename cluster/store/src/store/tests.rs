@@ -8,6 +8,7 @@ mod metadata;
 mod recovery;
 mod replicas;
 mod tombstones;
+mod scrub;
 mod uploads;
 mod wiped;
 
