@@ -10,6 +10,7 @@ mod membership;
 mod native_http;
 mod recovery;
 mod relay;
+mod scrub;
 mod service;
 mod settings;
 mod shared;

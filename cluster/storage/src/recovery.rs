@@ -5,6 +5,7 @@
 
 mod compare;
 mod fetch;
+mod heal;
 mod members;
 mod path_binlog;
 mod progress;
@@ -18,8 +19,11 @@ use fdfs_net::{Pool, PoolConfig};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-pub(crate) use self::verification::Verification;
 use self::{fetch::Fetcher, progress::Parked};
+pub(crate) use self::{
+    heal::{Healer, Outcome},
+    verification::Verification,
+};
 use crate::shared::Shared;
 
 /// Fetches what is lacking. Clones are handles to the same.

@@ -18,6 +18,9 @@ use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
     Command, Encode, Header, Status, Writer,
     ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest},
+    ours::{
+        DeadLettersRequest, ForgetOwnedRequest, HelloRequest, ListOwnedRequest, ListRawRequest, ScrubRequest,
+    },
     storage::{
         AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
         SetMetadataRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
@@ -153,6 +156,7 @@ impl StorageService {
             Command::LIST_RAW_FILES => self.answer::<ListRawRequest>(connection, header).await,
             Command::JOIN_FILES => self.join(connection, header).await,
             Command::DEAD_LETTERS => self.answer::<DeadLettersRequest>(connection, header).await,
+            Command::SCRUB => self.answer::<ScrubRequest>(connection, header).await,
             Command::LIST_OWNED_FILES => self.answer::<ListOwnedRequest>(connection, header).await,
             Command::FORGET_OWNED_FILES => self.answer::<ForgetOwnedRequest>(connection, header).await,
             Command::ACTIVE_TEST if header.length == 0 => {

@@ -15,6 +15,7 @@ use crate::{
     membership::{Members, Membership},
     recovery::{Filling, Verification},
     relay::Relay,
+    scrub::Scrub,
     synced_from::SyncedFrom,
     tracker::{Identity, Trackers},
     traffic::Traffic,
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) filling: Filling,
     /// Members whose dead letters are to be tried again now.
     pub(crate) letters_to_try: Mutex<HashSet<StorageId>>,
+    /// The search for damaged files.
+    pub(crate) scrub: Scrub,
     /// Trackers that this storage reports to right now.
     pub(crate) joined: AtomicUsize,
 }

@@ -28,6 +28,7 @@ use crate::{
     native_http::NativeHttp,
     recovery::{Filling, Recovery, Verification},
     relay::Relay,
+    scrub::{Scrub, Scrubber},
     service::StorageService,
     settings,
     shared::Shared,
@@ -85,6 +86,8 @@ impl Storage {
             changes_anywhere: config.change_appenders_anywhere,
             verification: Verification::open(store.own_directory()),
             filling: Filling::new(!store.recoveries().is_empty()),
+            scrub: Scrub::open(store.own_directory())
+                .map_err(|source| StorageError::Io { action: "reading which files are damaged", source })?,
             identity,
             store,
             traffic: Traffic::new(access_log),
@@ -113,6 +116,7 @@ impl Storage {
         }
         let recovery = Recovery::new(&shared, to_members.clone(), config.disk_recovery_threads);
         tasks.spawn(recovery.run());
+        tasks.spawn(Scrubber::new(&shared, to_members.clone(), config.scrub).run());
         let intervals = Intervals {
             sync_binlog: config.sync_binlog_buff_interval,
             save_stat: config.sync_stat_file_interval,
@@ -179,6 +183,8 @@ impl Storage {
         health.register("recovery", move || shared.filling.check());
         let shared = Arc::clone(&self.shared);
         health.register("group", move || shared.membership.lock().check());
+        let shared = Arc::clone(&self.shared);
+        health.register("damaged files", move || shared.scrub.health());
         self.disks.register(health);
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fdfs_net::{CallError, Pool};
+use fdfs_net::{CallError, Lease, Pool};
 use fdfs_proto::{
     Status,
     storage::{DownloadRequest, FileInfoRequest, GetMetadataRequest},
@@ -43,7 +43,7 @@ pub(super) enum FetchError {
 }
 
 /// Why one member does not give a file.
-enum NotGiven {
+pub(super) enum NotGiven {
     Missing,
     Unusable(String),
     Unreachable(CallError),
@@ -119,34 +119,45 @@ impl Fetcher {
     }
 
     async fn content(&self, member: &Member, name: &RemoteFilename, time: Timestamp) -> Result<(), NotGiven> {
-        let mut lease = self.pool.lease(member.address).await.map_err(NotGiven::from)?;
-        let request = DownloadRequest { offset: 0, length: 0, file_id: self.file_id(name) };
-        lease.send_request(&request).await?;
-        let header = match lease.receive().await {
-            // The original cannot send an empty file.
-            Err(CallError::Status(Status::EINVAL)) => {
-                return match self.is_empty_at(member, name).await? {
-                    true => self.keep(name, time, b"").await,
-                    false => Err(NotGiven::Unusable(String::from("the member refuses to send it"))),
-                };
-            }
-            other => other?,
+        let Some((mut lease, length)) = self.download(member, name).await? else {
+            return self.keep(name, time, b"").await;
         };
-        let mut replica =
-            self.shared.store.receive_create(name, header.length, time).map_err(NotGiven::Local)?;
+        let mut replica = self.shared.store.receive_create(name, length, time).map_err(NotGiven::Local)?;
         let mut crc32 = crc32fast::Hasher::new();
         while let Some(chunk) = lease.next_chunk().await? {
             crc32.update(chunk);
             replica.write(chunk).map_err(NotGiven::Local)?;
         }
         if let (Ok(FileKind::Normal), Ok(fields)) = (name.kind(), name.fields()) {
-            let is_whole = fields.size.size().is_none_or(|size| size == header.length);
+            let is_whole = fields.size.size().is_none_or(|size| size == length);
             if !is_whole || fields.crc32 != crc32.finalize() {
                 metrics::counter!("fdfs_storage_recovery_damaged_total").increment(1);
                 return Err(NotGiven::Unusable(String::from("what it has is not what the name says")));
             }
         }
         finish(replica).await
+    }
+
+    /// Asks a member for a file: its length, and where the bytes come from; nothing where it is empty there.
+    pub(super) async fn download(
+        &self,
+        member: &Member,
+        name: &RemoteFilename,
+    ) -> Result<Option<(Lease, u64)>, NotGiven> {
+        let mut lease = self.pool.lease(member.address).await.map_err(NotGiven::from)?;
+        let request = DownloadRequest { offset: 0, length: 0, file_id: self.file_id(name) };
+        lease.send_request(&request).await?;
+        match lease.receive().await {
+            // The original cannot send an empty file.
+            Err(CallError::Status(Status::EINVAL)) => match self.is_empty_at(member, name).await? {
+                true => Ok(None),
+                false => Err(NotGiven::Unusable(String::from("the member refuses to send it"))),
+            },
+            header => {
+                let length = header?.length;
+                Ok(Some((lease, length)))
+            }
+        }
     }
 
     async fn is_empty_at(&self, member: &Member, name: &RemoteFilename) -> Result<bool, NotGiven> {

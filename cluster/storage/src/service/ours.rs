@@ -8,7 +8,7 @@ use fdfs_proto::{
     ours::{
         Capabilities, DeadLetter, DeadLettersRequest, DeadLettersResponse, ForgetOwnedRequest, Hello,
         HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
-        RawFile,
+        RawFile, ScrubRequest, ScrubResponse,
     },
 };
 use fdfs_store::{ListedFile, NewFile, StorePathChoice, StoredFile};
@@ -35,6 +35,7 @@ impl Handle for HelloRequest {
             | Capabilities::OWNERS
             | Capabilities::DEAD_LETTERS
             | Capabilities::FOR_ANOTHER
+            | Capabilities::SCRUB
             | Capabilities::WRITE_CONCERN;
         Ok(Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() })
     }
@@ -96,6 +97,24 @@ impl Handle for DeadLettersRequest {
             }));
         }
         Ok(answer)
+    }
+}
+
+/// Tells how the search for damaged files goes, and starts it.
+impl Handle for ScrubRequest {
+    type Answer = ScrubResponse;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.group)
+    }
+
+    fn may_wait(&self, _is_durable: bool) -> bool {
+        true
+    }
+
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<ScrubResponse, Refusal> {
+        shared.scrub.want(self.action);
+        Ok(shared.scrub.tell())
     }
 }
 
