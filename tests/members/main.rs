@@ -1,5 +1,6 @@
 //! Members of a group that lose a disk, or everything, stay away, or lose the member that was to fill them.
 
+mod damaged;
 mod identity;
 mod joining;
 mod wiped;
