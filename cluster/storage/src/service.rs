@@ -17,10 +17,7 @@ use std::sync::Arc;
 use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
     Command, Encode, Header, Status, Writer,
-    ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest},
-    ours::{
-        DeadLettersRequest, ForgetOwnedRequest, HelloRequest, ListOwnedRequest, ListRawRequest, ScrubRequest,
-    },
+    ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest, ScrubRequest},
     storage::{
         AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
         SetMetadataRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,

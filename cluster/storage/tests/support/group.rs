@@ -99,7 +99,6 @@ impl Group {
     }
 
     /// Starts the real storage, configured as `change` wants it.
-    /// The same, with other settings.
     pub(crate) async fn start_with(
         &self,
         store_paths: usize,

@@ -46,7 +46,7 @@ impl Capabilities {
     /// `DEAD_LETTERS` (206).
     pub const DEAD_LETTERS: Self = Self(1 << 5);
     /// `SCRUB` (207).
-    pub const SCRUB: Self = Self(1 << 6);
+    pub const SCRUB: Self = Self(1 << 7);
 
     /// Of a storage: asks the other members for files that it lacks. Of a request: what follows on this connection is asked
     /// for somebody else, and is answered and done from here alone.
