@@ -59,7 +59,7 @@ pub enum Tool {
     Regenerate(RegenerateArgs),
     /// Show groups and storages.
     Monitor(MonitorArgs),
-    /// Have storages try again what other members of their group did not take; shows what is left.
+    /// Have storages try again what other members of their group did not take, and heal damaged files; shows what is left.
     Repair(RepairArgs),
 }
 

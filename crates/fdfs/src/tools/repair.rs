@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::Args;
 use fdfs_client::{Client, ClientError, Group};
 use fdfs_proto::Status;
-use fdfs_proto::ours::{DeadLetter, DeadLettersResponse};
+use fdfs_proto::ours::{DamagedFile, DeadLetter, DeadLettersResponse, ScrubAction, ScrubResponse};
 use fdfs_types::{GroupName, Timestamp};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -25,6 +25,9 @@ pub struct RepairArgs {
     /// Only show what is left, and try nothing.
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Have storages begin to search all of their files for damage, at their `scrub_rate`.
+    #[arg(short, long)]
+    search: bool,
     /// Wait so many seconds for the outcome.
     #[arg(short, long, default_value_t = 30)]
     wait: u64,
@@ -54,9 +57,42 @@ impl RepairArgs {
                     Err(ClientError::Unsupported { .. }) => {}
                     Err(error) => output.fail(Some(&address.to_string()), &error.into()),
                 }
+                match self.heal(&client, address, name).await {
+                    Ok((before, left)) => show_damaged(output, name, address, before, &left),
+                    // The original does not look for damage.
+                    Err(ClientError::Unsupported { .. }) => {}
+                    Err(error) => output.fail(Some(&address.to_string()), &error.into()),
+                }
             }
         }
         Ok(())
+    }
+
+    /// How many damaged files there were, and what is left.
+    async fn heal(
+        &self,
+        client: &Client,
+        address: SocketAddr,
+        group: GroupName,
+    ) -> Result<(u32, ScrubResponse), ClientError> {
+        let action = match (self.dry_run, self.search) {
+            (true, _) => ScrubAction::Tell,
+            (false, true) => ScrubAction::Search,
+            (false, false) => ScrubAction::TryAgain,
+        };
+        let first = client.scrub(address, group, action).await?;
+        let mut left = first.clone();
+        let until = Instant::now() + Duration::from_secs(self.wait);
+        // Each is tried once: then it is gone, or has one try more.
+        let is_as_before = |file: &DamagedFile| first.files_left.contains(file);
+        while action == ScrubAction::TryAgain
+            && left.files_left.iter().any(is_as_before)
+            && Instant::now() < until
+        {
+            sleep(LOOK_AGAIN).await;
+            left = client.scrub(address, group, ScrubAction::Tell).await?;
+        }
+        Ok((first.left, left))
     }
 
     /// How many there were, and what is left.
@@ -104,6 +140,48 @@ fn show(output: &mut Output, group: GroupName, address: SocketAddr, before: u32,
     output.result(lines.join("\n"), &object);
     if left.total > 0 {
         output.fail(Some(&address.to_string()), &anyhow!("{} changes are left", left.total));
+    }
+}
+
+/// Files that are damaged and could not be healed.
+fn show_damaged(
+    output: &mut Output,
+    group: GroupName,
+    address: SocketAddr,
+    before: u32,
+    left: &ScrubResponse,
+) {
+    if before == 0 && left.left == 0 {
+        return;
+    }
+    let mut lines =
+        vec![format!("{group} {address}: {before} damaged files were not healed, {} are left", left.left)];
+    lines.extend(left.files_left.iter().map(|file| {
+        let DamagedFile { found, tries, filename, why, .. } = file;
+        format!("  {filename}: {why}; found {}, tried {tries} times", words::time(*found))
+    }));
+    let files: Vec<_> = left
+        .files_left
+        .iter()
+        .map(|file| {
+            json!({
+                "file": file.filename.as_str(), "why": file.why, "tries": file.tries, "found": file.found.0,
+                "tried": file.tried.0,
+            })
+        })
+        .collect();
+    let object = json!({
+        "group": group.as_str(), "storage": address.to_string(), "damaged_before": before,
+        "damaged_left": left.left, "damaged": files,
+    });
+    output.result(lines.join("\n"), &object);
+    if left.left > 0 {
+        let error = anyhow!(
+            "{} damaged files are left: bring a member with sound copies back, restore them from a backup or delete them, \
+             then repair again",
+            left.left
+        );
+        output.fail(Some(&address.to_string()), &error);
     }
 }
 
