@@ -76,7 +76,7 @@ impl Membership {
             let Some(id) = theirs.id else { continue };
             let is_gone = matches!(theirs.status, StorageStatus::Deleted | StorageStatus::IpChanged);
             let Some(ours) = self.members.iter_mut().find(|member| member.id == Some(id)) else {
-                if !is_gone && self.members.len() < MAX_MEMBERS {
+                if !is_gone && self.make_room() {
                     self.members.push(theirs.clone());
                 }
                 continue;
@@ -100,6 +100,17 @@ impl Membership {
         merged.tell.extend(self.members.iter().filter(|member| !is_listed(member)).cloned());
         self.publish();
         merged
+    }
+
+    /// Makes room for one more member: whoever has left first gives way. Whether there is room.
+    fn make_room(&mut self) -> bool {
+        use StorageStatus::{Deleted, IpChanged, None};
+        if self.members.len() >= MAX_MEMBERS {
+            let has_left = |member: &Brief| matches!(member.status, Deleted | IpChanged | None);
+            let Some(first) = self.members.iter().position(has_left) else { return false };
+            self.members.remove(first);
+        }
+        true
     }
 
     /// Takes the state that a tracker gave this storage when it joined, unless it is a follower that is behind the leader's
@@ -265,6 +276,21 @@ mod tests {
         ];
         let membership = membership(&list);
         assert_eq!(membership.members(), &list[..2]);
+        assert_eq!(membership.my_status(), Some(StorageStatus::Active));
+    }
+
+    #[test]
+    fn who_has_left_makes_room_for_the_next_member() {
+        let mut membership = membership(&[brief("10.0.0.1", StorageStatus::Active)]);
+        for number in 2..100 {
+            let next = brief(&format!("10.0.0.{number}"), StorageStatus::Active);
+            let mut list = [brief("10.0.0.1", StorageStatus::Active), next];
+            membership.merge(&list, true);
+            assert_eq!(membership.members().last(), list.last());
+            list[1].status = StorageStatus::Deleted;
+            membership.merge(&list, true);
+        }
+        assert_eq!(membership.members().len(), MAX_MEMBERS);
         assert_eq!(membership.my_status(), Some(StorageStatus::Active));
     }
 

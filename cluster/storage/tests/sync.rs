@@ -226,6 +226,67 @@ async fn one_bad_record_does_not_hold_up_the_next_and_is_kept() {
     assert!(!failed.exists());
 }
 
+/// The original closes behind an answer of 22, also the connection that says who sends.
+#[tokio::test]
+async fn a_record_that_a_peer_refuses_and_closes_does_not_hold_up_the_next() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    peer.answer(|heard| {
+        let is_bad = heard.command == Command::SYNC_CREATE_FILE && heard.name.contains(".txt");
+        is_bad.then_some(Status::EINVAL)
+    });
+    let bad = upload(&mut client, b"refuse me");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&bad), Status::EINVAL).await;
+    let good = upload_appender(&mut client, b"good");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&good), Status::OK).await;
+    let refused = |heard: &&Heard| heard.status == Status::EINVAL;
+    let heard = peer.wait(|heard| heard.iter().filter(refused).count() >= 3).await;
+    assert!(heard.iter().any(|heard| heard.name == name(&good)));
+    let failed = mark(&cluster, &peer).with_extension("failed");
+    let is_kept = async || {
+        while !failed.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_kept()).await.expect("it goes to the dead letters");
+    assert_eq!(peer.heard().iter().filter(refused).count(), 3);
+}
+
+/// A file that cannot be read to its end, as on a failing disk: one of the kernel's, whose size is not that of its content.
+#[tokio::test]
+async fn a_file_that_cannot_be_read_does_not_hold_up_the_next() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    let mut mounted = None;
+    let peer = peer
+        .restart(async |_| {
+            let bad = upload(&mut client, &[1; 4096]);
+            mounted = Mounted::over(cluster.path(name(&bad)), "/sys/kernel/mm/transparent_hugepage/enabled");
+        })
+        .await;
+    let good = upload_appender(&mut client, b"good");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&good), Status::OK).await;
+    if mounted.is_none() {
+        eprintln!("SKIPPED: no file can be mounted over another here (run as root)");
+    }
+}
+
+/// A file with another one mounted over it. Dropping it unmounts that.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn over(path: PathBuf, source: &str) -> Option<Self> {
+        let mounted = std::process::Command::new("mount").args(["--bind", source]).arg(&path).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(path))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
 #[tokio::test]
 async fn a_full_peer_is_tried_again_later() {
     let (cluster, peer) = beside_a_peer().await;

@@ -71,6 +71,13 @@ impl Space {
         }
     }
 
+    /// Whether there is room for `bytes`, with nothing kept in reserve.
+    pub(crate) fn holds(&self, directory: impl AsFd, bytes: u64) -> bool {
+        let holds = || bytes <= self.now().free;
+        // What was measured may be old: files have been deleted since.
+        holds() || (self.refresh_if_old(directory) && holds())
+    }
+
     /// Keeps `bytes` for an upload.
     pub(crate) fn promise(&self, bytes: u64) {
         self.promised.fetch_add(bytes, Ordering::Relaxed);

@@ -30,8 +30,18 @@ impl Line {
         Err(last)
     }
 
-    /// Says who sends what follows.
-    pub(crate) async fn identify(&mut self, storage_id: StorageId) -> Result<(), CallError> {
+    /// Connects, and says who sends what follows.
+    pub(crate) async fn connect_as(
+        me: StorageId,
+        addresses: &[SocketAddr],
+        pool: &PoolConfig,
+    ) -> Result<Self, CallError> {
+        let mut line = Self::connect(addresses, pool).await?;
+        line.identify(me).await?;
+        Ok(line)
+    }
+
+    async fn identify(&mut self, storage_id: StorageId) -> Result<(), CallError> {
         match self.ask(&ReportServerIdRequest { storage_id }).await? {
             Status::OK => Ok(()),
             status => Err(CallError::Status(status)),

@@ -50,8 +50,6 @@ struct Open {
 enum Over {
     /// It has left the group.
     Left,
-    /// It is this storage.
-    Myself,
     /// The storage ends.
     Stopped,
 }
@@ -94,19 +92,23 @@ impl Peer {
                 () = self.retire() => {}
                 _ = stopped.changed() => {}
             },
-            Over::Myself => info!("a member of the list is this storage itself"),
             Over::Stopped => {}
         }
     }
 
     async fn replicate(&mut self, open: &mut Open) -> Over {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut is_told = false;
         loop {
             let Some(member) = self.wait_for(|status| CAN_BEGIN.contains(&status)).await else {
                 return Over::Left;
             };
             if self.shared.identity.is_at(&member) {
-                return Over::Myself;
+                if !std::mem::replace(&mut is_told, true) {
+                    info!("a member of the list is this storage itself");
+                }
+                self.wait_for(|status| !CAN_BEGIN.contains(&status)).await;
+                continue;
             }
             if let Some(keeper) = open.keeper.as_mut() {
                 keeper.finish();
@@ -180,8 +182,7 @@ impl Peer {
             status = member.status;
         }
         let addresses = self.shared.identity.addresses_of_member(member);
-        let mut control = Line::connect(&addresses, &self.settings.pool).await?;
-        control.identify(self.shared.identity.id).await?;
+        let control = Line::connect_as(self.shared.identity.id, &addresses, &self.settings.pool).await?;
         debug!(?status, "connected");
         if status == StorageStatus::WaitSync {
             self.tell(member, StorageStatus::Syncing).await?;
@@ -244,7 +245,9 @@ impl Peer {
             match member {
                 Some(member) if has_left(member.status) => return None,
                 Some(member) if wanted(member.status) => return Some(member),
-                _ => {}
+                Some(_) => {}
+                // It has left, and another has its place in the list.
+                None => return None,
             }
             if self.members.changed().await.is_err() {
                 return None;

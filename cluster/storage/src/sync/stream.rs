@@ -44,8 +44,9 @@ pub(super) struct Stream<'a> {
     letters: &'a mut Letters,
     deliveries: Arc<Deliveries>,
     addresses: Arc<[SocketAddr]>,
-    /// The connection that says who we are, unless it is in use.
+    /// The connection that says who we are, unless it is in use, or was closed: then the next such record makes one.
     control: Option<Line>,
+    control_is_out: bool,
     /// Other connections that are not in use.
     idle: Vec<Line>,
 
@@ -128,6 +129,7 @@ impl<'a> Stream<'a> {
             deliveries,
             addresses: addresses.into(),
             control: Some(control),
+            control_is_out: false,
             idle: Vec::new(),
             queue: VecDeque::new(),
             at_end: false,
@@ -294,7 +296,7 @@ impl<'a> Stream<'a> {
             }
             let route = self.identified.route(Moment {
                 time: Timestamp(job.record.timestamp),
-                is_first: self.window.is_first(job.number) && self.control.is_some(),
+                is_first: self.window.is_first(job.number) && !self.control_is_out,
                 is_last: self.at_end && self.queue.len() == 1,
                 oldest_dead_letter: self.letters.oldest(),
                 now: self.begun.elapsed(),
@@ -338,18 +340,21 @@ impl<'a> Stream<'a> {
     }
 
     fn send(&mut self, job: Job, identified: bool) {
+        self.control_is_out |= identified;
         let line = if identified { self.control.take() } else { self.idle.pop() };
         self.names.extend(names(&job.record).map(|name| (job.number, name.into())));
         let (deliveries, addresses) = (Arc::clone(&self.deliveries), Arc::clone(&self.addresses));
         let pool = self.peer.settings.pool.clone();
         let (shared, peer) = (Arc::clone(&self.peer.shared), self.peer.id);
         self.on_the_way.spawn(async move {
-            let mut line = match line {
-                Some(line) => line,
-                None => match Line::connect(&addresses, &pool).await {
-                    Ok(line) => line,
-                    Err(error) => return Finished { job, line: None, identified, result: Err(error) },
-                },
+            let connected = match line {
+                Some(line) => Ok(line),
+                None if identified => Line::connect_as(shared.identity.id, &addresses, &pool).await,
+                None => Line::connect(&addresses, &pool).await,
+            };
+            let mut line = match connected {
+                Ok(line) => line,
+                Err(error) => return Finished { job, line: None, identified, result: Err(error) },
             };
             let turns = shared.concern.delivery(peer, &job.record, LONGEST_TURN).await;
             let result = deliveries.deliver(&mut line, &job.record).await;
@@ -363,11 +368,7 @@ impl<'a> Stream<'a> {
         match (identified, line) {
             (true, line) => {
                 self.control_used = Instant::now();
-                if line.is_none() && self.lost.is_none() && result.is_ok() {
-                    // It was closed behind an answer: begin anew.
-                    let closed = CallError::Net(NetError::Closed);
-                    self.lost = Some(End::Broken(closed, true));
-                }
+                self.control_is_out = false;
                 self.control = line;
             }
             (false, line) => self.idle.extend(line),
@@ -377,7 +378,7 @@ impl<'a> Stream<'a> {
         self.letter_is_out &= job.kind != Kind::Letter;
         let outcome = match result {
             Ok(outcome) => outcome,
-            Err(CallError::Net(NetError::File(error))) if !identified => {
+            Err(CallError::Net(NetError::File(error))) => {
                 // It was cut while it was sent. The record of that follows.
                 let error =
                     fdfs_store::StoreError::Io { action: "sending the file", source: Arc::new(error) };
@@ -523,7 +524,7 @@ impl<'a> Stream<'a> {
         }
         let now = self.begun.elapsed();
         if let Some(record) = self.untold.take()
-            && self.control.is_some()
+            && !self.control_is_out
             && self.identified.is_news(Timestamp(record.timestamp))
             && self.letters.oldest().is_none_or(|oldest| oldest.0 > record.timestamp)
         {
@@ -556,6 +557,7 @@ impl<'a> Stream<'a> {
             && let Some(mut line) = self.control.take()
         {
             self.control_used = Instant::now();
+            self.control_is_out = true;
             let record = Record::source(0, Change::Delete { name: "".into() });
             let job = Job { kind: Kind::Tell, number: self.next_other, record, tries: 0 };
             self.next_other += 1;

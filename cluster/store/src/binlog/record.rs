@@ -218,6 +218,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn two_names_of_the_greatest_length_fit_a_record() {
+        let name = |last: char| format!("M00/00/00/{}{last}", "x".repeat(116));
+        let change = Change::Rename { name: name('a').into(), old_name: name('b').into() };
+        let line = Record::source(1, change).to_string();
+        assert_eq!(Record::parse(line.as_bytes()).expect("record").to_string(), line);
+    }
+
+    #[test]
     fn every_captured_line_is_read_and_written_back() {
         for name in [
             "sync_binlog.source.000",

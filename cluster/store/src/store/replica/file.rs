@@ -103,6 +103,9 @@ impl ReplicaFile {
         is_update: bool,
     ) -> Result<Replica, StoreError> {
         shared.binlog.check()?;
+        if !path.space.holds(&path.data, announced) {
+            return Err(StoreError::NoSpace);
+        }
         let draft =
             Draft::create(path, || shared.temporary_name()).map_err(StoreError::doing("creating a file"))?;
         path.space.promise(announced);

@@ -65,6 +65,17 @@ fn appender_of(store: &Store, content: &[u8]) -> RemoteFilename {
 }
 
 #[test]
+fn a_file_that_no_disk_holds_is_refused_and_takes_no_room_from_others() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let name = name_of(b"", "001.txt", false);
+    let begun: Vec<_> = (0..3).map(|_| store.receive_create(&name, u64::MAX / 2, TIME)).collect();
+    assert!(begun.iter().all(|replica| matches!(replica, Err(StoreError::NoSpace))), "{begun:?}");
+    let other = name_of(b"other", "001.txt", false);
+    assert_eq!(create(&store, &other, b"other").unwrap(), Replicated::Done);
+}
+
+#[test]
 fn a_new_file_of_a_peer_has_its_time_and_a_record() {
     let base = tempfile::tempdir().unwrap();
     let store = Store::open(&options(base.path())).unwrap();
