@@ -92,6 +92,12 @@ impl Cluster {
             || self.settings.ids.as_ref().is_some_and(|ids| ids.contains_ip(peer))
     }
 
+    /// Whether an address is, or was, that of a storage: one that was removed asks for what became of it before it joins again.
+    pub fn remembers_peer(&self, peer: IpAddr) -> bool {
+        let mut storages = self.groups.iter().flat_map(Group::storages);
+        storages.any(|storage| storage.addresses.contains(peer) || storage.joined_from == peer)
+    }
+
     pub(crate) fn find(&self, name: &GroupName) -> Result<usize, usize> {
         self.groups.binary_search_by(|group| group.name.cmp(name))
     }

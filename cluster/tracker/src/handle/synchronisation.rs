@@ -43,7 +43,7 @@ impl Core {
         let mut state = self.state.lock();
         let joined = match &session.role {
             Role::Storage { member, .. } => Some((member.group, member.id)),
-            _ if !state.knows_peer(session.peer) => {
+            _ if !state.knows_peer(session.peer) && !state.cluster.remembers_peer(session.peer) => {
                 warn!(peer = %session.peer, "changelog asked for by a stranger");
                 return Err(Status::EACCES.into());
             }

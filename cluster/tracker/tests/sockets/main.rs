@@ -5,6 +5,7 @@ mod elections;
 mod fake_tracker;
 mod malformed;
 mod recorded;
+mod replayed;
 mod restarts;
 mod secrets;
 mod storages;

@@ -14,13 +14,39 @@ use socket2::{Domain, Socket, Type};
 use crate::support::{DEADLINE, World, ip};
 
 #[derive(Deserialize)]
-struct Exchange {
+pub(crate) struct Exchange {
     name: String,
     from: String,
-    t: f64,
-    conn: u32,
-    request_hex: String,
-    response_hex: Option<String>,
+    pub(crate) to: String,
+    pub(crate) note: Option<String>,
+    pub(crate) t: f64,
+    pub(crate) conn: u32,
+    pub(crate) request_hex: String,
+    pub(crate) response_hex: Option<String>,
+}
+
+impl Exchange {
+    /// The number of the scenario.
+    pub(crate) fn scenario(&self) -> &str {
+        self.name.split('-').next().unwrap_or_default()
+    }
+
+    /// Scenario and number, such as `01/006`.
+    pub(crate) fn at(&self) -> String {
+        let number = self.name.split('/').nth(1).and_then(|rest| rest.get(..3));
+        format!("{}/{}", self.scenario(), number.unwrap_or_default())
+    }
+
+    /// Who asked.
+    pub(crate) fn from_address(&self) -> &str {
+        self.from.rsplit(' ').next().unwrap_or_default()
+    }
+}
+
+/// Every exchange of the recording.
+pub(crate) fn exchanges() -> Vec<Exchange> {
+    serde_json::from_str(include_str!("../../../../tests/vectors/wire-tracker-cluster.json"))
+        .expect("a good file")
 }
 
 /// What is known of a scenario beside its exchanges.
@@ -78,7 +104,7 @@ async fn trackers_are_answered_as_recorded() {
 }
 
 /// Waits for the tests that use the same address, which may be in other processes.
-async fn turn() -> File {
+pub(crate) async fn turn() -> File {
     let take = || -> std::io::Result<File> {
         let file = File::create(std::env::temp_dir().join("fdfs-recorded.lock"))?;
         file.lock()?;
@@ -91,9 +117,7 @@ async fn replay(scenario: &str, script: &Script) {
     // The requests name this address and port.
     let _turn = turn().await;
     let world = World::start_at("127.0.0.2:22301").await;
-    let recorded: Vec<Exchange> =
-        serde_json::from_str(include_str!("../../../../tests/vectors/wire-tracker-cluster.json"))
-            .expect("a good file");
+    let recorded = exchanges();
     let mut connections = HashMap::new();
     let mut wrong = Vec::new();
     let mut clock: Option<(Instant, f64)> = None;
@@ -138,7 +162,7 @@ fn source(exchange: &Exchange, client: &str) -> IpAddr {
     }
 }
 
-fn connect(to: SocketAddr, from: IpAddr) -> TcpStream {
+pub(crate) fn connect(to: SocketAddr, from: IpAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::new(from, 0).into()).expect("a loopback address");
     socket.connect(&to.into()).expect("the tracker listens");
@@ -146,7 +170,7 @@ fn connect(to: SocketAddr, from: IpAddr) -> TcpStream {
     socket.into()
 }
 
-fn read_answer(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_answer(stream: &mut TcpStream) -> Vec<u8> {
     let mut answer = vec![0; Header::LEN];
     stream.read_exact(&mut answer).expect("an answer");
     let header = Header::decode(answer.first_chunk().expect("ten bytes")).expect("a header");
