@@ -281,3 +281,22 @@ async fn what_a_member_could_not_tell_during_a_recovery_is_compared_afterwards()
     wait_until("nothing is wanted", || !group.disk.path().join("base/data/rs/verify").exists()).await;
     drop(storage);
 }
+
+#[tokio::test]
+async fn who_has_told_all_is_not_asked_again_because_of_another() {
+    let group = Group::wiped(2).await;
+    group.members[0].has(b"whole");
+    let lost = group.members[1].has(b"cut off");
+    group.members[1].breaks_off.store(true, Ordering::Relaxed);
+    let storage = group.start(1).await;
+    // Once for the recovery, once for the comparison.
+    wait_until("both are asked", || {
+        group.members.iter().all(|member| member.listed.load(Ordering::Relaxed) == 2)
+    })
+    .await;
+    group.members[1].breaks_off.store(false, Ordering::Relaxed);
+    wait_until("the file is there", || group.content(&lost).is_some()).await;
+    wait_until("nothing is wanted", || !group.disk.path().join("base/data/rs/verify").exists()).await;
+    assert_eq!(group.members[0].listed.load(Ordering::Relaxed), 2);
+    drop(storage);
+}

@@ -1,9 +1,9 @@
 //! Comparing with the other members once this storage serves: what a join or a recovery has missed is fetched.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use fdfs_store::Record;
-use fdfs_types::{RemoteFilename, StorageStatus};
+use fdfs_types::{RemoteFilename, StorageId, StorageStatus};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::{Instrument as _, info, info_span, warn};
 
@@ -15,6 +15,9 @@ use super::{
     progress::Progress,
 };
 
+/// Which members have been compared with about which store path: who is away long has the others asked no second time.
+type Compared = HashSet<(StorageId, u8)>;
+
 impl Recovery {
     /// Compares whenever that is wanted and this storage serves.
     pub(super) async fn compare_when_wanted(&self) {
@@ -23,6 +26,7 @@ impl Recovery {
         let mut members = shared.members();
         let me = shared.identity.id;
         let mut pause = FIRST_PAUSE;
+        let mut compared = Compared::new();
         loop {
             let serves = |members: &crate::membership::Members| {
                 members.get(&me).is_some_and(|me| me.status == StorageStatus::Active)
@@ -31,8 +35,9 @@ impl Recovery {
             if wanted.wait_for(|wanted| *wanted).await.is_err() || members.wait_for(serves).await.is_err() {
                 return;
             }
-            if self.compare().instrument(info_span!("comparison")).await {
+            if self.compare(&mut compared).instrument(info_span!("comparison")).await {
                 shared.verification.done();
+                compared.clear();
                 pause = FIRST_PAUSE;
             } else {
                 metrics::counter!("fdfs_storage_recovery_interruptions_total").increment(1);
@@ -43,20 +48,22 @@ impl Recovery {
     }
 
     /// Compares with every member; whether all of them could be asked for everything.
-    async fn compare(&self) -> bool {
-        self.parked.clear();
+    async fn compare(&self, compared: &mut Compared) -> bool {
+        if compared.is_empty() {
+            self.parked.clear();
+        }
         let progress = Arc::new(Progress::default());
         let mut is_whole = true;
         let paths = self.fetcher.shared.store.store_paths().len();
         for path in (0..=u8::MAX).take(paths) {
-            is_whole &= self.compare_path(path, &progress).await;
+            is_whole &= self.compare_path(path, compared, &progress).await;
         }
         let all = if is_whole { "all members" } else { "some members" };
         info!(%progress, all, "compared with the other members");
         is_whole
     }
 
-    async fn compare_path(&self, path: u8, progress: &Arc<Progress>) -> bool {
+    async fn compare_path(&self, path: u8, compared: &mut Compared, progress: &Arc<Progress>) -> bool {
         let listing = match Listing::get(&self.fetcher.shared).await {
             Ok(listing) => Arc::new(listing),
             Err(error) => {
@@ -72,15 +79,17 @@ impl Recovery {
             }
         };
         let serving = listing.serving(path);
-        let mut is_whole = serving.len() == listing.others(path).count();
         let mut fetches = JoinSet::new();
         for member in &serving {
+            if compared.contains(&(member.id, path)) {
+                continue;
+            }
+            let mut is_whole = true;
             let mut binlog =
                 match PathBinlog::ask(&self.patient, member, self.fetcher.shared.group(), path).await {
                     Ok(binlog) => binlog,
                     Err(error) => {
                         warn!(storage_id = %member.id, %error, "a member does not tell what it has");
-                        is_whole = false;
                         continue;
                     }
                 };
@@ -111,11 +120,14 @@ impl Recovery {
                     fetches.spawn(fetch.in_current_span());
                 }
             }
+            while let Some(ended) = fetches.join_next().await {
+                is_whole &= matches!(ended, Ok(true));
+            }
+            if is_whole {
+                compared.insert((member.id, path));
+            }
         }
-        while let Some(ended) = fetches.join_next().await {
-            is_whole &= matches!(ended, Ok(true));
-        }
-        is_whole
+        listing.others(path).all(|other| compared.contains(&(other.id, path)))
     }
 
     /// Gets one file, unless the member that accepted it says that it is deleted; whether that is settled.

@@ -71,6 +71,8 @@ pub(crate) struct Member {
     pub(crate) changes: Mutex<Vec<(Command, Vec<u8>)>>,
     /// Files asked for.
     pub(crate) asked: AtomicUsize,
+    /// How often it was asked what it has.
+    pub(crate) listed: AtomicUsize,
 }
 
 impl Group {
@@ -187,6 +189,7 @@ impl Member {
             is_ours: AtomicBool::new(false),
             changes: Mutex::default(),
             asked: AtomicUsize::new(0),
+            listed: AtomicUsize::new(0),
         }
     }
 
@@ -208,6 +211,7 @@ impl Member {
             let body = connection.read_body(1 << 16).await?.to_vec();
             match header.command {
                 Command::FETCH_ONE_PATH_BINLOG => {
+                    self.listed.fetch_add(1, Ordering::Relaxed);
                     let lines = match PathBinlogRequest::decode(&body).expect("request").store_path {
                         0 => self.lines.lock().clone(),
                         _ => String::new(),

@@ -7,8 +7,8 @@ mod killed;
 mod metadata;
 mod recovery;
 mod replicas;
-mod tombstones;
 mod scrub;
+mod tombstones;
 mod uploads;
 mod wiped;
 
