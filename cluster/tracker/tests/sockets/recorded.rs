@@ -38,7 +38,7 @@ impl Exchange {
     }
 
     /// Who asked.
-    pub(crate) fn from_address(&self) -> &str {
+    pub(crate) fn sender(&self) -> &str {
         self.from.rsplit(' ').next().unwrap_or_default()
     }
 }

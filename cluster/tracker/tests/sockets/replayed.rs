@@ -164,7 +164,7 @@ impl Talk {
     async fn ask(&mut self, exchange: &Exchange) -> Vec<u8> {
         let request = hex::decode(&exchange.request_hex).expect("hex");
         let mut key = (exchange.scenario().to_owned(), exchange.conn);
-        let from = exchange.from_address().to_owned();
+        let from = exchange.sender().to_owned();
         let command = Command(command_of(exchange));
         if command == Command::JOIN
             && let Some(old) = self.joined.insert(from.clone(), key.clone())
@@ -194,7 +194,7 @@ impl Talk {
     async fn leave(&mut self, world: &World, from: &str) {
         let key = self.joined.remove(from).expect("it has joined");
         self.open.remove(&key);
-        let (group, address) = (crate::support::group("group1"), SocketAddr::new(ip(from), 23301).into());
+        let (group, address) = (crate::support::group("group1"), SocketAddr::new(ip(from), 23301));
         eventually("it is OFFLINE", async || {
             let mut client = world.client("127.0.0.4").await;
             let status = client.ask(&StorageStatusRequest { group, address }).await.status;
@@ -224,7 +224,7 @@ impl Peer {
         let ours = script.tracker.split(':').next().expect("an address");
         let mut answers: HashMap<u8, VecDeque<Vec<u8>>> = HashMap::new();
         for exchange in recorded {
-            let is_asked = exchange.to.ends_with(&format!(" {address}")) && exchange.from_address() == ours;
+            let is_asked = exchange.to.ends_with(&format!(" {address}")) && exchange.sender() == ours;
             if let (true, true, Some(answer)) =
                 (is_asked, script.scenarios.contains(&exchange.scenario()), &exchange.response_hex)
             {
