@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use fdfs_tests::{Cluster, wait_for_equal_replicas};
+use fdfs_tests::{Cluster, Deadline, wait_for_equal_replicas};
 
 use crate::{REPLICATION, client_of, fill, group_of};
 
@@ -77,5 +77,26 @@ async fn two_members_that_lose_one_disk_each_fill_each_other() -> Result<()> {
         cluster.wait_until_active(member)?;
     }
     ensure!(wait_for_equal_replicas(&cluster, &[0, 1], REPLICATION)? == before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_recovery_that_is_killed_again_and_again_ends_equal() -> Result<()> {
+    let mut cluster = Cluster::start(group_of(2)?)?;
+    let client = client_of(&cluster);
+    fill(&client, 200).await?;
+    let before = wait_for_equal_replicas(&cluster, &[0, 1], REPLICATION)?;
+    cluster.kill_storage(1)?;
+    let data = cluster.store_path(1, 0).join("data");
+    fs::remove_dir_all(&data)?;
+    cluster.launch_storage(1)?;
+    for _ in 0..4 {
+        // In the middle of it, if it is still going on; that it is, the mark of the recovery tells.
+        Deadline::after(REPLICATION).wait_for("directories of the store path", || fs::metadata(&data))?;
+        cluster.crash_storage(1)?;
+    }
+    cluster.wait_until_active(1)?;
+    ensure!(wait_for_equal_replicas(&cluster, &[0, 1], REPLICATION)? == before);
+    ensure!(!data.join(".recovery.flag").exists());
     Ok(())
 }
