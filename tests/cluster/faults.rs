@@ -104,9 +104,12 @@ fn a_storage_that_is_cut_off_comes_back_with_everything() -> Result<()> {
         .args([
             "--net",
             "--mount",
+            // The root of a container is no mount point of its own, and cannot be set apart.
+            "--propagation",
+            "unchanged",
             "sh",
             "-c",
-            "mount -t tmpfs none /run && ip link set lo up && exec \"$@\"",
+            "(mount --make-rslave / || true) && mount -t tmpfs none /run && ip link set lo up && exec \"$@\"",
             "sh",
         ])
         .arg(env::current_exe()?)

@@ -2,5 +2,6 @@
 
 mod faults;
 mod fleet;
+mod kills;
 mod load;
 mod tutorial;

@@ -502,3 +502,22 @@ async fn a_tracker_that_forgets_who_has_the_old_files_is_told_again() {
     let sent = peer.heard().into_iter().filter(|heard| heard.command == Command::SYNC_CREATE_FILE).count();
     assert_eq!(sent, 3, "no old file is sent twice");
 }
+
+#[tokio::test]
+async fn a_file_that_was_changed_and_renamed_while_a_peer_was_away_has_the_change_there() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    let appender = upload_appender(&mut client, b"0123456789");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&appender), Status::OK).await;
+    let mut renamed = None;
+    let peer = peer
+        .restart(async |_| {
+            let filename = appender.filename.clone();
+            ask(&mut client, &ModifyRequest { filename: filename.clone(), offset: 2, size: 3 }, b"XYZ");
+            renamed = Some(client.get(&RegenerateRequest { filename }).expect("regenerate"));
+        })
+        .await;
+    let renamed = renamed.expect("renamed");
+    peer.wait_for(Command::SYNC_UPDATE_FILE, name(&renamed), Status::OK).await;
+    assert_eq!(peer.file(name(&renamed)).expect("file"), b"01XYZ56789");
+}

@@ -50,11 +50,10 @@ impl Shared {
                 .min_by_key(|member| member.id),
         };
         match place {
-            Some(member) if member.id != Some(me) => {
-                ChangePlace::At(self.identity.addresses_of_member(member))
-            }
-            // No tracker has told of anybody yet.
-            _ => ChangePlace::Here,
+            Some(member) if member.id == Some(me) => ChangePlace::Here,
+            Some(member) => ChangePlace::At(self.identity.addresses_of_member(member)),
+            // No tracker has told of anybody yet: the source may well be there.
+            None => ChangePlace::Away,
         }
     }
 }

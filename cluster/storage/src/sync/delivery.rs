@@ -205,6 +205,13 @@ impl Deliveries {
             };
             let status = line.ask(&request).await?;
             let outcome = match &file {
+                // What was still to be sent under the old name was not found there: the peer may lack any of it.
+                Some(file)
+                    if matches!(status, Status::OK | Status::EEXIST)
+                        && file.size <= SENT_AGAIN_AFTER_RENAME =>
+                {
+                    self.update(line, name, file, time).await?
+                }
                 Some(file) => self.settle(line, name, file, time, Operation::Rename, status, 0).await?,
                 None if matches!(status, Status::OK | Status::EEXIST | Status::ENOENT) => {
                     Outcome::Delivered(0)
@@ -299,3 +306,7 @@ impl Deliveries {
         FileId { group: self.group, filename }
     }
 }
+
+/// Largest file that follows its rename as a whole, in bytes. Of a larger one only the size is compared: the
+/// scrubber finds the rare one whose content was changed right before.
+const SENT_AGAIN_AFTER_RENAME: u64 = 64 << 20;

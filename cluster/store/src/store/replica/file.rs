@@ -170,6 +170,13 @@ impl ReplicaFile {
                 return self.keep(&store);
             }
         }
+        // The source of an appender file sends its changes itself: an older copy of another member takes none back.
+        if !self.is_update
+            && name.kind() == Ok(FileKind::Appender)
+            && present.as_ref().is_some_and(|present| is_regular(present) && present.st_mtime >= self.time.0)
+        {
+            return self.keep(&store);
+        }
         let (intent, line) = store.intend(&self.record())?;
         if present.is_some() {
             let draft = &mut self.draft;

@@ -12,7 +12,7 @@ use crate::{
     store::{
         SIDECAR, field,
         link::target_of,
-        regenerate::rename,
+        regenerate::{move_sidecar, rename, sidecar_records},
         shared::{comes_again, in_directory, io_error, is_there, sync_directory_of},
         sidecar_field,
     },
@@ -144,12 +144,18 @@ impl Store {
             return Ok(Replicated::Has);
         }
         let change = Change::Rename { name: field(new), old_name: field(old) };
-        let (intent, line) = shared.intend(&Record::replica(time, change))?;
+        let (intent, mut lines) = shared.intend(&Record::replica(time, change))?;
         in_directory(path, new, || rename(path, old.local_path(), new.local_path()))?;
         shared.bury(old, time);
+        // Metadata that were set here while the file was renamed elsewhere: nobody else knows them under the new name.
+        if move_sidecar(path, old, new) {
+            for record in sidecar_records(old, new, time) {
+                lines.push_str(&format!("{record}\n"));
+            }
+        }
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, new) } else { Ok(()) };
-        intent.conclude(shared.record_replica(&line, durable))?;
+        intent.conclude(shared.record_replica(&lines, durable))?;
         shared.owners.rename(old, new).map_err(io_error("writing owner tokens"))?;
         synced?;
         Ok(Replicated::Done)
