@@ -159,6 +159,17 @@ fn start(setup: ClusterConfig) -> Result<Cluster> {
             other => bail!("{other:?}"),
         }
     })?;
+    // Members of a group that have just met say "try again" of a file that neither has, until each knows the other.
+    for storage in &cluster.config().storages {
+        let mut body = vec![0; 16];
+        body.extend_from_slice(format!("{:\0<16}M00/00/00/x", storage.group).as_bytes());
+        Deadline::after(LEADER_LIMIT).wait_for("a certain answer", || {
+            match Wire::connect(storage.address)?.call(DOWNLOAD, &body)? {
+                Answer::Frame { status: TRY_AGAIN, .. } => bail!("try again"),
+                _ => Ok(()),
+            }
+        })?;
+    }
     Ok(cluster)
 }
 
@@ -224,6 +235,9 @@ const IN_OWN_NETWORK: &str = "FDFS_REPLAY_IN_OWN_NETWORK";
 const EXCHANGES: usize = 588;
 /// Body that offers two storages for reading.
 const TWO_STORAGES_LEN: usize = 16 + 2 * 23;
+/// `EAGAIN`.
+const TRY_AGAIN: u8 = 11;
+const DOWNLOAD: u8 = 14;
 const GET_LEADER: u8 = 95;
 const LEADER_LIMIT: Duration = Duration::from_secs(30);
 /// The original begins to replicate to a new storage only after a while.

@@ -58,6 +58,31 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Where a file that may be missing here is deleted, or given metadata: at its source, if that may have it still.
+    ///
+    /// A client whose first try was cut off takes "no such file" for done.
+    pub(crate) fn place_of_file(&self, name: &RemoteFilename) -> ChangePlace {
+        let Ok(fields) = name.fields() else { return ChangePlace::Here };
+        if self.is_named_by(fields.source) || self.store.is_there(name) || self.store.was_deleted(name) {
+            return ChangePlace::Here;
+        }
+        let membership = self.membership.lock();
+        match membership.members().iter().find(|member| accepted(member, fields.source)) {
+            Some(source) if source.status == StorageStatus::Active => {
+                ChangePlace::At(self.identity.addresses_of_member(source))
+            }
+            Some(source) if matches!(source.status, StorageStatus::Deleted | StorageStatus::IpChanged) => {
+                ChangePlace::Here
+            }
+            Some(_) => ChangePlace::Away,
+            // No tracker has told of anybody yet.
+            None if membership.members().is_empty() => ChangePlace::Away,
+            None => ChangePlace::Here,
+        }
+    }
+}
+
 impl Relay {
     /// Passes a change on, with the content that is still to come from the client, and returns the body of the answer.
     ///

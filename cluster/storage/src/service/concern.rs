@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use fdfs_net::{Connection, NetError};
-use fdfs_proto::{Encode, Header, Writer, ours::WriteConcern};
+use fdfs_proto::{Encode, Header, Request, Writer, ours::WriteConcern};
 use fdfs_store::{Record, StoreError, StoredFile};
 use fdfs_types::RemoteFilename;
 use tracing::error;
 
-use super::{Served, StorageService, handle::Handle};
+use super::{Served, Session, StorageService, handle::Handle};
 use crate::{concern::Turn, error::Refusal};
 
 /// The answer to a request that changes files, and the records that tell the changes.
@@ -31,9 +31,35 @@ impl<A: Encode> Encode for Changed<A> {
 }
 
 impl StorageService {
-    /// Reads a request without content that changes a file, has it handled, and answers when it is as safe as it has to
-    /// be.
+    /// Reads a request without content that changes a file, has it handled here or where the file is, and answers when it
+    /// is as safe as it has to be.
     pub(super) async fn change<R, A>(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+        session: &Session,
+    ) -> Result<Served, NetError>
+    where
+        R: Handle<Answer = Changed<A>> + Request,
+        A: Encode + Send + 'static,
+    {
+        let request = match connection.read_request::<R>(header, R::LIMIT).await? {
+            Ok(request) => request,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        let is_ours = request.group().is_none_or(|group| group == self.shared.group());
+        if let Some(name) = request.filename().filter(|_| is_ours) {
+            let place = self.shared.place_of_file(name);
+            let filename = self.name_for_log(Some(name));
+            if let Some(served) = self.at(connection, place, &request, session).await? {
+                return Ok(Served { filename, ..served });
+            }
+        }
+        self.make_change(connection, request).await
+    }
+
+    /// The same, but made here whatever it is about.
+    pub(super) async fn change_here<R, A>(
         &self,
         connection: &mut Connection,
         header: &Header,

@@ -57,7 +57,18 @@ impl StorageService {
         request: &R,
         session: &Session,
     ) -> Result<Option<Served>, NetError> {
-        let result = match self.shared.place_of_changes(name) {
+        self.at(connection, self.shared.place_of_changes(name), request, session).await
+    }
+
+    /// Has a change made at a place, if that is another member, and answers.
+    pub(super) async fn at<R: Request>(
+        &self,
+        connection: &mut Connection,
+        place: ChangePlace,
+        request: &R,
+        session: &Session,
+    ) -> Result<Option<Served>, NetError> {
+        let result = match place {
             ChangePlace::Here => return Ok(None),
             // Who passes a change on may have heard of a change of the group before us, or after.
             ChangePlace::At(_) if session.is_for_another => Err(Refusal::SourceAway),
