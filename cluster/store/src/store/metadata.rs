@@ -118,13 +118,18 @@ impl Shared {
     }
 }
 
-/// The time of a change of metadata: now, but not before the change that it is made on, whose clock may go ahead of ours.
-/// Members keep the later of two changes.
+/// The time of a change of metadata: now, but later than the change that it is made on, which may be of this very second or
+/// of a clock ahead of ours. Members keep the later of two changes.
 fn time_of_change(path: &StorePath, name: &RemoteFilename) -> Timestamp {
     let present = statat(&path.data, sidecar(name), AtFlags::SYMLINK_NOFOLLOW);
-    let before = present.map_or(Timestamp::ZERO, |stat| Timestamp(stat.st_mtime));
-    super::now().max(before)
+    let before = present.map_or(0, |stat| stat.st_mtime);
+    let now = super::now().0;
+    // Somebody who sets them many times a second does not lead the clocks of the group away.
+    Timestamp(now.max(before).max((before + 1).min(now + MOST_AHEAD)))
 }
+
+/// Seconds that changes of one file may go ahead of the clock.
+const MOST_AHEAD: i64 = 60;
 
 /// Where the sidecar of a file lies.
 fn sidecar(name: &RemoteFilename) -> String {

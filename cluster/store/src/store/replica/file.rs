@@ -162,8 +162,10 @@ impl ReplicaFile {
         if is_sidecar(&name)
             && let Some(present) = present.filter(is_regular)
         {
-            // Two members may set the metadata of one file at once: the later change wins on both.
-            if present.st_mtime > self.time.0 {
+            // Two members may set the metadata of one file at once: the later change wins on both, and of two in one
+            // second, which are of two members, the one of the greater checksum.
+            let is_same_second = present.st_mtime == self.time.0;
+            if present.st_mtime > self.time.0 || is_same_second && crc32_at(path, &name)? > crc32 {
                 return if self.is_update { Ok(Replicated::Done) } else { self.keep(&store) };
             }
             if !self.is_update && size_of(&present) == self.size && crc32_at(path, &name)? == crc32 {
