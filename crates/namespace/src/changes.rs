@@ -116,7 +116,7 @@ pub(crate) fn old_rows(
             let row: ChangeRow = rows::unseal(&key, &value)?;
             if row.time >= before {
                 // The rest of this writer's rows are younger still; the next writer's oldest may be older.
-                from = keys::changes(keys::number_at(&key, 1).saturating_add(1));
+                from = keys::after_writer(&key);
                 break;
             }
             old.push(key);
@@ -130,9 +130,8 @@ pub(crate) fn writers(read: &dyn Read) -> Result<Vec<u64>, EngineError> {
     let mut writers = Vec::new();
     let mut from = keys::changes(0);
     while let Some((key, _)) = rows::scan(read, &[keys::CHANGE], &from, 1)?.pop() {
-        let writer = keys::number_at(&key, 1);
-        writers.push(writer);
-        from = keys::changes(writer.saturating_add(1));
+        from = keys::after_writer(&key);
+        writers.push(keys::number_at(&key, 1));
     }
     Ok(writers)
 }
@@ -145,9 +144,50 @@ pub(crate) fn last_sequence(read: &dyn Read, writer: u64) -> Result<u64, EngineE
     {
         let from = keys::change(writer, middle);
         match rows::scan(read, &keys::changes(writer), &from, 1)?.pop() {
-            Some((key, _)) => found = keys::number_at(&key, 9),
+            Some((key, _)) => found = keys::number_at(&key, 9).max(middle),
             None => beyond = middle,
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine as _, Job, MemoryEngine, Txn};
+
+    struct Put(Vec<Vec<u8>>);
+
+    impl Job for Put {
+        fn run(&mut self, txn: &mut Txn<'_>) -> bool {
+            for key in self.0.drain(..) {
+                let value = rows::seal(&key, &ChangeRow::default());
+                txn.put(key, value);
+            }
+            true
+        }
+
+        fn finish(self: Box<Self>, outcome: Result<(), EngineError>) {
+            outcome.unwrap();
+        }
+    }
+
+    #[test]
+    fn the_highest_writer_and_keys_that_name_none_end_every_walk() {
+        let highest = keys::change(u64::MAX, u64::MAX);
+        let short = [keys::changes(0), vec![3]].concat();
+        let long = [keys::change(5, u64::MAX), vec![u8::MAX; 9]].concat();
+        let engine = MemoryEngine::default();
+        engine.submit(Box::new(Put(vec![vec![keys::CHANGE, 9], short, long, highest])));
+        let read = |read: &dyn Read| {
+            assert_eq!(writers(read)?, [0, 5, 0, u64::MAX]);
+            assert_eq!(last_sequence(read, u64::MAX)?, u64::MAX);
+            assert_eq!(last_sequence(read, 5)?, u64::MAX);
+            last_sequence(read, 0)?;
+            assert!(old_rows(read, 0, 0).unwrap().is_empty());
+            assert_eq!(old_rows(read, 0, 1).unwrap().len(), 4);
+            Ok(())
+        };
+        engine.read(&mut |rows| read(rows)).unwrap();
+    }
 }

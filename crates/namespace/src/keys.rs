@@ -112,6 +112,14 @@ pub(crate) fn changes(writer: u64) -> Vec<u8> {
     number(CHANGE, writer)
 }
 
+/// Where the rows of the next writer begin, after the change row `key`: always beyond `key`.
+pub(crate) fn after_writer(key: &[u8]) -> Vec<u8> {
+    crate::engine::prefix_end(key.get(..CHANGE_WRITER).unwrap_or(key))
+}
+
+/// The length of a change's key before its sequence.
+const CHANGE_WRITER: usize = 9;
+
 /// The big-endian number at `at` of a key; 0 where the key is too short.
 pub(crate) fn number_at(key: &[u8], at: usize) -> u64 {
     key.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
