@@ -8,6 +8,7 @@ use crate::engine::{PAGE, Read};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, BucketRow};
+use crate::settings;
 use crate::transaction::Transaction;
 use crate::tree;
 
@@ -107,6 +108,7 @@ pub(crate) fn delete(tx: &mut Transaction<'_, '_>, name: &str) -> Result<(), Nam
     }
     let mut row = tree::inode(tx, bucket.root)?;
     tree::purge(tx, bucket.root, &mut row)?;
+    settings::purge(tx, bucket.root)?;
     tx.delete(&keys::bucket(name));
     tx.change(ChangeKind::BucketRemoved, bucket.root, 0, keys::ROOT, name.as_bytes());
     Ok(())

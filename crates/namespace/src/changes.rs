@@ -39,6 +39,8 @@ pub enum ChangeKind {
     BucketMade,
     /// A bucket went.
     BucketRemoved,
+    /// Settings of a bucket changed; `name` is the setting's.
+    BucketSettings,
     /// Changes of other processes may have been missed: whatever is known may be wrong. It has no inode, and no row.
     Missed,
 }
@@ -53,6 +55,7 @@ impl ChangeKind {
             Self::Attributes => 5,
             Self::BucketMade => 6,
             Self::BucketRemoved => 7,
+            Self::BucketSettings => 8,
             Self::Missed => 0,
         }
     }
@@ -66,6 +69,7 @@ impl ChangeKind {
             5 => Self::Attributes,
             6 => Self::BucketMade,
             7 => Self::BucketRemoved,
+            8 => Self::BucketSettings,
             _ => return None,
         })
     }

@@ -24,6 +24,15 @@ pub(crate) fn bucket(name: &str) -> Vec<u8> {
     join(BUCKET, &[name.as_bytes()])
 }
 
+/// The setting `name` of the bucket whose topmost directory is `root`.
+pub(crate) fn setting(root: u64, name: &str) -> Vec<u8> {
+    join(b'B', &[&root.to_be_bytes(), name.as_bytes()])
+}
+
+pub(crate) fn settings(root: u64) -> Vec<u8> {
+    number(b'B', root)
+}
+
 pub(crate) fn inode(inode: u64) -> Vec<u8> {
     number(b'i', inode)
 }

@@ -6,6 +6,7 @@ mod inodes;
 mod keyed;
 mod running;
 mod sessions;
+mod settings;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -15,12 +16,12 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
 
 use crate::engine::{Engine, LmdbEngine, MemoryEngine, Watcher};
 use crate::error::NamespaceError;
 use crate::rows::{self, LeaseRow};
 use crate::sessions as session_rows;
+use crate::settings::Announcer;
 use crate::transaction::{Defaults, Shared, Transaction};
 use crate::{keys, stamp};
 
@@ -44,28 +45,26 @@ impl Namespace {
 
     /// Opens the namespace of an engine: checks or writes its stamp, begins a session, removes orphans of sessions that are gone. It may block.
     pub fn open(engine: Arc<dyn Engine>, defaults: Defaults) -> Result<Self, NamespaceError> {
-        let (announce, _) = broadcast::channel(ANNOUNCED);
         let shared = Shared {
             session: 0,
             slot: 0,
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),
             holds: Mutex::new(BTreeMap::new()),
-            announce,
+            announce: Announcer::new(ANNOUNCED),
             defaults,
         };
         let namespace = Self { engine, shared: Arc::new(shared) };
         namespace.write_blocking(stamp::check_or_write)?;
         let kind = if namespace.engine.is_shared() { session_rows::MOUNT } else { session_rows::GATEWAY };
         let session = namespace.write_blocking(move |tx| session_rows::begin(tx, kind))?;
-        let (announce, _) = broadcast::channel(ANNOUNCED);
         let shared = Shared {
             session,
             slot: session_rows::slot(session, kind),
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),
             holds: Mutex::new(BTreeMap::new()),
-            announce,
+            announce: Announcer::new(ANNOUNCED),
             defaults,
         };
         let namespace = Self { engine: namespace.engine, shared: Arc::new(shared) };

@@ -11,7 +11,7 @@ use prost::Message;
 use crate::engine::{EngineError, Read, Row};
 use crate::error::NamespaceError;
 
-pub(crate) use bucket::BucketRow;
+pub(crate) use bucket::{BlobRow, BucketRow};
 pub(crate) use content::{ExtentRow, ExtentsRow, FreedRow, JoinRow, OrphanRow, ReverseRow};
 pub(crate) use inode::{ChecksumRow, DeltaRow, EntryRow, HeaderRow, InodeRow, PairRow};
 pub(crate) use system::{ChangeRow, LeaseRow, SessionRow, StampRow};

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use prost::Message;
-use tokio::sync::broadcast;
 use tracing::warn;
 
 use crate::changes::{self, Change, ChangeKind};
@@ -13,6 +12,7 @@ use crate::engine::{EngineError, Range, Read, Row, Txn, Watcher};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, ChangeRow};
+use crate::settings::Announcer;
 
 /// A running transaction on the namespace.
 pub(crate) struct Transaction<'a, 'b> {
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     /// Inodes that somebody here holds open, and how often.
     pub(crate) holds: Mutex<BTreeMap<u64, u32>>,
     /// Where committed changes are announced.
-    pub(crate) announce: broadcast::Sender<Change>,
+    pub(crate) announce: Announcer,
     /// Owner and mode of what comes without any.
     pub(crate) defaults: Defaults,
 }
@@ -63,8 +63,7 @@ impl Watcher for Shared {
         // Own changes were announced at their commit.
         for (key, value) in rows.iter().filter(|(key, _)| keys::number_at(key, 1) != self.session) {
             match changes::of_row(key, value) {
-                // Nobody listening is no fault.
-                Ok(change) => change.into_iter().for_each(|change| drop(self.announce.send(change))),
+                Ok(change) => change.into_iter().for_each(|change| self.announce.send(change)),
                 Err(error) => {
                     warn!(%error, "a change cannot be read");
                     self.missed();
@@ -82,7 +81,7 @@ impl Watcher for Shared {
             name: Vec::new(),
             from: None,
         };
-        let _ = self.announce.send(change);
+        self.announce.send(change);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Buckets, and the groups that each have one.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use fdfs_namespace::{Bucket, NewBucket};
+use bytes::Bytes;
+use fdfs_namespace::{Bucket, BucketSettings, NewBucket};
 use fdfs_types::GroupName;
 use parking_lot::Mutex;
 
@@ -60,6 +62,21 @@ impl Objects {
     /// Removes an empty bucket.
     pub async fn delete_bucket(&self, name: &str) -> Result<(), ObjectsError> {
         Ok(self.names.delete_bucket(name).await?)
+    }
+
+    /// All settings of a bucket, by the names of S3's subresources. They are known here until somebody changes them: asking costs next to nothing.
+    pub async fn bucket_settings(&self, bucket: &BucketInfo) -> Result<Arc<BucketSettings>, ObjectsError> {
+        Ok(self.names.bucket_settings(bucket.root).await?)
+    }
+
+    /// Keeps a setting of a bucket; none forgets it. Whoever asks after this has returned is told the new one; other gateways within a second.
+    pub async fn set_bucket_setting(
+        &self,
+        bucket: &BucketInfo,
+        name: &str,
+        value: Option<Bytes>,
+    ) -> Result<(), ObjectsError> {
+        Ok(self.names.set_bucket_setting(bucket.root, name, value).await?)
     }
 
     /// Asks the trackers for their groups and makes the buckets that are missing.

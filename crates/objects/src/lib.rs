@@ -29,10 +29,10 @@ mod tests;
 pub use buckets::{BucketInfo, NewBucketOptions};
 pub use error::ObjectsError;
 pub use fdfs_namespace::{
-    Attributes, Change, ChangeKind, Checksum, CompletePart, Completed, ContentHeader, ContentHeaders,
-    Defaults, DirectoryState, ETag, ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom, ListItem, ListPage,
-    ListQuery, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, Part, Preconditions, ROOT, RenameMode,
-    SetAttributes, SetMode, Upload, UploadId,
+    Attributes, BucketSettings, Change, ChangeKind, Checksum, CompletePart, Completed, ContentHeader,
+    ContentHeaders, Defaults, DirectoryState, ETag, ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom,
+    ListItem, ListPage, ListQuery, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, Part, Preconditions, ROOT,
+    RenameMode, SetAttributes, SetMode, Upload, UploadId,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,

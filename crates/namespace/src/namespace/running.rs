@@ -145,8 +145,7 @@ where
         let Self { shared, write, result, answer } = *self;
         let result = match (outcome, result) {
             (Ok(()), Some(Ok((value, changes)))) => {
-                // Nobody listening is no fault.
-                changes.into_iter().for_each(|change| drop(shared.announce.send(change)));
+                changes.into_iter().for_each(|change| shared.announce.send(change));
                 Ok(value)
             }
             (Ok(()), Some(Err(error))) => Err(error),

@@ -12,6 +12,7 @@ use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, SessionRow};
 use crate::sessions;
+use crate::settings::Announcer;
 use crate::uploads;
 
 impl Namespace {
@@ -95,7 +96,7 @@ impl Namespace {
     }
 
     /// The engine, and where changes are announced: for those who serve both.
-    pub(crate) fn engine_and_announcements(&self) -> (Arc<dyn Engine>, broadcast::Sender<Change>) {
+    pub(crate) fn engine_and_announcements(&self) -> (Arc<dyn Engine>, Announcer) {
         (Arc::clone(&self.engine), self.shared.announce.clone())
     }
 }

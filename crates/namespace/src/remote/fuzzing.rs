@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use prost::Message;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tonic::Request;
 
 use super::service::RowService;
@@ -26,7 +26,7 @@ pub fn call(message: &[u8]) {
 }
 
 async fn answer(message: &[u8]) {
-    let (announce, _listener) = broadcast::channel(16);
+    let announce = crate::settings::Announcer::new(16);
     let (_stop, stopped) = watch::channel(false);
     let service = RowService { engine: Arc::new(MemoryEngine::default()), announce, secret: None, stopped };
     if let Ok(asked) = wire::CommitRequest::decode(message) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tracing::{info, warn};
@@ -15,16 +15,16 @@ use tracing::{info, warn};
 use super::service::RowService;
 use super::wire::rows_server::RowsServer;
 use super::{MAX_MESSAGE, Secret};
-use crate::changes::Change;
 use crate::engine::Engine;
 use crate::namespace::Namespace;
+use crate::settings::Announcer;
 
 /// The namespace service, bound.
 pub struct RowServer {
     incoming: TcpIncoming,
     address: SocketAddr,
     engine: Arc<dyn Engine>,
-    announce: broadcast::Sender<Change>,
+    announce: Announcer,
     secret: Option<Secret>,
 }
 
@@ -61,7 +61,7 @@ impl RowServer {
     pub(crate) async fn bind_engine(
         address: SocketAddr,
         engine: Arc<dyn Engine>,
-        announce: broadcast::Sender<Change>,
+        announce: Announcer,
         secret: Option<Secret>,
     ) -> Result<Self, ServeError> {
         if secret.is_none() && !address.ip().to_canonical().is_loopback() {

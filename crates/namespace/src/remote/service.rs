@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tonic::{Request, Response, Status};
 
 use super::commit::CommitJob;
 use super::feed::{Feed, FeedStream};
 use super::wire::rows_server::Rows;
 use super::{COMMIT_DEADLINE, MAX_ANSWER, MAX_RANGES, MAX_READS, READ_DEADLINE, Secret, wire};
-use crate::changes::{self, Change};
+use crate::changes;
 use crate::engine::{Engine, EngineError, PAGE, Read};
 use crate::keys;
+use crate::settings::Announcer;
 
 /// The rows of an engine for others.
 pub(super) struct RowService {
     pub(super) engine: Arc<dyn Engine>,
     /// Where changes of all processes are announced to those of this one.
-    pub(super) announce: broadcast::Sender<Change>,
+    pub(super) announce: Announcer,
     pub(super) secret: Option<Secret>,
     /// True when the service ends.
     pub(super) stopped: watch::Receiver<bool>,
@@ -43,8 +44,7 @@ impl RowService {
         let rows = writes.iter().filter(|write| write.key.first() == Some(&keys::CHANGE));
         for (key, value) in rows.filter_map(|write| Some((&write.key, write.value.as_ref()?))) {
             if let Ok(Some(change)) = changes::of_row(key, value) {
-                // Nobody listening is no fault.
-                let _ = self.announce.send(change);
+                self.announce.send(change);
             }
         }
     }

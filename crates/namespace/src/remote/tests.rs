@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 use super::{RemoteEngine, RowServer, Secret};
 use crate::engine::{Engine, EngineError, Job, MemoryEngine, Read};
@@ -22,7 +22,7 @@ pub(crate) struct Served {
 impl Served {
     /// Serves an engine.
     pub(crate) fn engine(engine: Arc<dyn Engine>) -> Self {
-        let (announce, _) = broadcast::channel(64);
+        let announce = crate::settings::Announcer::new(64);
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         Self::start(async || RowServer::bind_engine(loopback, engine, announce, None).await.unwrap())
     }

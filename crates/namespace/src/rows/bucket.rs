@@ -1,4 +1,4 @@
-//! The row of a bucket.
+//! Rows of a bucket: itself, and its settings.
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct BucketRow {
@@ -20,4 +20,10 @@ pub(crate) struct BucketRow {
     pub(crate) versioning: u32,
     #[prost(bool, tag = "9")]
     pub(crate) native_read_off: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct BlobRow {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) data: bytes::Bytes,
 }

@@ -513,6 +513,27 @@ fn a_groups_bucket_has_its_name_or_one_beside_it_and_stays() {
 }
 
 #[test]
+fn settings_go_with_their_bucket() {
+    for_every_engine(|namespace, root| async move {
+        let value = |text: &'static str| Some(bytes::Bytes::from_static(text.as_bytes()));
+        namespace.set_bucket_setting(root, "cors", value("one")).await.unwrap();
+        namespace.set_bucket_setting(root, "tagging", value("two")).await.unwrap();
+        let settings = namespace.bucket_settings(root).await.unwrap();
+        assert_eq!(settings.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["cors", "tagging"]);
+        namespace.set_bucket_setting(root, "cors", None).await.unwrap();
+        assert_eq!(namespace.bucket_settings(root).await.unwrap().len(), 1);
+
+        let refused = namespace.set_bucket_setting(root + 1, "cors", value("x")).await;
+        assert!(is(refused, NamespaceError::NoSuchBucket));
+        let long = Some(bytes::Bytes::from(vec![0; 1024 * 1024 + 1]));
+        assert!(is(namespace.set_bucket_setting(root, "cors", long).await, NamespaceError::InvalidName));
+
+        namespace.delete_bucket("b").await.unwrap();
+        assert!(namespace.bucket_settings(root).await.unwrap().is_empty());
+    });
+}
+
+#[test]
 fn changes_are_kept_in_order_and_announced_once_committed() {
     for_every_engine(|namespace, root| async move {
         let mut announced = namespace.changes();

@@ -103,6 +103,28 @@ async fn changes_reach_other_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settings_are_read_anew_when_anybody_changes_them() {
+    let (_directory, here) = local();
+    let served = tokio::task::block_in_place(|| Served::namespace(loopback(), &here, None));
+    let there = remote(served.address, None).await.unwrap();
+    let root = bucket(&here).await.root;
+    assert!(here.bucket_settings(root).await.unwrap().is_empty());
+
+    for number in 0..20_u8 {
+        let (writer, reader) = if number % 2 == 0 { (&here, &there) } else { (&there, &here) };
+        let value = bytes::Bytes::from(vec![number; 3]);
+        writer.set_bucket_setting(root, "cors", Some(value.clone())).await.unwrap();
+        assert_eq!(writer.bucket_settings(root).await.unwrap()["cors"], value);
+        let told = async {
+            while reader.bucket_settings(root).await.unwrap().get("cors") != Some(&value) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), told).await.expect("the other process reads it anew");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_service_fails_calls_in_time_and_is_found_again() {
     let (_directory, here) = local();
     let served = tokio::task::block_in_place(|| Served::namespace(loopback(), &here, None));
