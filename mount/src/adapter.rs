@@ -2,35 +2,34 @@
 //!
 //! What can be answered at once is answered on the thread that took the request; what waits for a disk or a network goes to the runtime.
 
+mod replies;
+mod running;
+
+pub(crate) use running::Patience;
+
 use std::ffi::OsStr;
-use std::future::Future;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fdfs_objects::{Attributes, Kind, NewInode, RenameMode, SetAttributes, SetMode};
+use fdfs_objects::{Kind, NewInode, RenameMode, SetAttributes, SetMode};
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation,
-    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, PollEvents, PollFlags,
-    PollNotifier, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
-    ReplyXattr, Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
+    TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle;
-use tracing::{Instrument, Span, debug, error, info_span};
+use tracing::{Span, debug, info_span};
 
+use self::replies::{GENERATION, caller, empty, errno, how, xattr};
 use crate::attributes::{kind_of_mode, of_kernel, to_file_type, to_kernel};
-use crate::error::FsError;
 use crate::file_system::{Caller, FileSystem};
 use crate::ops;
-use crate::ops::content::Open;
-use crate::ops::extended::Fitted;
 
 /// Answers the kernel.
 pub(crate) struct FuseAdapter {
@@ -39,66 +38,10 @@ pub(crate) struct FuseAdapter {
     cache: Duration,
 }
 
-/// How long an operation may take before the kernel is told that it failed.
-#[derive(Clone, Copy)]
-pub(crate) enum Patience {
-    /// What asks or changes a little.
-    Usual,
-    /// What moves content: every step below has a deadline of its own.
-    WhileBytesMove,
-}
-
 impl FuseAdapter {
     /// An adapter whose work runs on `runtime`.
     pub(crate) fn new(fs: Arc<FileSystem>, runtime: Handle, cache: Duration) -> Self {
         Self { fs, runtime, cache }
-    }
-
-    /// Runs an operation: here as far as it gets without waiting, on the runtime from there. One that panics has its reply dropped, which tells the
-    /// kernel of an I/O error.
-    pub(crate) fn run(
-        &self,
-        span: Span,
-        patience: Patience,
-        operation: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let counted = async move {
-            let _count = CountPanic;
-            operation.await;
-        };
-        let mut operation: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(counted.instrument(span));
-        let entered = self.runtime.enter();
-        let mut context = Context::from_waker(Waker::noop());
-        let polled = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(&mut context)));
-        drop(entered);
-        if let Ok(Poll::Pending) = polled {
-            match patience {
-                Patience::Usual => {
-                    self.runtime.spawn(async move {
-                        if tokio::time::timeout(DEADLINE, operation).await.is_err() {
-                            metrics::counter!("fdfs_mount_deadlines_total").increment(1);
-                        }
-                    });
-                }
-                Patience::WhileBytesMove => {
-                    self.runtime.spawn(operation);
-                }
-            }
-        }
-    }
-
-    /// How long the kernel may keep attributes. Raw files never change but by going away.
-    fn keep(&self, inode: u64) -> Duration {
-        if self.fs.is_raw(inode) { self.cache.max(KEEP_RAW) } else { self.cache }
-    }
-
-    fn entry(&self, result: Result<Attributes, FsError>, reply: ReplyEntry) {
-        match result {
-            Ok(attributes) => {
-                reply.entry(&self.keep(attributes.inode), &to_kernel(&attributes), GENERATION);
-            }
-            Err(error) => reply.error(errno(&error)),
-        }
     }
 
     fn shared(&self) -> Self {
@@ -634,76 +577,6 @@ impl Filesystem for FuseAdapter {
     }
 }
 
-impl FuseAdapter {
-    fn attr(&self, result: Result<Attributes, FsError>, reply: ReplyAttr) {
-        match result {
-            Ok(attributes) => reply.attr(&self.keep(attributes.inode), &to_kernel(&attributes)),
-            Err(error) => reply.error(errno(&error)),
-        }
-    }
-}
-
-/// Counts the operation if it panics.
-struct CountPanic;
-
-impl Drop for CountPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            metrics::counter!("fdfs_mount_panics_total").increment(1);
-            error!("an operation panicked; the program that asked gets an I/O error");
-        }
-    }
-}
-
-fn empty(result: Result<(), FsError>, reply: ReplyEmpty) {
-    match result {
-        Ok(()) => reply.ok(),
-        Err(error) => reply.error(errno(&error)),
-    }
-}
-
-fn xattr(result: Result<Vec<u8>, FsError>, size: u32, reply: ReplyXattr) {
-    let fitted = result
-        .as_ref()
-        .map_err(errno)
-        .and_then(|value| ops::extended::fit(value, size).map_err(|error| errno(&error)));
-    match fitted {
-        Ok(Fitted::Length(length)) => reply.size(length),
-        Ok(Fitted::Value(value)) => reply.data(value),
-        Err(errno) => reply.error(errno),
-    }
-}
-
-/// What the program sees; what it cannot be told is logged.
-fn errno(error: &FsError) -> Errno {
-    let errno = Errno::from(error);
-    if errno.code() == libc::EIO {
-        metrics::counter!("fdfs_mount_io_errors_total").increment(1);
-        tracing::warn!(%error, "an operation failed");
-    } else {
-        debug!(%error, "an operation was refused");
-    }
-    errno
-}
-
-fn caller(request: &Request) -> Caller {
-    Caller { uid: request.uid(), gid: request.gid() }
-}
-
-fn how(flags: OpenFlags) -> Open {
-    Open {
-        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
-        truncate: flags.0 & libc::O_TRUNC != 0,
-        exclusive: flags.0 & libc::O_EXCL != 0,
-    }
-}
-
-/// Inode numbers are never used again, so that one generation is enough.
-const GENERATION: Generation = Generation(0);
-/// How long an operation that moves no content may take.
-const DEADLINE: Duration = Duration::from_secs(120);
-/// How long the kernel may keep attributes of raw files.
-const KEEP_RAW: Duration = Duration::from_secs(1);
 /// Bytes of the longest write.
 const MAX_WRITE: u32 = 1024 * 1024;
 /// Requests that the kernel may have under way that no program waits for.

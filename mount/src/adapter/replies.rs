@@ -1,0 +1,88 @@
+//! What the kernel asks with and is answered with.
+
+use std::time::Duration;
+
+use fdfs_objects::Attributes;
+use fuser::{
+    Errno, Generation, OpenAccMode, OpenFlags, ReplyAttr, ReplyEmpty, ReplyEntry, ReplyXattr, Request,
+};
+use tracing::debug;
+
+use super::FuseAdapter;
+use crate::attributes::to_kernel;
+use crate::error::FsError;
+use crate::file_system::Caller;
+use crate::ops;
+use crate::ops::content::Open;
+use crate::ops::extended::Fitted;
+
+impl FuseAdapter {
+    /// How long the kernel may keep attributes. Raw files never change but by going away.
+    pub(super) fn keep(&self, inode: u64) -> Duration {
+        if self.fs.is_raw(inode) { self.cache.max(KEEP_RAW) } else { self.cache }
+    }
+
+    pub(super) fn entry(&self, result: Result<Attributes, FsError>, reply: ReplyEntry) {
+        match result {
+            Ok(attributes) => {
+                reply.entry(&self.keep(attributes.inode), &to_kernel(&attributes), GENERATION);
+            }
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+
+    pub(super) fn attr(&self, result: Result<Attributes, FsError>, reply: ReplyAttr) {
+        match result {
+            Ok(attributes) => reply.attr(&self.keep(attributes.inode), &to_kernel(&attributes)),
+            Err(error) => reply.error(errno(&error)),
+        }
+    }
+}
+
+pub(super) fn empty(result: Result<(), FsError>, reply: ReplyEmpty) {
+    match result {
+        Ok(()) => reply.ok(),
+        Err(error) => reply.error(errno(&error)),
+    }
+}
+
+pub(super) fn xattr(result: Result<Vec<u8>, FsError>, size: u32, reply: ReplyXattr) {
+    let fitted = result
+        .as_ref()
+        .map_err(errno)
+        .and_then(|value| ops::extended::fit(value, size).map_err(|error| errno(&error)));
+    match fitted {
+        Ok(Fitted::Length(length)) => reply.size(length),
+        Ok(Fitted::Value(value)) => reply.data(value),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// What the program sees; what it cannot be told is logged.
+pub(super) fn errno(error: &FsError) -> Errno {
+    let errno = Errno::from(error);
+    if errno.code() == libc::EIO {
+        metrics::counter!("fdfs_mount_io_errors_total").increment(1);
+        tracing::warn!(%error, "an operation failed");
+    } else {
+        debug!(%error, "an operation was refused");
+    }
+    errno
+}
+
+pub(super) fn caller(request: &Request) -> Caller {
+    Caller { uid: request.uid(), gid: request.gid() }
+}
+
+pub(super) fn how(flags: OpenFlags) -> Open {
+    Open {
+        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
+        truncate: flags.0 & libc::O_TRUNC != 0,
+        exclusive: flags.0 & libc::O_EXCL != 0,
+    }
+}
+
+/// Inode numbers are never used again, so that one generation is enough.
+pub(super) const GENERATION: Generation = Generation(0);
+/// How long the kernel may keep attributes of raw files.
+const KEEP_RAW: Duration = Duration::from_secs(1);
