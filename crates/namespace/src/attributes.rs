@@ -133,6 +133,8 @@ pub enum ContentHeader {
     WebsiteRedirect = 7,
     /// `x-amz-storage-class`.
     StorageClass = 8,
+    /// The canned ACL; none is `private`. It is never answered as a header, and copies do not take it along.
+    Acl = 9,
 }
 
 /// The kept headers of a content.
@@ -235,6 +237,7 @@ impl ContentHeader {
             6 => Self::Expires,
             7 => Self::WebsiteRedirect,
             8 => Self::StorageClass,
+            9 => Self::Acl,
             _ => return None,
         })
     }

@@ -4,6 +4,7 @@
 pub const ROOT: u64 = 1;
 
 pub(crate) const STAMP: u8 = b'!';
+pub(crate) const ACCESS_KEY: u8 = b'K';
 pub(crate) const BUCKET: u8 = b'b';
 pub(crate) const COMPLETED: u8 = b'Q';
 pub(crate) const CHANGE: u8 = b'c';
@@ -31,6 +32,10 @@ pub(crate) fn setting(root: u64, name: &str) -> Vec<u8> {
 
 pub(crate) fn settings(root: u64) -> Vec<u8> {
     number(b'B', root)
+}
+
+pub(crate) fn access_key(id: &str) -> Vec<u8> {
+    join(ACCESS_KEY, &[id.as_bytes()])
 }
 
 pub(crate) fn inode(inode: u64) -> Vec<u8> {

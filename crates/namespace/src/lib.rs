@@ -7,6 +7,7 @@
 pub mod engine;
 pub mod remote;
 
+mod access_keys;
 mod attributes;
 mod buckets;
 mod changes;
@@ -25,6 +26,7 @@ mod transaction;
 mod tree;
 mod uploads;
 
+pub use access_keys::{AccessGrant, AccessKey};
 pub use attributes::{
     Attributes, Checksum, ContentHeader, ContentHeaders, DirectoryState, ETag, Entry, ExtendedAttributes,
     Extent, Kind, Mirrored, ParseETagError,

@@ -1,5 +1,6 @@
 //! The namespace as other crates see it: asynchronous operations over an engine.
 
+mod access;
 mod buckets;
 mod files;
 mod inodes;

@@ -1,5 +1,6 @@
 //! Values of rows: the messages of FORMAT.md, and the sum that closes each of them.
 
+mod access;
 mod bucket;
 mod content;
 mod inode;
@@ -11,6 +12,7 @@ use prost::Message;
 use crate::engine::{EngineError, Read, Row};
 use crate::error::NamespaceError;
 
+pub(crate) use access::{AccessKeyRow, GrantRow};
 pub(crate) use bucket::{BlobRow, BucketRow};
 pub(crate) use content::{ExtentRow, ExtentsRow, FreedRow, JoinRow, OrphanRow, ReverseRow};
 pub(crate) use inode::{ChecksumRow, DeltaRow, EntryRow, HeaderRow, InodeRow, PairRow};

@@ -5,7 +5,7 @@ pub(crate) mod listing;
 pub(crate) mod posix;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::attributes::{Attributes, DirectoryState, Entry, Kind};
 use crate::changes::ChangeKind;

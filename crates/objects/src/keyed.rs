@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fdfs_namespace::{
-    Attributes, ContentHeaders, ExtendedAttributes, ListPage, ListQuery, NamespaceError, NewFile,
-    Preconditions, RenameMode,
+    Attributes, ContentHeader, ContentHeaders, ExtendedAttributes, ListPage, ListQuery, NamespaceError,
+    NewFile, Preconditions, RenameMode,
 };
 
 use crate::error::ObjectsError;
@@ -132,7 +132,10 @@ impl Objects {
         }
         let (info, _) = split_record(self.names.get(source_bucket.root, source.1).await?);
         check(&options.source_preconditions, Some(&info.attributes))?;
-        let (headers, extended) = options.replace.unwrap_or((info.headers, info.extended));
+        // An ACL is not copied: who copies says whether the copy is public.
+        let mut source_headers = info.headers;
+        source_headers.remove(&ContentHeader::Acl);
+        let (headers, extended) = options.replace.unwrap_or((source_headers, info.extended));
         let file = NewFile {
             headers,
             extended,

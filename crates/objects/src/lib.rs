@@ -4,6 +4,7 @@
 //! then one transaction (check the preconditions, swap the content, free what was there, log the change), then answer. A crash
 //! leaves the old or the new, never a mix. `PROMISES.md` beside this crate says what holds and which test shows it.
 
+mod access_keys;
 mod buckets;
 mod cluster_files;
 mod error;
@@ -29,10 +30,10 @@ mod tests;
 pub use buckets::{BucketInfo, NewBucketOptions};
 pub use error::ObjectsError;
 pub use fdfs_namespace::{
-    Attributes, BucketSettings, Change, ChangeKind, Checksum, CompletePart, Completed, ContentHeader,
-    ContentHeaders, Defaults, DirectoryState, ETag, ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom,
-    ListItem, ListPage, ListQuery, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, Part, Preconditions, ROOT,
-    RenameMode, SetAttributes, SetMode, Upload, UploadId,
+    AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, CompletePart,
+    Completed, ContentHeader, ContentHeaders, Defaults, DirectoryState, ETag, ETagMatch, Entry,
+    ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, MAX_KEY_LENGTH, Mirrored, Namespace,
+    NewInode, Part, Preconditions, ROOT, RenameMode, SetAttributes, SetMode, Upload, UploadId,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,

@@ -312,6 +312,23 @@ pub(crate) fn set_tags(
     Ok(())
 }
 
+/// Sets the canned ACL of a key; none is `private`.
+pub(crate) fn set_acl(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    acl: Option<&str>,
+) -> Result<(), NamespaceError> {
+    let number = find(tx, root, key)?.ok_or(NamespaceError::NotFound)?;
+    let mut row = tree::inode(tx, number)?;
+    let id = ContentHeader::Acl as u32;
+    row.headers.retain(|header| header.id != id);
+    row.headers.extend(acl.map(|acl| HeaderRow { id, value: acl.to_owned() }));
+    tree::save(tx, number, &mut row);
+    tx.change(ChangeKind::Attributes, number, row.version, 0, b"");
+    Ok(())
+}
+
 /// Removes `directory` if it is implicit and empty, and then its parent likewise.
 pub(crate) fn prune(tx: &mut Transaction<'_, '_>, mut directory: u64) -> Result<(), NamespaceError> {
     loop {
