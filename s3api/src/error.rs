@@ -163,8 +163,10 @@ macro_rules! error_codes {
 
 error_codes! {
     AccessDenied FORBIDDEN "Access Denied"
+    AccessForbidden FORBIDDEN "Access forbidden"
     AuthorizationHeaderMalformed BAD_REQUEST "The authorization header is malformed."
     AuthorizationQueryParametersError BAD_REQUEST "The query parameters of the signature are malformed."
+    BadRequest BAD_REQUEST "Bad Request"
     BadDigest BAD_REQUEST "The Content-MD5 or checksum you specified did not match what we received."
     BucketAlreadyOwnedByYou CONFLICT "Your previous request to create the named bucket succeeded and you already own it."
     BucketNotEmpty CONFLICT "The bucket you tried to delete is not empty"
@@ -182,6 +184,7 @@ error_codes! {
     InvalidPartOrder BAD_REQUEST "The list of parts was not in ascending order. Parts must be ordered by part number."
     InvalidRange RANGE_NOT_SATISFIABLE "The requested range is not satisfiable"
     InvalidRequest BAD_REQUEST "Invalid Request"
+    InvalidTag BAD_REQUEST "The tag provided was not a valid tag."
     InvalidURI BAD_REQUEST "Couldn't parse the specified URI."
     KeyTooLongError BAD_REQUEST "Your key is too long"
     MalformedXML BAD_REQUEST "The XML you provided was not well-formed or did not validate against our published schema"

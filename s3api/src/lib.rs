@@ -6,12 +6,14 @@
 //! before the body is asked for. What is supported stands in `COMPATIBILITY.md`.
 
 mod body;
+mod bucket_setting;
 mod checksum;
 mod conditions;
 mod config;
 mod connection;
 mod context;
 mod copy_source;
+mod cors;
 mod credentials;
 mod error;
 #[doc(hidden)]
@@ -29,6 +31,7 @@ mod route;
 mod server;
 mod service;
 mod signature;
+mod tagging;
 mod target;
 mod time;
 mod unsupported;

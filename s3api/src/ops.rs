@@ -6,6 +6,7 @@ mod copy_object;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
+mod delete_bucket_setting;
 mod delete_object;
 mod delete_objects;
 mod get_bucket_configuration;
@@ -19,6 +20,7 @@ mod list_multipart_uploads;
 mod list_objects;
 mod list_objects_v2;
 mod list_parts;
+mod put_bucket_setting;
 mod put_object;
 mod upload_part;
 mod upload_part_copy;
@@ -62,6 +64,7 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
             of::<create_multipart_upload::CreateMultipartUpload>(cx, request).await
         }
         Route::DeleteBucket => of::<delete_bucket::DeleteBucket>(cx, request).await,
+        Route::DeleteBucketSetting => of::<delete_bucket_setting::DeleteBucketSetting>(cx, request).await,
         Route::DeleteObject => of::<delete_object::DeleteObject>(cx, request).await,
         Route::DeleteObjects => of::<delete_objects::DeleteObjects>(cx, request).await,
         Route::GetBucketConfiguration => {
@@ -79,6 +82,7 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         Route::ListObjects => of::<list_objects::ListObjects>(cx, request).await,
         Route::ListObjectsV2 => of::<list_objects_v2::ListObjectsV2>(cx, request).await,
         Route::ListParts => of::<list_parts::ListParts>(cx, request).await,
+        Route::PutBucketSetting => of::<put_bucket_setting::PutBucketSetting>(cx, request).await,
         Route::PutObject => of::<put_object::PutObject>(cx, request).await,
         Route::UploadPart => of::<upload_part::UploadPart>(cx, request).await,
         Route::UploadPartCopy => of::<upload_part_copy::UploadPartCopy>(cx, request).await,

@@ -2,8 +2,10 @@
 
 use http::HeaderMap;
 
+use crate::bucket_setting::BucketSetting;
 use crate::error::{ErrorCode, S3Error};
 use crate::payload::Payload;
+use crate::route::subresource;
 use crate::target::Target;
 use crate::uri::Query;
 
@@ -77,6 +79,12 @@ impl Request {
                 .detail("ArgumentName", "versionId")
                 .detail("ArgumentValue", other)),
         }
+    }
+
+    /// The setting of a bucket it is about; routing has seen to it that there is one.
+    pub(crate) fn bucket_setting(&self) -> Result<BucketSetting, S3Error> {
+        let name = subresource(&self.query).unwrap_or_default();
+        BucketSetting::of(name).ok_or_else(|| ErrorCode::NotImplemented.into())
     }
 
     /// A number in the query.

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, Method};
 
+use crate::bucket_setting::BucketSetting;
 use crate::error::{ErrorCode, S3Error};
 use crate::target::Target;
 use crate::uri::Query;
@@ -15,6 +16,7 @@ pub(crate) enum Operation {
     CreateBucket,
     CreateMultipartUpload,
     DeleteBucket,
+    DeleteBucketSetting,
     DeleteObject,
     DeleteObjects,
     GetBucketConfiguration,
@@ -28,6 +30,7 @@ pub(crate) enum Operation {
     ListObjects,
     ListObjectsV2,
     ListParts,
+    PutBucketSetting,
     PutObject,
     UploadPart,
     UploadPartCopy,
@@ -58,6 +61,7 @@ impl Operation {
             Self::CreateBucket => "CreateBucket",
             Self::CreateMultipartUpload => "CreateMultipartUpload",
             Self::DeleteBucket => "DeleteBucket",
+            Self::DeleteBucketSetting => "DeleteBucketSetting",
             Self::DeleteObject => "DeleteObject",
             Self::DeleteObjects => "DeleteObjects",
             Self::GetBucketConfiguration => "GetBucketConfiguration",
@@ -71,6 +75,7 @@ impl Operation {
             Self::ListObjects => "ListObjects",
             Self::ListObjectsV2 => "ListObjectsV2",
             Self::ListParts => "ListParts",
+            Self::PutBucketSetting => "PutBucketSetting",
             Self::PutObject => "PutObject",
             Self::UploadPart => "UploadPart",
             Self::UploadPartCopy => "UploadPartCopy",
@@ -97,6 +102,10 @@ impl Operation {
             (&Method::HEAD, None) => Ok(Self::HeadBucket),
             (&Method::PUT, None) => Ok(Self::CreateBucket),
             (&Method::DELETE, None) => Ok(Self::DeleteBucket),
+            (&Method::PUT, Some(name)) if BucketSetting::of(name).is_some() => Ok(Self::PutBucketSetting),
+            (&Method::DELETE, Some(name)) if BucketSetting::of(name).is_some() => {
+                Ok(Self::DeleteBucketSetting)
+            }
             (&Method::POST, Some("delete")) => Ok(Self::DeleteObjects),
             // POST without a subresource is an upload by an HTML form.
             (&Method::POST, None) | (_, Some(_)) => Err(not_implemented()),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::{CONNECTION, EXPECT};
+use http::header::{CONNECTION, EXPECT, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::Body as _;
@@ -12,6 +12,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use crate::body::ResponseBody;
 use crate::config::Config;
 use crate::context::Context;
+use crate::cors;
 use crate::error::S3Error;
 use crate::ops;
 use crate::payload::{BodySource, Payload};
@@ -57,6 +58,11 @@ impl S3Service {
             Ok(response) => response,
             Err(error) => refuse(&error, &parts, &request_id),
         };
+        let asks = parts.headers.contains_key(ORIGIN) && parts.method != Method::OPTIONS;
+        if let Some(bucket) = self.target(&parts).ok().as_ref().and_then(Target::bucket).filter(|_| asks) {
+            cors::decorate(&self.context, bucket, &parts.method, &parts.headers, response.headers_mut())
+                .await;
+        }
         if !settle(&parts, &source).await {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -71,6 +77,10 @@ impl S3Service {
         response
     }
 
+    fn target(&self, parts: &Parts) -> Result<Target, S3Error> {
+        Target::parse(parts.uri.path(), host_of(parts), self.config().virtual_host_suffix.as_deref())
+    }
+
     async fn try_answer(
         &self,
         parts: &Parts,
@@ -81,7 +91,11 @@ impl S3Service {
         let config = self.config();
         let host = host_of(parts);
         let path = parts.uri.path();
-        let target = Target::parse(path, host, config.virtual_host_suffix.as_deref())?;
+        let target = self.target(parts)?;
+        if parts.method == Method::OPTIONS {
+            *name = "Preflight";
+            return cors::preflight(&self.context, target.bucket(), &parts.headers).await;
+        }
         let raw_query = parts.uri.query().unwrap_or_default();
         let query = Query::parse(raw_query)?;
         let operation = Operation::of(&parts.method, &target, &query, &parts.headers);

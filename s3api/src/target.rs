@@ -49,6 +49,16 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The bucket it is about or in.
+    pub(crate) fn bucket(&self) -> Option<&str> {
+        match self {
+            Self::Service => None,
+            Self::Bucket { bucket } | Self::Object { bucket, .. } => Some(bucket),
+        }
+    }
+}
+
 /// Refuses a key that S3 would refuse.
 pub(crate) fn check_key(key: &str) -> Result<(), S3Error> {
     if key.len() > MAX_KEY_LEN {

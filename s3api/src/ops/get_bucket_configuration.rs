@@ -1,5 +1,6 @@
-//! Reads of configuration that cannot be set: answered as S3 answers for a bucket without any.
+//! Reads of configuration: what was put, or what S3 answers for a bucket without any.
 
+use crate::bucket_setting::BucketSetting;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
@@ -23,9 +24,15 @@ impl Operation for GetBucketConfiguration {
         Ok(Self { bucket: request.bucket()?, name })
     }
 
-    /// Says that nothing is configured.
+    /// Answers what was put, or says that nothing is configured.
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        cx.bucket(&self.bucket).await?;
+        let bucket = cx.bucket(&self.bucket).await?;
+        if let Some(setting) = BucketSetting::of(&self.name) {
+            let settings = cx.objects.bucket_settings(&bucket).await?;
+            let missing = || S3Error::from(setting.missing()).detail("BucketName", &self.bucket);
+            let document = settings.get(setting.name()).ok_or_else(missing)?;
+            return Ok(respond::xml(String::from_utf8_lossy(document).into_owned()));
+        }
         let empty = |root| Ok(respond::document(root, |_| {}));
         match self.name.as_str() {
             "accelerate" => empty("AccelerateConfiguration"),
@@ -55,7 +62,6 @@ pub(super) fn write_private_acl(xml: &mut XmlWriter, cx: &Context) {
 
 fn not_configured(name: &str) -> ErrorCode {
     match name {
-        "cors" => ErrorCode::NoSuchCORSConfiguration,
         "encryption" => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         "lifecycle" => ErrorCode::NoSuchLifecycleConfiguration,
         "object-lock" => ErrorCode::ObjectLockConfigurationNotFoundError,
@@ -63,7 +69,6 @@ fn not_configured(name: &str) -> ErrorCode {
         "policy" => ErrorCode::NoSuchBucketPolicy,
         "publicAccessBlock" => ErrorCode::NoSuchPublicAccessBlockConfiguration,
         "replication" => ErrorCode::ReplicationConfigurationNotFoundError,
-        "tagging" => ErrorCode::NoSuchTagSet,
         "website" => ErrorCode::NoSuchWebsiteConfiguration,
         _ => ErrorCode::NotImplemented,
     }

@@ -32,6 +32,11 @@ impl Element {
         self.children.iter().filter(move |child| child.name == name)
     }
 
+    /// The texts of all children of this name.
+    pub(crate) fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all(name).map(|child| child.text.as_str())
+    }
+
     /// The text of the first child of this name.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.child(name).map(|child| child.text.as_str())

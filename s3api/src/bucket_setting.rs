@@ -1,0 +1,58 @@
+//! What is kept with a bucket as a document: read and checked when it is put, answered as it was understood.
+
+use crate::cors::CorsRules;
+use crate::error::{ErrorCode, S3Error};
+use crate::tagging;
+use crate::xml::XmlWriter;
+
+/// A document that can be put, got and deleted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum BucketSetting {
+    Cors,
+    Tagging,
+}
+
+impl BucketSetting {
+    /// The one that a subresource names.
+    pub(crate) fn of(subresource: &str) -> Option<Self> {
+        match subresource {
+            "cors" => Some(Self::Cors),
+            "tagging" => Some(Self::Tagging),
+            _ => None,
+        }
+    }
+
+    /// Its name in the query, which is also its name among the bucket's settings.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cors => "cors",
+            Self::Tagging => "tagging",
+        }
+    }
+
+    /// Checks a document; gives what is kept and answered.
+    pub(crate) fn read(self, body: &[u8]) -> Result<String, S3Error> {
+        match self {
+            Self::Cors => Ok(CorsRules::parse(body)?.to_xml()),
+            Self::Tagging => {
+                let tags = tagging::parse(body, tagging::MAX_BUCKET_TAGS)?;
+                Ok(XmlWriter::s3_document("Tagging", |xml| tagging::write(xml, &tags)))
+            }
+        }
+    }
+
+    /// The most bytes of a document.
+    pub(crate) fn max_body(self) -> usize {
+        match self {
+            Self::Cors | Self::Tagging => 64 * 1024,
+        }
+    }
+
+    /// What S3 answers where none was put.
+    pub(crate) fn missing(self) -> ErrorCode {
+        match self {
+            Self::Cors => ErrorCode::NoSuchCORSConfiguration,
+            Self::Tagging => ErrorCode::NoSuchTagSet,
+        }
+    }
+}
