@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use fdfs_types::{GroupName, RwMode, StorageId, Timestamp};
 
+use crate::watch::Watch;
 use crate::{Action, Addresses, Group, Refusal, Settings, Storage, short_code};
 
 /// The state of the whole cluster as one tracker knows it.
@@ -18,7 +19,7 @@ pub struct Cluster {
     pub(crate) sessions: u64,
     pub(crate) stat_beats: u64,
     pub(crate) sync_reports: u64,
-    pub(crate) next_check: Timestamp,
+    pub(crate) watch: Watch,
     /// The latest time that an event told; for the operator's eyes only.
     pub(crate) now: Timestamp,
 }
@@ -41,7 +42,7 @@ impl Cluster {
 
     /// A cluster without groups, of a tracker that starts now.
     pub fn new(settings: Settings, now: Timestamp) -> Self {
-        let next_check = now.plus(settings.check_active_interval);
+        let watch = Watch::new(now, settings.check_active_interval);
         Self {
             settings,
             groups: Vec::new(),
@@ -50,7 +51,7 @@ impl Cluster {
             sessions: 0,
             stat_beats: 0,
             sync_reports: 0,
-            next_check,
+            watch,
             now,
         }
     }

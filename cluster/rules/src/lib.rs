@@ -23,6 +23,7 @@ mod settings;
 mod storage;
 mod sync;
 mod trunk;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -100,28 +100,25 @@ impl Cluster {
         self.deactivate(&member.group, &member.id, false)
     }
 
-    /// Time has passed.
+    /// Time has passed: a second, where all is well.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<Action> {
         let interval = self.settings.check_active_interval;
         self.now = now;
-        // A clock that was set back must not stop the checks.
-        if now < self.next_check && self.next_check.since(now) <= interval {
-            return Vec::new();
-        }
-        self.next_check = now.plus(interval);
+        let is_round = self.watch.tick(now, interval);
+        let watch = self.watch;
         let silent: Vec<_> = self
             .groups
             .iter()
             .flat_map(|group| group.storages().map(|storage| (group.name, storage)))
             .filter(|(_, storage)| {
-                let apart = now.since(storage.last_heartbeat).max(storage.last_heartbeat.since(now));
-                storage.status == StorageStatus::Active && apart > interval
+                storage.status == StorageStatus::Active
+                    && watch.silence(storage.last_heartbeat, now) > interval
             })
             .map(|(group, storage)| (group, storage.id))
             .collect();
         let mut actions: Vec<_> =
             silent.iter().flat_map(|(group, id)| self.deactivate(group, id, true)).collect();
-        actions.extend(self.check_trunk_servers(now));
+        actions.extend(self.check_trunk_servers(is_round, now));
         actions
     }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use fdfs_types::{GroupName, StorageId, StorageStatus, Timestamp};
 
+use crate::watch::Watch;
 use crate::{Action, Cluster, DataFile, Event, Group, Member, Refusal, Storage, TrunkChange};
 
 /// What an administrator who asks for a trunk server gets.
@@ -153,25 +154,26 @@ impl Cluster {
         self.groups.iter().map(|group| (group.name, group.trunk.server)).collect()
     }
 
-    /// Vacates the office of trunk servers that are silent for too long, and has vacant ones filled.
-    pub(crate) fn check_trunk_servers(&mut self, now: Timestamp) -> Vec<Action> {
+    /// Vacates the office of trunk servers that are silent for too long. It is filled at once, and where that fails tried
+    /// again each round.
+    pub(crate) fn check_trunk_servers(&mut self, is_round: bool, now: Timestamp) -> Vec<Action> {
         if !self.leading || !self.settings.use_trunk {
             return Vec::new();
         }
-        let settings = &self.settings;
+        let (settings, watch) = (&self.settings, self.watch);
         let mut actions = Vec::new();
         for group in &mut self.groups {
-            if let Some(id) = group.trunk.server {
-                let silent = group.get(&id).is_none_or(|storage| is_silent(storage, settings, now));
-                if !silent {
-                    continue;
-                }
+            let mut is_vacant = is_round && group.trunk.server.is_none();
+            if let Some(id) = group.trunk.server
+                && group.get(&id).is_none_or(|storage| is_silent(storage, settings, watch, now))
+            {
                 group.trunk.server = None;
                 group.trunk.changes += 1;
+                is_vacant = true;
                 actions.push(Action::Save(DataFile::Groups));
                 actions.push(Action::Report(Event::TrunkServerLost { group: group.name, id }));
             }
-            if group.writable().len() > 0 || group.trunk.last_server.is_some() {
+            if is_vacant && (group.writable().len() > 0 || group.trunk.last_server.is_some()) {
                 actions.push(Action::ElectTrunkServer(group.name));
             }
         }
@@ -192,7 +194,7 @@ impl Cluster {
 }
 
 /// A trunk server may be silent for a few intervals, longer while it may be reading its binlog.
-fn is_silent(storage: &Storage, settings: &crate::Settings, now: Timestamp) -> bool {
+fn is_silent(storage: &Storage, settings: &crate::Settings, watch: Watch, now: Timestamp) -> bool {
     let interval = settings.check_active_interval;
     let factor = if now.since(storage.up_time) > interval * 10 {
         2
@@ -200,7 +202,7 @@ fn is_silent(storage: &Storage, settings: &crate::Settings, now: Timestamp) -> b
         let checking = if settings.trunk_init_check_occupying { 5 } else { 3 };
         if settings.trunk_init_reload_from_binlog { checking * 2 } else { checking }
     };
-    now.since(storage.last_heartbeat) > interval * factor
+    watch.silence(storage.last_heartbeat, now) > interval * factor
 }
 
 /// The holder of the office as the history writes it.

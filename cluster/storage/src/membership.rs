@@ -169,6 +169,12 @@ impl Membership {
         self.my_status().or(self.told)
     }
 
+    /// Whether this storage is kept from serving until a tracker hears of it next, or may be.
+    pub(crate) fn waits_to_serve(&self) -> bool {
+        use StorageStatus::{Init, Offline, Online, Syncing, WaitSync};
+        matches!(self.last_heard(), Some(Init | WaitSync | Syncing | Offline | Online))
+    }
+
     /// Whether this storage serves; if not, why, in words.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self.my_status() {
@@ -347,6 +353,23 @@ mod tests {
             let status = if taken { StorageStatus::WaitSync } else { ours };
             assert_eq!(membership.members()[0].status, status);
             assert_eq!(merged.tell.is_empty(), taken);
+        }
+    }
+
+    #[test]
+    fn a_storage_that_the_next_beat_may_make_serve_waits_for_it() {
+        let mut new = Membership::new("10.0.0.1".parse().expect("id"));
+        assert!(!new.waits_to_serve());
+        new.joined(StorageStatus::Init, false);
+        assert!(new.waits_to_serve());
+        for (status, waits) in [
+            (StorageStatus::WaitSync, true),
+            (StorageStatus::Syncing, true),
+            (StorageStatus::Offline, true),
+            (StorageStatus::Active, false),
+            (StorageStatus::Deleted, false),
+        ] {
+            assert_eq!(membership(&[brief("10.0.0.1", status)]).waits_to_serve(), waits, "{status}");
         }
     }
 

@@ -117,6 +117,19 @@ async fn a_tracker_that_comes_back_is_not_kept_waiting_for_the_next_beat() {
 }
 
 #[tokio::test]
+async fn a_storage_that_waits_to_serve_beats_sooner() {
+    let hour = std::time::Duration::from_secs(3600);
+    let ip = support::unused_ip();
+    let mut tracker = FakeTracker::start_as(Role::Follows, ip, ip, None);
+    let disk = tempfile::tempdir().expect("directory");
+    let config = support::config(ip, disk.path(), |config| config.heart_beat_interval = hour);
+    let _storage = Storage::bind(config).await.expect("storage");
+    for _ in 0..3 {
+        tracker.next(Command::BEAT).await;
+    }
+}
+
+#[tokio::test]
 async fn one_of_several_trackers_is_asked_for_the_source_and_the_others_are_told() {
     let second_ip = support::unused_ip();
     let mut second = FakeTracker::start(second_ip, None);

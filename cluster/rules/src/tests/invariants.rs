@@ -118,8 +118,10 @@ impl World {
                 drop(cluster.report_ip_changed(&name, peer(*old), peer(*new), peer(*new), now));
             }
             Step::Tick(seconds) => {
-                self.now = now.plus(Duration::from_secs(*seconds));
-                cluster.on_tick(self.now);
+                for _ in 0..*seconds {
+                    self.now = self.now.plus(Duration::from_secs(1));
+                    cluster.on_tick(self.now);
+                }
             }
             Step::Lead(leads) => drop(cluster.on_leadership(*leads)),
             Step::Upload => drop(cluster.query_store(None, HowMany::One, peer(1))),

@@ -96,13 +96,13 @@ fn a_silent_storage_goes_offline_once_and_its_next_beat_brings_it_back() {
     let mut cluster = cluster(Settings::default());
     let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
     let after = |seconds| NOW.plus(Duration::from_secs(seconds));
+    assert_eq!(pass(&mut cluster, 0, 60), []);
     cluster.beat(&member, None, after(60)).expect("it has joined");
-    assert_eq!(cluster.on_tick(after(100)), [], "40 seconds of silence are allowed");
-    assert_eq!(cluster.on_tick(after(161)), [], "checked every interval, not in between");
+    assert_eq!(pass(&mut cluster, 60, 160), [], "100 seconds of silence are allowed");
     let event = Event::TakenOffline { group: member.group, id: member.id, silent: true };
-    assert_eq!(cluster.on_tick(after(200)), [Action::Report(event)]);
-    assert_eq!(cluster.on_tick(after(300)), []);
-    cluster.beat(&member, None, after(301)).expect("the connection is open");
+    assert_eq!(cluster.on_tick(after(161)), [Action::Report(event)], "and not one more");
+    assert_eq!(pass(&mut cluster, 161, 400), []);
+    cluster.beat(&member, None, after(401)).expect("the connection is open");
     assert_eq!(status(&cluster, &member), StorageStatus::Active);
 }
 
@@ -111,10 +111,22 @@ fn a_clock_that_is_set_back_does_not_stop_the_checks() {
     let mut cluster = cluster(Settings::default());
     let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
     let event = Event::TakenOffline { group: member.group, id: member.id, silent: true };
-    assert_eq!(cluster.on_tick(Timestamp(NOW.0 - 86_400)), [Action::Report(event)]);
-    cluster.beat(&member, None, Timestamp(NOW.0 - 86_399)).expect("the connection is open");
+    assert_eq!(pass(&mut cluster, -86_401, -86_300), [], "nobody has been silent since");
+    assert_eq!(pass(&mut cluster, -86_300, -86_299), [Action::Report(event)]);
+    cluster.beat(&member, None, Timestamp(NOW.0 - 86_299)).expect("the connection is open");
     assert_eq!(status(&cluster, &member), StorageStatus::Active);
-    assert_eq!(cluster.on_tick(Timestamp(NOW.0 - 86_300)), []);
+    assert_eq!(pass(&mut cluster, -86_299, -86_200), []);
+}
+
+#[test]
+fn nobody_was_silent_while_the_tracker_did_not_listen() {
+    let mut cluster = cluster(Settings::default());
+    let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    assert_eq!(pass(&mut cluster, 0, 10), []);
+    // It was frozen, or its clock set on.
+    assert_eq!(pass(&mut cluster, 3_609, 3_710), []);
+    let event = Event::TakenOffline { group: member.group, id: member.id, silent: true };
+    assert_eq!(pass(&mut cluster, 3_710, 3_711), [Action::Report(event)]);
 }
 
 #[test]

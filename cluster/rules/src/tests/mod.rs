@@ -32,6 +32,11 @@ pub(crate) fn cluster(settings: Settings) -> Cluster {
     Cluster::new(settings, NOW)
 }
 
+/// Lets time pass from behind one second of the test up to another; what came of it.
+fn pass(cluster: &mut Cluster, from: i64, to: i64) -> Vec<Action> {
+    (from + 1..=to).flat_map(|second| cluster.on_tick(Timestamp(NOW.0 + second))).collect()
+}
+
 /// A new storage of `group1` at this address.
 pub(crate) fn request(peer: &str) -> JoinRequest {
     JoinRequest {

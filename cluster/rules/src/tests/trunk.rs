@@ -1,7 +1,5 @@
 //! The office of trunk server.
 
-use std::time::Duration;
-
 use super::*;
 use crate::{Event, TrunkAnswer};
 
@@ -72,13 +70,28 @@ fn a_silent_trunk_server_loses_its_office_after_two_intervals() {
     let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
     cluster.appoint_trunk_server(&member.group, &member.id).expect("it is writable");
     cluster.disconnected(&member);
-    let after = |seconds| NOW.plus(Duration::from_secs(seconds));
     let lost = Action::Report(Event::TrunkServerLost { group: member.group, id: member.id });
-    assert!(!cluster.on_tick(after(200)).contains(&lost));
-    assert!(cluster.on_tick(after(300)).contains(&lost));
+    assert!(!pass(&mut cluster, 0, 200).contains(&lost));
+    let elect = Action::ElectTrunkServer(member.group);
+    assert_eq!(pass(&mut cluster, 200, 201)[1..], [lost, elect]);
     assert_eq!(first_group(&cluster).trunk.server, None);
     assert_eq!(saves(&cluster.trunk_election_failed(&member.group)), 1);
     assert_eq!(first_group(&cluster).trunk.last_server, None);
+}
+
+#[test]
+fn a_vacant_office_is_tried_to_be_filled_each_interval() {
+    let mut cluster = trunk_cluster();
+    let member = bring_up(&mut cluster, "group1", "127.0.0.4", 5000);
+    let second = |second| Timestamp(NOW.0 + second);
+    let mut tries = Vec::new();
+    for at in 1..=350 {
+        cluster.beat(&member, None, second(at)).expect("it has joined");
+        if cluster.on_tick(second(at)) == [Action::ElectTrunkServer(member.group)] {
+            tries.push(at);
+        }
+    }
+    assert_eq!(tries, [100, 200, 300]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use fdfs_proto::{
 use fdfs_types::StorageStatus;
 use tokio::{
     sync::{Mutex, watch},
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -162,9 +162,8 @@ impl Reporter {
 
     /// Beats and reports until the connection breaks, or the tracker has to look at us anew.
     async fn report(&self, lease: &mut Lease, resettled: &mut watch::Receiver<u64>) -> Result<(), CallError> {
-        let mut beats = interval(self.settings.heart_beat_interval);
+        let mut next_beat = Instant::now();
         let mut disk_reports = interval(self.settings.stat_report_interval);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         disk_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told: Option<StorageStat> = None;
         let mut synced = 0;
@@ -173,7 +172,8 @@ impl Reporter {
             let news = tokio::select! {
                 // The first beat comes first: it makes this storage serve.
                 biased;
-                _ = beats.tick() => {
+                () = sleep_until(next_beat) => {
+                    next_beat = Instant::now() + self.until_next_beat();
                     if let Some(news) = self.sync_report(lease, &mut synced).await?
                         && self.apply(lease, news).await?.is_break()
                     {
@@ -192,6 +192,13 @@ impl Reporter {
             }
             self.read_changelog(lease, &mut changelog).await?;
         }
+    }
+
+    /// How long the tracker hears nothing of this storage, unless something happens. What makes it serve comes soon, however
+    /// rare beats are.
+    fn until_next_beat(&self) -> Duration {
+        let soon = self.shared.membership.lock().waits_to_serve();
+        if soon { SOON.min(self.settings.heart_beat_interval) } else { self.settings.heart_beat_interval }
     }
 
     /// Tells that we are alive, and the counters if they have changed.
@@ -336,7 +343,7 @@ impl Drop for Joined<'_> {
     }
 }
 
-/// Pause before a connection that had worked is made again.
+/// Pause before a connection that had worked is made again, and between beats that may make this storage serve.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Longest pause between two tries to join a tracker.
