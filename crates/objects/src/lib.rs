@@ -4,6 +4,7 @@
 //! then one transaction (check the preconditions, swap the content, free what was there, log the change), then answer. A crash
 //! leaves the old or the new, never a mix. `PROMISES.md` beside this crate says what holds and which test shows it.
 
+pub mod access;
 mod access_keys;
 mod buckets;
 mod cluster_files;
