@@ -13,7 +13,7 @@ use clap::Args;
 use fdfs_client::Client;
 use fdfs_http::{ClusterFiles, HttpServer};
 use fdfs_namespace::remote::RowServer;
-use fdfs_namespace::{Defaults, Namespace};
+use fdfs_namespace::{Defaults, StoreUrl};
 use fdfs_objects::{Objects, Settings};
 use fdfs_ops::{Health, LogOptions, Signals};
 use fdfs_s3::{Credentials, S3Server};
@@ -72,18 +72,20 @@ impl Gateway {
     pub async fn start(config: GatewayConfig, health: &Health) -> anyhow::Result<Self> {
         let credentials = Arc::new(Credentials::read_or_generate(&config.credentials)?);
         let client = Client::new(config.patience.of(config.trackers.clone()));
-        let namespace = config.namespace_path()?.to_owned();
-        std::fs::create_dir_all(&namespace)
-            .with_context(|| format!("cannot make {}", namespace.display()))?;
-        let opened =
-            tokio::task::spawn_blocking(move || Namespace::open_lmdb(&namespace, Defaults::default()));
-        let names = opened.await?.context("cannot open the namespace")?;
+        let store = config.namespace.clone();
+        if let StoreUrl::Lmdb(directory) = &store {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("cannot make {}", directory.display()))?;
+        }
+        let opened = tokio::task::spawn_blocking(move || store.open(Defaults::default()));
+        let names =
+            opened.await?.with_context(|| format!("cannot open the namespace {}", config.namespace))?;
         let settings = Settings {
             free_after: Duration::from_secs(config.free_after),
             write_concern: config.write_concern.except(&config.write_concern_of),
             ..Settings::default()
         };
-        let watch = Watch::new(client.clone(), names.clone(), config.namespace_path()?.to_owned(), health);
+        let watch = Watch::new(client.clone(), names.clone(), &config.namespace, health);
         let rows = RowServer::bind(config.namespace_listen, &names, config.namespace_secret.clone()).await?;
         let namespace = rows.address();
         let objects = Objects::new(names, Arc::new(client.clone()), settings);

@@ -13,7 +13,7 @@ use fdfs_client::{Client, ClientOptions};
 use fdfs_conf::TrackerAddress;
 use fdfs_mount::Mount;
 use fdfs_namespace::remote::{DEFAULT_PORT, RemoteEngine, Secret};
-use fdfs_namespace::{Defaults, Namespace};
+use fdfs_namespace::{Defaults, Namespace, NamespaceError, StoreUrl};
 use fdfs_objects::{JoinMultipart, Objects, Settings};
 use fdfs_ops::{LogOptions, Signals};
 use fdfs_proto::ServerAddress;
@@ -30,8 +30,9 @@ pub struct MountArgs {
     trackers: Vec<String>,
     /// The directory to mount on.
     directory: PathBuf,
-    /// The gateway's namespace service, HOST:PORT; by default port 23100 of the first tracker's host.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// The gateway's namespace service, HOST:PORT; by default port 23100 of the first tracker's host. Or the database that the gateways use,
+    /// postgres://USER@HOST/DATABASE, with its password in the environment (PGPASSWORD).
+    #[arg(long, value_name = "HOST:PORT|URL")]
     namespace: Option<String>,
     /// A file that holds the secret of the namespace service; its owner alone may read it.
     #[arg(long, value_name = "FILE")]
@@ -105,17 +106,31 @@ impl MountArgs {
         trackers: Vec<ServerAddress>,
         secret: Option<Secret>,
     ) -> anyhow::Result<Arc<Objects>> {
-        let service = self.service(&trackers)?;
+        let store = match self.namespace.as_deref().map(str::parse) {
+            Some(Ok(store @ StoreUrl::Postgres(_))) => Some(store),
+            _ => None,
+        };
+        let service = if store.is_some() { None } else { Some(self.service(&trackers)?) };
         let client = Client::new(ClientOptions::new(trackers));
         let answered = tokio::time::timeout(START_TIMEOUT, client.list_groups()).await;
         let no_tracker = || format!("no tracker of {} answers", self.trackers.join(","));
         let groups = answered.with_context(no_tracker)?.with_context(no_tracker)?;
         ensure!(!groups.is_empty(), "the cluster has no group yet: start a storage");
-        let open =
-            move || Namespace::open(Arc::new(RemoteEngine::new(service, secret)?), Defaults::default());
-        let names = tokio::task::spawn_blocking(open).await?.with_context(|| {
-            format!("cannot use the namespace service of the gateway at {service} (--namespace HOST:PORT names another)")
-        })?;
+        let shown = match (&store, service) {
+            (Some(store), _) => format!("cannot use the namespace {store}"),
+            (None, service) => format!(
+                "cannot use the namespace service of the gateway at {} (--namespace HOST:PORT names another)",
+                service.map(|service| service.to_string()).unwrap_or_default()
+            ),
+        };
+        let open = move || match (store, service) {
+            (Some(store), _) => store.open(Defaults::default()),
+            (None, Some(service)) => {
+                Namespace::open(Arc::new(RemoteEngine::new(service, secret)?), Defaults::default())
+            }
+            (None, None) => Err(NamespaceError::NotFound),
+        };
+        let names = tokio::task::spawn_blocking(open).await?.context(shown)?;
         let settings = Settings {
             // Freeing and joining are the gateway's work.
             free_after: Duration::MAX,

@@ -6,6 +6,7 @@
 
 mod lmdb;
 mod memory;
+mod postgres;
 mod txn;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use thiserror::Error;
 
 pub use lmdb::LmdbEngine;
 pub use memory::MemoryEngine;
+pub use postgres::PostgresEngine;
 pub use txn::Txn;
 pub(crate) use txn::Writes;
 
@@ -49,13 +51,24 @@ pub trait Engine: Send + Sync + 'static {
     /// True where a read costs microseconds and may be made on a thread that serves others.
     fn reads_inline(&self) -> bool;
 
-    /// True where other processes may use the store at the same time.
-    fn is_shared(&self) -> bool {
-        false
+    /// Who else may use the store at the same time.
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
     }
 
     /// Has `watcher` told of what other processes commit, for as long as it lives. Nothing comes of an engine that is not shared.
     fn watch(&self, _watcher: Weak<dyn Watcher>) {}
+}
+
+/// Who uses a store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sharing {
+    /// This process alone; through its service others may.
+    Alone,
+    /// Gateways beside each other.
+    Database,
+    /// This process, through the service of one that has it.
+    Service,
 }
 
 /// Learns of changes that other processes committed.

@@ -22,6 +22,9 @@ mod rows;
 mod sessions;
 mod settings;
 mod stamp;
+mod store_url;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod transaction;
 mod tree;
 mod uploads;
@@ -39,6 +42,7 @@ pub use keys::ROOT;
 pub use names::{MAX_KEY_LENGTH, MAX_POSIX_NAME};
 pub use namespace::Namespace;
 pub use settings::BucketSettings;
+pub use store_url::{ParseStoreUrlError, StoreUrl};
 pub use transaction::Defaults;
 pub use tree::keyed::{ETagMatch, FileRecord, NewFile, Preconditions};
 pub use tree::listing::{ListFrom, ListItem, ListPage, ListQuery};

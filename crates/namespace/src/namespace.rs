@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
-use crate::engine::{Engine, LmdbEngine, MemoryEngine, Watcher};
+use crate::engine::{Engine, LmdbEngine, MemoryEngine, PostgresEngine, Sharing, Watcher};
 use crate::error::NamespaceError;
 use crate::rows::{self, LeaseRow};
 use crate::sessions as session_rows;
@@ -39,6 +39,11 @@ impl Namespace {
         Self::open(Arc::new(LmdbEngine::open(path)?), defaults)
     }
 
+    /// Opens the namespace in the database at `url`, beside other gateways. It may block.
+    pub fn open_postgres(url: &str, defaults: Defaults) -> Result<Self, NamespaceError> {
+        Self::open(Arc::new(PostgresEngine::open(url)?), defaults)
+    }
+
     /// A namespace that is gone when it is dropped.
     pub fn in_memory(defaults: Defaults) -> Result<Self, NamespaceError> {
         Self::open(Arc::new(MemoryEngine::default()), defaults)
@@ -57,11 +62,11 @@ impl Namespace {
         };
         let namespace = Self { engine, shared: Arc::new(shared) };
         namespace.write_blocking(stamp::check_or_write)?;
-        let kind = if namespace.engine.is_shared() { session_rows::MOUNT } else { session_rows::GATEWAY };
-        let session = namespace.write_blocking(move |tx| session_rows::begin(tx, kind))?;
+        let sharing = namespace.engine.sharing();
+        let session = namespace.write_blocking(move |tx| session_rows::begin(tx, sharing))?;
         let shared = Shared {
             session,
-            slot: session_rows::slot(session, kind),
+            slot: session_rows::slot(session, sharing),
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),
             holds: Mutex::new(BTreeMap::new()),
@@ -69,7 +74,7 @@ impl Namespace {
             defaults,
         };
         let namespace = Self { engine: namespace.engine, shared: Arc::new(shared) };
-        let alone = !namespace.engine.is_shared();
+        let alone = sharing == Sharing::Alone;
         let mut after = Some(0);
         while let Some(inode) = after {
             after = namespace.write_blocking(move |tx| session_rows::remove_orphans(tx, inode, alone))?;

@@ -1,5 +1,6 @@
 //! Sessions: who uses the store, and what is left of those who are gone.
 
+use crate::engine::Sharing;
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::namespace::lease;
@@ -7,25 +8,26 @@ use crate::rows::{self, InodeRow, OrphanRow, SessionRow};
 use crate::transaction::Transaction;
 use crate::tree;
 
-/// The kind of a session that has its store for itself, and may serve it to others.
+/// The kind of a session of a gateway: it reaches the store itself, and may serve it to others.
 pub(crate) const GATEWAY: u32 = 0;
-/// The kind of a session that uses a store beside others.
+/// The kind of a session that uses a store through a gateway.
 pub(crate) const MOUNT: u32 = 1;
 
 /// Begins a session; its number.
-pub(crate) fn begin(tx: &mut Transaction<'_, '_>, kind: u32) -> Result<u64, NamespaceError> {
+pub(crate) fn begin(tx: &mut Transaction<'_, '_>, sharing: Sharing) -> Result<u64, NamespaceError> {
     let session = lease(tx, "session", 1, 1)?.start;
     let now = tx.now_ms();
-    let row =
-        SessionRow { kind, started: now, renewed: now, slot: slot(session, kind), ..SessionRow::default() };
+    let kind = if sharing == Sharing::Service { MOUNT } else { GATEWAY };
+    let slot = slot(session, sharing);
+    let row = SessionRow { kind, started: now, renewed: now, slot, ..SessionRow::default() };
     tx.put(keys::session(session), &row);
     Ok(session)
 }
 
 /// The slot of a session among directory deltas: writers that share a directory and a slot meet each other's commits.
-pub(crate) fn slot(session: u64, kind: u32) -> u32 {
+pub(crate) fn slot(session: u64, sharing: Sharing) -> u32 {
     let slots = session % SLOTS;
-    if kind == GATEWAY { 0 } else { 1 + u32::try_from(slots).unwrap_or_default() }
+    if sharing == Sharing::Alone { 0 } else { 1 + u32::try_from(slots).unwrap_or_default() }
 }
 
 /// Removes inodes after `after` that lost their last name while a session that is gone held them, a page of them; where to go on. `alone` says that

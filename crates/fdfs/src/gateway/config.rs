@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use fdfs_conf::TrackerAddress;
+use fdfs_namespace::StoreUrl;
 use fdfs_namespace::remote::Secret;
 use fdfs_proto::ServerAddress;
 use serde::{Deserialize, Deserializer};
@@ -22,8 +23,9 @@ pub struct GatewayConfig {
     /// The trackers, `HOST:PORT` each.
     #[serde(deserialize_with = "trackers")]
     pub trackers: Vec<ServerAddress>,
-    /// Where names are kept: `lmdb:///path`.
-    pub namespace: String,
+    /// Where names are kept.
+    #[serde(deserialize_with = "store")]
+    pub namespace: StoreUrl,
     /// Who may use S3, in the AWS shared-credentials format; made with one key pair where it is missing.
     pub credentials: PathBuf,
     /// Where S3 listens.
@@ -72,17 +74,7 @@ impl GatewayConfig {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Self = toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))?;
-        config.namespace_path().with_context(|| format!("cannot use {}", path.display()))?;
-        Ok(config)
-    }
-
-    /// The directory of the namespace.
-    pub fn namespace_path(&self) -> anyhow::Result<&Path> {
-        let path = self.namespace.strip_prefix("lmdb://").filter(|path| path.starts_with('/'));
-        path.map(Path::new).with_context(|| {
-            format!("namespace = {:?}: only lmdb:///absolute/path is supported so far", self.namespace)
-        })
+        toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))
     }
 }
 
@@ -95,6 +87,11 @@ fn trackers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ServerAddr
     let parse =
         |text: &String| ServerAddress::parse(text, TrackerAddress::DEFAULT_PORT).map_err(D::Error::custom);
     texts.iter().map(parse).collect()
+}
+
+fn store<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreUrl, D::Error> {
+    use serde::de::Error as _;
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {

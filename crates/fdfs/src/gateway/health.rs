@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fdfs_client::{Client, ClientError, Group, Topology};
 use fdfs_namespace::engine::EngineError;
-use fdfs_namespace::{Namespace, NamespaceError};
+use fdfs_namespace::{Namespace, NamespaceError, StoreUrl};
 use fdfs_ops::{Health, HealthSwitch, PartState};
 use rustix::fs::statvfs;
 use tokio::sync::watch;
@@ -15,15 +15,19 @@ use tokio::time::timeout;
 pub struct Watch {
     client: Client,
     names: Namespace,
-    /// Where the names are kept.
-    directory: PathBuf,
+    /// Where the names are kept, if it is a disk of this machine.
+    directory: Option<PathBuf>,
     trackers: HealthSwitch,
     storages: HealthSwitch,
     namespace: HealthSwitch,
 }
 
 impl Watch {
-    pub fn new(client: Client, names: Namespace, directory: PathBuf, health: &Health) -> Self {
+    pub fn new(client: Client, names: Namespace, store: &StoreUrl, health: &Health) -> Self {
+        let directory = match store {
+            StoreUrl::Lmdb(directory) => Some(directory.clone()),
+            StoreUrl::Postgres(_) => None,
+        };
         let (trackers, storages) = (health.switch("trackers"), health.switch("storages"));
         Self { client, names, directory, trackers, storages, namespace: health.switch("namespace") }
     }
@@ -65,14 +69,17 @@ impl Watch {
             Ok(()) if !self.is_disk_full() => PartState::Ok,
             Ok(()) | Err(NamespaceError::Engine(EngineError::NoSpace)) => PartState::Degraded(format!(
                 "no space left for names: they are read, not written; free space at {}",
-                self.directory.display()
+                self.directory
+                    .as_ref()
+                    .map_or("the database".into(), |directory| directory.display().to_string())
             )),
             Err(error) => PartState::Failing(error.to_string()),
         });
     }
 
     fn is_disk_full(&self) -> bool {
-        let free = statvfs(&self.directory).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let Some(directory) = &self.directory else { return false };
+        let free = statvfs(directory).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         free.is_ok_and(|bytes| bytes < LEAST_FREE)
     }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use fdfs_client::Client;
 use fdfs_conf::{Listener, ReservedSpace, ServiceAddress, StorageConfig, TrackerAddress, TrackerConfig};
 use fdfs_mount::Mount;
+use fdfs_namespace::StoreUrl;
 use fdfs_ops::{Health, Metrics};
 use fdfs_proto::ServerAddress;
 use fdfs_storage::Storage;
@@ -121,7 +122,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
     let at = |port| SocketAddr::new(args.bind, port);
     GatewayConfig {
         trackers: vec![ServerAddress { ips: vec![args.bind], port: args.tracker_port }],
-        namespace: format!("lmdb://{}", args.dir.join("namespace").display()),
+        namespace: StoreUrl::Lmdb(args.dir.join("namespace")),
         credentials: args.dir.join("credentials"),
         s3_listen: at(args.s3_port),
         front_listen: at(args.front_port),

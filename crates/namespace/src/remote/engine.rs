@@ -10,7 +10,7 @@ use tracing::debug;
 use super::caller::Caller;
 use super::reads::{Known, Reads, Settled};
 use super::{MAX_ANSWER, Secret, follow};
-use crate::engine::{Engine, EngineError, Job, Read, Txn, Watcher, run_job};
+use crate::engine::{Engine, EngineError, Job, Read, Sharing, Txn, Watcher, run_job};
 
 /// Rows of a store that another process serves.
 ///
@@ -69,8 +69,8 @@ impl Engine for RemoteEngine {
         false
     }
 
-    fn is_shared(&self) -> bool {
-        true
+    fn sharing(&self) -> Sharing {
+        Sharing::Service
     }
 
     fn watch(&self, watcher: Weak<dyn Watcher>) {

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::{RemoteEngine, RowServer, Secret};
-use crate::engine::{Engine, EngineError, Job, MemoryEngine, Read};
+use crate::engine::{Engine, EngineError, Job, MemoryEngine, Read, Sharing};
 use crate::namespace::Namespace;
 
 /// A running service.
@@ -87,7 +87,7 @@ impl Engine for Loopback {
         self.remote.reads_inline()
     }
 
-    fn is_shared(&self) -> bool {
-        true
+    fn sharing(&self) -> Sharing {
+        Sharing::Service
     }
 }
