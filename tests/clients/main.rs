@@ -72,6 +72,26 @@ fn s3cmd_does_the_s3_api() -> Result<()> {
 }
 
 #[test]
+fn rclone_does_the_s3_api() -> Result<()> {
+    drive_s3("s3_rclone.py")
+}
+
+#[test]
+fn s3fs_does_the_s3_api() -> Result<()> {
+    drive_s3("s3_s3fs.py")
+}
+
+#[test]
+fn pypi_minio_does_the_s3_api() -> Result<()> {
+    drive_s3("s3_minio.py")
+}
+
+#[test]
+fn the_javascript_sdk_of_aws_does_the_s3_api() -> Result<()> {
+    drive_s3("s3_aws_sdk.js")
+}
+
+#[test]
 fn the_table_of_faults_names_drivers_that_exist() -> Result<()> {
     for driver in faults()?.keys() {
         ensure!(here().join(driver).is_file(), "{driver} is gone");
@@ -86,7 +106,6 @@ fn drive(driver: &str, tracker_lines: &str) -> Result<()> {
 
 /// The same with further lines for the storage, too.
 fn drive_against(driver: &str, tracker_lines: &str, storage_lines: &str) -> Result<()> {
-    let installed = clients_dir()?;
     // One address for both: the asynchronous PyPI client takes the host of a file's URL for its tracker.
     let address = Addresses::next()?.into();
     let (tracker, storage) = (SocketAddr::new(address, 22122), SocketAddr::new(address, 23000));
@@ -99,13 +118,9 @@ fn drive_against(driver: &str, tracker_lines: &str, storage_lines: &str) -> Resu
 
     let work = cluster.dir().join("client");
     fs::create_dir(&work)?;
-    let interpreter = if driver.ends_with(".py") { installed.join("venv/bin/python") } else { "node".into() };
     let output = cluster.dir().join("steps");
-    let mut command = Command::new(interpreter);
+    let mut command = command(driver)?;
     command
-        .arg(here().join(driver))
-        .env("NODE_PATH", installed.join("node_modules"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("FDFS_TRACKER", tracker.to_string())
         .env("FDFS_STORAGE", storage.to_string())
         .env("FDFS_GROUP", "group1")
@@ -116,15 +131,12 @@ fn drive_against(driver: &str, tracker_lines: &str, storage_lines: &str) -> Resu
 
 /// Runs a driver against `fdfs up` with a new directory.
 fn drive_s3(driver: &str) -> Result<()> {
-    let installed = clients_dir()?;
     let mut site = Site::start_without_mount()?;
     let work = site.dir().join("client");
     fs::create_dir(&work)?;
     let output = site.dir().join("steps");
-    let mut command = Command::new(installed.join("venv/bin/python"));
+    let mut command = command(driver)?;
     command
-        .arg(here().join(driver))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("FDFS_S3", site.s3())
         .env("FDFS_GROUP", "group1")
         .env("FDFS_WORK_DIR", &work)
@@ -133,6 +145,18 @@ fn drive_s3(driver: &str) -> Result<()> {
     run(&mut command, &output)?;
     compare(driver, &fs::read_to_string(output)?)?;
     site.stop()
+}
+
+/// A driver, to be run by the interpreter of its language beside the clients that `setup` installed.
+fn command(driver: &str) -> Result<Command> {
+    let installed = clients_dir()?;
+    let interpreter = if driver.ends_with(".py") { installed.join("venv/bin/python") } else { "node".into() };
+    let mut command = Command::new(interpreter);
+    command
+        .arg(here().join(driver))
+        .env("NODE_PATH", installed.join("node_modules"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
 }
 
 /// Runs a driver to its end; its lines go to the file `output`.
@@ -204,6 +228,6 @@ fn here() -> PathBuf {
 }
 
 /// How long a driver may take.
-const DRIVER_LIMIT: Duration = Duration::from_secs(240);
+const DRIVER_LIMIT: Duration = Duration::from_secs(480);
 /// Fewer steps than this mean that a driver does not work at all.
 const LEAST_STEPS: usize = 8;

@@ -14,16 +14,15 @@ class Steps:
     Each step begins with `before`, for instance a new client: what one step broke is no business of the next.
     """
 
-    LIMIT = 20  # seconds a step may take
-
-    def __init__(self, before=lambda: None):
+    def __init__(self, before=lambda: None, limit=20):
         self.before = before
+        self.limit = limit  # seconds a step may take
         signal.signal(signal.SIGALRM, hang)
         self.directory = tempfile.mkdtemp(prefix="fdfs-client-", dir=os.environ.get("FDFS_WORK_DIR"))
 
-    def __call__(self, name, limit=LIMIT):
+    def __call__(self, name, limit=None):
         def run(step):
-            signal.alarm(limit)
+            signal.alarm(limit or self.limit)
             try:
                 self.before()
                 step()

@@ -1,30 +1,28 @@
 """Drives s3cmd through the S3 API; the endpoint is $FDFS_S3 (a URL)."""
 
-import configparser
 import os
-import subprocess
-import sys
+import time
 
-from python_steps import Steps, content, read, same
+from s3_steps import (
+    ACCESS_KEY, CA, GROUP, HOST, ODD_NAMES, SECRET_KEY, SECURE, Steps, big, curl, program, read, run,
+    same, same_tree, small, tree,
+)
 
-S3CMD = os.path.join(os.path.dirname(sys.executable), "s3cmd")
 BUCKET = "s3://s3cmd-bucket"
-small, big = content("small", 11), content("big", 12 * 1024 * 1024 + 17)
-step = Steps()
-
-keys = configparser.ConfigParser()
-keys.read(os.environ["AWS_SHARED_CREDENTIALS_FILE"])
-host = os.environ["FDFS_S3"].removeprefix("http://")
+step = Steps(limit=90)
 CONFIG = step.file(
     "s3cfg",
     f"""[default]
-access_key = {keys["default"]["aws_access_key_id"]}
-secret_key = {keys["default"]["aws_secret_access_key"]}
-host_base = {host}
-host_bucket = {host}
-use_https = False
+access_key = {ACCESS_KEY}
+secret_key = {SECRET_KEY}
+host_base = {HOST}
+host_bucket = {HOST}
+use_https = {SECURE}
+ca_certs_file = {CA or ""}
+signurl_use_https = {SECURE}
 bucket_location = us-east-1
 multipart_chunk_size_mb = 5
+multipart_copy_chunk_size_mb = 5
 max_retries = 1
 """.encode(),
 )
@@ -32,10 +30,7 @@ max_retries = 1
 
 def s3cmd(*arguments):
     """Runs s3cmd and returns what it printed; raises when it fails."""
-    done = subprocess.run([S3CMD, "-c", CONFIG, "--no-progress", *arguments], capture_output=True, timeout=60)
-    if done.returncode:
-        raise AssertionError(done.stderr.decode())
-    return done.stdout.decode()
+    return run(program("s3cmd"), "-c", CONFIG, "--no-progress", *arguments).decode()
 
 
 def fails(*arguments):
@@ -46,13 +41,13 @@ def fails(*arguments):
     raise AssertionError(f"{arguments} did not fail")
 
 
-@step("mb and ls", limit=60)
+@step("mb and ls")
 def _():
     s3cmd("mb", BUCKET)
-    same(BUCKET in s3cmd("ls"), True)
+    same([f"s3://{name}" in s3cmd("ls") for name in ("s3cmd-bucket", GROUP)], [True, True])
 
 
-@step("put and get", limit=60)
+@step("put and get")
 def _():
     for data in (b"", b"x", small):
         s3cmd("put", step.file("up.bin", data), f"{BUCKET}/put/file.bin")
@@ -60,27 +55,36 @@ def _():
         same(read(step.path("down.bin")), data)
 
 
-@step("put in parts", limit=90)
+@step("put in parts")
 def _():
     s3cmd("put", step.file("big.bin", big), f"{BUCKET}/put/big.bin")
     s3cmd("get", "--force", f"{BUCKET}/put/big.bin", step.path("big-down.bin"))
     same(read(step.path("big-down.bin")), big)
 
 
-@step("put with metadata", limit=60)
+@step("put with metadata")
 def _():
-    s3cmd("put", "--add-header=x-amz-meta-width:1024", step.file("meta.jpg", small), f"{BUCKET}/meta.jpg")
-    same("x-amz-meta-width: 1024" in s3cmd("info", f"{BUCKET}/meta.jpg"), True)
+    s3cmd("put", "--add-header=x-amz-meta-width:1024", "--mime-type=image/x-odd", step.file("meta.jpg", small), f"{BUCKET}/meta.jpg")
+    info = s3cmd("info", f"{BUCKET}/meta.jpg")
+    same([line in info for line in ("x-amz-meta-width: 1024", "MIME type: image/x-odd")], [True, True])
 
 
-@step("ls below a prefix", limit=60)
+@step("modify")
+def _():
+    s3cmd("modify", "--add-header=x-amz-meta-height:768", f"{BUCKET}/meta.jpg")
+    same("x-amz-meta-height: 768" in s3cmd("info", f"{BUCKET}/meta.jpg"), True)
+    s3cmd("get", "--force", f"{BUCKET}/meta.jpg", step.path("modified.jpg"))
+    same(read(step.path("modified.jpg")), small)
+
+
+@step("ls below a prefix")
 def _():
     lines = s3cmd("ls", f"{BUCKET}/").splitlines()
     same([line.split()[-1] for line in lines], [f"{BUCKET}/put/", f"{BUCKET}/meta.jpg"])
     same(len(s3cmd("ls", "--recursive", f"{BUCKET}/").splitlines()), 3)
 
 
-@step("cp and mv", limit=60)
+@step("cp and mv")
 def _():
     s3cmd("cp", f"{BUCKET}/meta.jpg", f"{BUCKET}/copied.jpg")
     s3cmd("mv", f"{BUCKET}/copied.jpg", f"{BUCKET}/moved.jpg")
@@ -89,19 +93,57 @@ def _():
     fails("info", f"{BUCKET}/copied.jpg")
 
 
-@step("sync", limit=90)
+@step("cp in parts and recursively")
 def _():
-    os.makedirs(step.path("tree/sub"))
-    for name in ("tree/a", "tree/sub/b"):
-        step.file(name, name.encode())
-    s3cmd("sync", step.path("tree") + "/", f"{BUCKET}/tree/")
+    s3cmd("cp", "--recursive", f"{BUCKET}/put/", f"{BUCKET}/twin/")
+    s3cmd("get", "--force", f"{BUCKET}/twin/big.bin", step.path("twin.bin"))
+    same(read(step.path("twin.bin")), big)
+
+
+@step("sync up and down")
+def _():
+    s3cmd("sync", tree(step, "tree") + "/", f"{BUCKET}/tree/")
     os.makedirs(step.path("back"))
     s3cmd("sync", f"{BUCKET}/tree/", step.path("back") + "/")
-    for name in ("a", "sub/b"):
-        same(read(step.path(f"back/{name}")), f"tree/{name}".encode())
+    same_tree(step.path("back"))
 
 
-@step("del and rb", limit=90)
+@step("a second sync moves nothing")
+def _():
+    same(s3cmd("sync", step.path("tree") + "/", f"{BUCKET}/tree/"), "")
+    same(s3cmd("sync", f"{BUCKET}/tree/", step.path("back") + "/"), "")
+
+
+@step("sync deletes what is gone")
+def _():
+    os.remove(step.path("tree/one"))
+    printed = s3cmd("sync", "--delete-removed", step.path("tree") + "/", f"{BUCKET}/tree/")
+    same([line.split("'")[1] for line in printed.splitlines()], [f"{BUCKET}/tree/one"])
+
+
+@step("odd names")
+def _():
+    for name in ODD_NAMES:
+        os.makedirs(os.path.dirname(step.path(f"odd/{name}")), exist_ok=True)
+        step.file(f"odd/{name}", name.encode())
+    s3cmd("put", "--recursive", step.path("odd") + "/", f"{BUCKET}/odd/")
+    os.makedirs(step.path("odd-back"))
+    s3cmd("get", "--recursive", f"{BUCKET}/odd/", step.path("odd-back") + "/")
+    same_tree(step.path("odd-back"), {name: name.encode() for name in ODD_NAMES})
+
+
+@step("signurl")
+def _():
+    same(curl(s3cmd("signurl", f"{BUCKET}/put/big.bin", str(int(time.time()) + 60)).strip()), big)
+
+
+@step("du and multipart")
+def _():
+    same(s3cmd("du", f"{BUCKET}/put/").split()[:3], [str(len(big) + 11), "2", "objects"])
+    same(len(s3cmd("multipart", BUCKET).splitlines()), 2)
+
+
+@step("del and rb")
 def _():
     s3cmd("del", f"{BUCKET}/meta.jpg")
     fails("info", f"{BUCKET}/meta.jpg")
