@@ -187,21 +187,21 @@ fn settle(
         }
         (Change::Rename { name, old_name }, Some(_)) => {
             record(now(), change.clone());
-            // A peer that moves metadata sends that as changes of its own.
-            if *origin == Origin::Source
-                && let (Ok(old), Ok(new)) = (old_name.parse(), name.parse())
-            {
-                move_sidecar(path, &old, &new);
+            // Metadata that were here under the old name are told under the new one by this storage, too, whoever has
+            // renamed the file: nobody else may have them. One record too many does no harm.
+            if let (Ok(old), Ok(new)) = (old_name.parse(), name.parse()) {
+                move_sidecar(path, &old, &new, Timestamp(found.timestamp));
                 let sidecar = look_up(path, &format!("{local}{SIDECAR}")).map_err(doing("looking up"))?;
-                if sidecar.is_some() {
-                    for record in sidecar_records(&old, &new, now()) {
+                if let Some(sidecar) = sidecar {
+                    for record in sidecar_records(&old, &new, modified(&sidecar)) {
                         lines.push_str(&format!("{record}\n"));
                     }
                 }
             }
         }
         (Change::Delete { name }, None) => {
-            record(now(), change.clone());
+            // Not before the file that is gone, whose clock may have gone ahead of ours.
+            record(now().max(Timestamp(found.timestamp)), change.clone());
             if !local.ends_with(SIDECAR) {
                 match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
                     // It may have been deleted just before the end; one record too many does no harm.

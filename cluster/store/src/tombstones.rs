@@ -154,6 +154,10 @@ impl Generation {
             if reader.read_until(b'\n', &mut bytes)? == 0 {
                 return Ok(generation);
             }
+            // Every start begins with an empty line.
+            if bytes == b"\n" {
+                continue;
+            }
             match std::str::from_utf8(&bytes).ok().and_then(Line::parse) {
                 Some(line) => generation.insert(key(keys, line.name), &line),
                 None => warn!(path = %path.display(), "a damaged line of tombstones is left out"),

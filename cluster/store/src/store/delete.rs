@@ -44,12 +44,12 @@ impl Store {
     }
 }
 
-/// The time of a delete: now. Of a file whose name may be made again, not before the time of the file, which may have come
-/// from a clock that goes ahead of ours: peers compare the two.
+/// The time of a delete: now. Of a file whose name may be made again, later than the time of the file, which may be of this
+/// very second, or of a clock that goes ahead of ours: peers compare the two, and the file may reach one after its delete.
 fn time_of(path: &StorePath, name: &RemoteFilename) -> Timestamp {
     if !comes_again(name) {
         return now();
     }
     let stat = statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW);
-    now().max(stat.map_or(Timestamp::ZERO, |stat| Timestamp(stat.st_mtime)))
+    now().max(stat.map_or(Timestamp::ZERO, |stat| Timestamp(stat.st_mtime + 1)))
 }

@@ -77,10 +77,11 @@ impl Shared {
             // The original does so too, and a rename over the old content must not leave an empty file.
             fdatasync(&file).map_err(StoreError::doing("syncing the metadata"))?;
             let field = sidecar_field(name.as_str());
-            let deleted = self.tombstones.get(&field).unwrap_or_default();
+            // Later than they were deleted: a peer may hear of the two in any order.
+            let least = self.tombstones.get(&field).map_or(0, |deleted| deleted.0 + 1);
             let change =
                 if is_there { Change::Update { name: field } } else { Change::Create { name: field } };
-            let time = time_of_change(path, name).max(deleted);
+            let time = time_of_change(path, name).max(Timestamp(least));
             set_times(&file, time);
             let record = Record::source(time.0, change);
             let (intent, line) = self.intend(&record)?;

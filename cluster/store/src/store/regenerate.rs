@@ -4,14 +4,14 @@ use std::fs::File;
 
 use fdfs_types::{NameFields, RemoteFilename, SizeField, Timestamp};
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, RenameFlags, linkat, openat, renameat_with, unlinkat},
+    fs::{
+        AtFlags, Mode, OFlags, RenameFlags, Timespec, Timestamps, linkat, openat, renameat, renameat_with,
+        statat, unlinkat, utimensat,
+    },
     io::Errno,
 };
 
-use super::{
-    SIDECAR, Store, StoredFile, delete_record, field, info::crc32_of, seconds, sidecar_field,
-    sync_directory_of,
-};
+use super::{SIDECAR, Store, StoredFile, field, info::crc32_of, seconds, sidecar_field, sync_directory_of};
 use crate::{Change, Record, StoreError, layout::StorePath};
 
 /// An appender file that has become a normal one.
@@ -64,8 +64,8 @@ impl Store {
         };
         shared.bury(name, now);
         let mut records = vec![renamed];
-        if move_sidecar(path, name, &filename) {
-            for record in sidecar_records(name, &filename, now) {
+        if let Some(time) = move_sidecar(path, name, &filename, now) {
+            for record in sidecar_records(name, &filename, time) {
                 lines.push_str(&format!("{record}\n"));
                 records.push(record);
             }
@@ -80,23 +80,50 @@ impl Store {
     }
 }
 
-/// Moves the metadata of a renamed file; whether there was any.
-pub(crate) fn move_sidecar(path: &StorePath, old: &RemoteFilename, new: &RemoteFilename) -> bool {
+/// Moves the metadata of a file that was renamed at `time`; the time they have from then on, if they were moved.
+///
+/// Two members may move what they had of one file, which need not be the same: both give it the time of the rename, so that
+/// they agree on which stays.
+pub(crate) fn move_sidecar(
+    path: &StorePath,
+    old: &RemoteFilename,
+    new: &RemoteFilename,
+    time: Timestamp,
+) -> Option<Timestamp> {
     let sidecar = |name: &RemoteFilename| format!("{}{SIDECAR}", name.local_path());
-    match rename(path, &sidecar(old), &sidecar(new)) {
-        Ok(()) => true,
-        Err(Errno::NOENT) => false,
+    let (from, to) = (sidecar(old), sidecar(new));
+    let modified = |local: &str| {
+        statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW).map(|stat| Timestamp(stat.st_mtime))
+    };
+    let step = || {
+        let time = modified(&from)?.max(time);
+        let times = Timespec { tv_sec: time.0, tv_nsec: 0 };
+        let times = Timestamps { last_access: times, last_modification: times };
+        utimensat(&path.data, &from, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+        match rename(path, &from, &to) {
+            // Another member has told of metadata under the new name: the later stay.
+            Err(Errno::EXIST) if modified(&to)? >= time => {
+                unlinkat(&path.data, &from, AtFlags::empty()).map(|()| None)
+            }
+            Err(Errno::EXIST) => renameat(&path.data, &from, &path.data, &to).map(|()| Some(time)),
+            result => result.map(|()| Some(time)),
+        }
+    };
+    match step() {
+        Ok(moved) => moved,
+        Err(Errno::NOENT) => None,
         Err(error) => {
-            tracing::warn!(file_id = %old, %error, "metadata stays under the old name");
-            false
+            tracing::warn!(file_id = %old, %error, "metadata stay under the old name");
+            None
         }
     }
 }
 
 /// The records that make peers move the metadata too, which the rename record does not.
-pub(crate) fn sidecar_records(old: &RemoteFilename, new: &RemoteFilename, now: Timestamp) -> [Record; 2] {
-    let created = Record::source(now.0, Change::Create { name: sidecar_field(new.as_str()) });
-    [created, delete_record(sidecar_field(old.as_str()))]
+pub(crate) fn sidecar_records(old: &RemoteFilename, new: &RemoteFilename, time: Timestamp) -> [Record; 2] {
+    let created = Record::source(time.0, Change::Create { name: sidecar_field(new.as_str()) });
+    let deleted = Record::source(time.0, Change::Delete { name: sidecar_field(old.as_str()) });
+    [created, deleted]
 }
 
 pub(super) fn rename(path: &StorePath, from: &str, to: &str) -> Result<(), Errno> {

@@ -5,6 +5,7 @@ mod for_peer;
 mod full_disk;
 mod killed;
 mod metadata;
+mod metadata_of_peers;
 mod recovery;
 mod replicas;
 mod scrub;

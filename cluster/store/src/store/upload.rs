@@ -217,9 +217,9 @@ impl Upload {
         if let Target::Slave(name) = &self.target
             && let Some(deleted) = store.tombstones.get(name.as_str())
         {
-            // A clock that goes ahead of ours may have deleted it: peers keep what is not older than that.
-            if deleted > modified {
-                modified = deleted;
+            // It was deleted in this very second, or by a clock that goes ahead of ours: peers keep what is later than that.
+            if deleted >= modified {
+                modified = Timestamp(deleted.0 + 1);
                 set_times(&self.draft.file, modified);
             }
             store.tombstones.remove(name.as_str(), super::now());

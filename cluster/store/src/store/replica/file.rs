@@ -1,6 +1,6 @@
 //! Whole files of peers.
 
-use std::{fs::File, sync::Arc};
+use std::{cmp::Ordering, fs::File, sync::Arc};
 
 use fdfs_types::{FileKind, RemoteFilename, Timestamp};
 use rustix::{
@@ -9,14 +9,14 @@ use rustix::{
 };
 use tracing::{debug, warn};
 
-use super::{Content, Discard, Replica, Replicated, Shared, Store, is_sidecar};
+use super::{Content, Discard, Replica, Replicated, Shared, Store};
 use crate::{
     Change, Record, StoreError,
     draft::Draft,
     layout::StorePath,
     store::{
         crc32_of, field,
-        shared::{in_directory, set_times, sync_directory_of},
+        shared::{comes_again, in_directory, set_times, sync_directory_of},
         upload::write_all,
     },
 };
@@ -54,8 +54,8 @@ impl Store {
             return Ok(deleted(name, Replicated::Has));
         }
         let present = look_up(path, name)?.filter(|stat| is_regular(stat) && size_of(stat) == size);
-        // Metadata of one size may differ: that is compared when it has come.
-        if present.is_none() || is_sidecar(name) {
+        // Metadata and slaves of one size may differ: that is compared when they have come.
+        if present.is_none() || comes_again(name) {
             return ReplicaFile::begin(shared, path, name, size, time, false);
         }
         if is_damaged(path, name, size)? {
@@ -159,25 +159,22 @@ impl ReplicaFile {
             return Ok(if self.is_update { Replicated::Done } else { Replicated::Has });
         }
         let present = look_up(path, &name)?;
-        if is_sidecar(&name)
-            && let Some(present) = present.filter(is_regular)
-        {
-            // Two members may set the metadata of one file at once: the later change wins on both, and of two in one
-            // second, which are of two members, the one of the greater checksum.
-            let is_same_second = present.st_mtime == self.time.0;
-            if present.st_mtime > self.time.0 || is_same_second && crc32_at(path, &name)? > crc32 {
+        if let Some(present) = present.filter(is_regular) {
+            let stays = if comes_again(&name) {
+                // Two members may set the metadata of one file, or make one slave, at once: the later wins on both, and of
+                // two in one second the one of the greater checksum.
+                let order = match present.st_mtime.cmp(&self.time.0) {
+                    Ordering::Equal => crc32_at(path, &name)?.cmp(&crc32),
+                    other => other,
+                };
+                order.is_gt() || order.is_eq() && !self.is_update && size_of(&present) == self.size
+            } else {
+                // The source of an appender file sends its changes itself: an older copy of another member takes none back.
+                !self.is_update && name.kind() == Ok(FileKind::Appender) && present.st_mtime >= self.time.0
+            };
+            if stays {
                 return if self.is_update { Ok(Replicated::Done) } else { self.keep(&store) };
             }
-            if !self.is_update && size_of(&present) == self.size && crc32_at(path, &name)? == crc32 {
-                return self.keep(&store);
-            }
-        }
-        // The source of an appender file sends its changes itself: an older copy of another member takes none back.
-        if !self.is_update
-            && name.kind() == Ok(FileKind::Appender)
-            && present.as_ref().is_some_and(|present| is_regular(present) && present.st_mtime >= self.time.0)
-        {
-            return self.keep(&store);
         }
         let (intent, line) = store.intend(&self.record())?;
         if present.is_some() {

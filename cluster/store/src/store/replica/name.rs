@@ -6,9 +6,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Replicated, Store, is_sidecar};
+use super::{Replicated, Shared, Store, is_sidecar};
 use crate::{
     Change, Record, StoreError,
+    layout::StorePath,
     store::{
         SIDECAR, field,
         link::target_of,
@@ -28,7 +29,6 @@ impl Store {
         let local = name.local_path();
         match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if is_file_or_link(stat.st_mode) => {
-                // It was made anew since.
                 // Made anew since.
                 let is_newer = comes_again(name) && is_file(stat.st_mode) && stat.st_mtime > time.0;
                 let is_orphan = local.strip_suffix(SIDECAR).is_some_and(|owner| !is_there(path, owner));
@@ -40,6 +40,10 @@ impl Store {
             Err(Errno::NOENT) => {
                 // What comes later of this name, from another member, must not bring it back.
                 shared.bury(name, time);
+                // Metadata that another member has set may have come before the file: nobody else tells that they go.
+                if let Some(line) = drop_sidecar(path, name, time) {
+                    shared.record_replica(&line, shared.fsync_after != 0)?;
+                }
                 return Ok(Replicated::Lacks);
             }
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
@@ -47,16 +51,7 @@ impl Store {
         let (intent, mut lines) =
             shared.intend(&Record::replica(time, Change::Delete { name: field(name) }))?;
         unlinkat(&path.data, local, AtFlags::empty()).map_err(StoreError::doing("deleting the file"))?;
-        if !is_sidecar(name) {
-            match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
-                Ok(()) => {
-                    let change = Change::Delete { name: sidecar_field(name.as_str()) };
-                    lines.push_str(&format!("{}\n", Record::replica(time, change)));
-                }
-                Err(Errno::NOENT) => {}
-                Err(error) => tracing::warn!(file_id = %name, %error, "metadata of a deleted file stays"),
-            }
-        }
+        lines.extend(drop_sidecar(path, name, time));
         shared.bury(name, time);
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
@@ -118,6 +113,7 @@ impl Store {
         match look_up(new) {
             Ok(_) => {
                 shared.bury(old, time);
+                shared.take_metadata_along(path, new, old, time)?;
                 return Ok(Replicated::Has);
             }
             Err(Errno::NOENT) => {}
@@ -128,6 +124,7 @@ impl Store {
             Ok(_) => return Err(StoreError::NotRegular),
             Err(Errno::NOENT) => {
                 shared.bury(old, time);
+                shared.take_metadata_along(path, new, old, time)?;
                 return Ok(Replicated::Lacks);
             }
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
@@ -135,11 +132,12 @@ impl Store {
         if shared.is_deleted(path, new, time) {
             // Deleted under its new name, which was heard of before: what is here goes, too.
             let change = Change::Delete { name: field(old) };
-            let (intent, line) = shared.intend(&Record::replica(time, change))?;
+            let (intent, mut lines) = shared.intend(&Record::replica(time, change))?;
             unlinkat(&path.data, old.local_path(), AtFlags::empty())
                 .map_err(StoreError::doing("deleting the file"))?;
+            lines.extend(drop_sidecar(path, old, time));
             shared.bury(old, time);
-            intent.conclude(shared.record_replica(&line, shared.fsync_after != 0))?;
+            intent.conclude(shared.record_replica(&lines, shared.fsync_after != 0))?;
             shared.forget_owner_of(old);
             return Ok(Replicated::Has);
         }
@@ -148,7 +146,7 @@ impl Store {
         in_directory(path, new, || rename(path, old.local_path(), new.local_path()))?;
         shared.bury(old, time);
         // Metadata that were set here while the file was renamed elsewhere: nobody else knows them under the new name.
-        if move_sidecar(path, old, new) {
+        if let Some(time) = move_sidecar(path, old, new, time) {
             for record in sidecar_records(old, new, time) {
                 lines.push_str(&format!("{record}\n"));
             }
@@ -159,6 +157,50 @@ impl Store {
         shared.owners.rename(old, new).map_err(io_error("writing owner tokens"))?;
         synced?;
         Ok(Replicated::Done)
+    }
+}
+
+impl Shared {
+    /// Metadata that are here under the old name of a file that is not, or has its new name already, go to the new name. That
+    /// is a change made here: who has set them may have sent them to nobody else.
+    fn take_metadata_along(
+        &self,
+        path: &StorePath,
+        new: &RemoteFilename,
+        old: &RemoteFilename,
+        time: Timestamp,
+    ) -> Result<(), StoreError> {
+        let durable = self.fsync_after != 0;
+        if !is_there(path, &format!("{}{SIDECAR}", old.local_path())) {
+            return Ok(());
+        }
+        if self.is_deleted(path, new, time) {
+            let line = drop_sidecar(path, old, time);
+            return line.map_or(Ok(()), |line| self.record_replica(&line, durable));
+        }
+        let (intent, _) =
+            self.intend(&Record::source(time.0, Change::Create { name: sidecar_field(new.as_str()) }))?;
+        let Some(time) = move_sidecar(path, old, new, time) else { return Ok(()) };
+        let lines = sidecar_records(old, new, time).map(|record| format!("{record}\n"));
+        intent.conclude(self.record(&lines.concat(), durable))
+    }
+}
+
+/// Deletes the metadata of a file that has gone; the line that records it, if there were any.
+fn drop_sidecar(path: &StorePath, name: &RemoteFilename, time: Timestamp) -> Option<String> {
+    if is_sidecar(name) {
+        return None;
+    }
+    match unlinkat(&path.data, format!("{}{SIDECAR}", name.local_path()), AtFlags::empty()) {
+        Ok(()) => {
+            let change = Change::Delete { name: sidecar_field(name.as_str()) };
+            Some(format!("{}\n", Record::replica(time, change)))
+        }
+        Err(Errno::NOENT) => None,
+        Err(error) => {
+            tracing::warn!(file_id = %name, %error, "metadata of a deleted file stay");
+            None
+        }
     }
 }
 

@@ -20,12 +20,15 @@ impl Killed {
 
     /// It was about to make `change`, of which it had done `work`; then the next process starts.
     fn during(&self, change: Change, work: impl FnOnce(&Path)) -> Store {
+        self.during_the(&Record::source(7, change), work)
+    }
+
+    fn during_the(&self, record: &Record, work: impl FnOnce(&Path)) -> Store {
         let store = Store::open(&options(self.base.path())).unwrap();
         let end = store.binlog().end();
         drop(store);
         let (journal, _) = Journal::open(&self.base.path().join("data/rs/intents")).unwrap();
-        let line = Record::source(7, change).to_string();
-        std::mem::forget(journal.begin(end, &line).unwrap());
+        std::mem::forget(journal.begin(end, &record.to_string()).unwrap());
         work(&self.base.path().join("data"));
         Store::open(&options(self.base.path())).unwrap()
     }
@@ -158,6 +161,35 @@ fn a_rename_that_was_done_is_recorded_and_takes_the_metadata() {
         [format!("R M00/{new} {old}"), format!("C M00/{new}-m"), format!("D {old}-m")]
     );
     assert_eq!(store.metadata(&format!("M00/{new}").parse().unwrap()).unwrap(), b"a\x02b");
+}
+
+#[test]
+fn a_rename_of_a_peer_that_was_done_takes_the_metadata_before_or_after_it_was_cut_off() {
+    let new = "00/00/fwAAAmsCeAWAUa5zAAAACw1KEYU831.txt";
+    for is_moved in [false, true] {
+        let killed = Killed::with(&[b"x"]);
+        let old = killed.name();
+        let change = Change::Rename { name: format!("M00/{new}").into(), old_name: old.clone() };
+        let store = killed.during_the(&Record::replica(fdfs_types::Timestamp(7), change), |data| {
+            fs::rename(data.join(killed.local()), data.join(new)).unwrap();
+            let owner = if is_moved { new } else { killed.local() };
+            fs::write(data.join(format!("{owner}-m")), "a\x02b").unwrap();
+        });
+        let expected = [format!("r M00/{new} {old}"), format!("C M00/{new}-m"), format!("D {old}-m")];
+        assert_eq!(log(&store)[1..], expected);
+        assert_eq!(store.metadata(&format!("M00/{new}").parse().unwrap()).unwrap(), b"a\x02b");
+    }
+}
+
+#[test]
+fn a_delete_of_a_file_from_a_fast_clock_is_recorded_with_its_time() {
+    let killed = Killed::with(&[b"x"]);
+    let ahead = crate::store::now().0 + 3600;
+    let delete = Record::source(ahead, Change::Delete { name: killed.name() });
+    let store = killed.during_the(&delete, |data| fs::remove_file(data.join(killed.local())).unwrap());
+    drop(store);
+    let text = fs::read_to_string(killed.base.path().join("data/sync/binlog.000")).unwrap();
+    assert!(text.contains(&format!("\n{ahead} D {}\n", killed.name())), "{text}");
 }
 
 #[test]

@@ -183,22 +183,6 @@ fn older_metadata_of_a_peer_do_not_replace_newer() {
 }
 
 #[test]
-fn metadata_of_one_second_end_alike_whichever_comes_first() {
-    let ends = [[b"a\x021", b"a\x022"], [b"a\x022", b"a\x021"]].map(|order| {
-        let base = tempfile::tempdir().unwrap();
-        let store = Store::open(&options(base.path())).unwrap();
-        let name = name_of(b"content", "001.txt", false);
-        create(&store, &name, b"content").unwrap();
-        let sidecar: RemoteFilename = format!("{name}-m").parse().unwrap();
-        for content in order {
-            update(&store, &sidecar, 10, content).unwrap();
-        }
-        store.metadata(&name).unwrap()
-    });
-    assert_eq!(ends[0], ends[1]);
-}
-
-#[test]
 fn metadata_set_here_are_not_older_than_what_a_fast_clock_has_set() {
     let base = tempfile::tempdir().unwrap();
     let store = Store::open(&options(base.path())).unwrap();
