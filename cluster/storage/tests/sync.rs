@@ -521,3 +521,46 @@ async fn a_file_that_was_changed_and_renamed_while_a_peer_was_away_has_the_chang
     peer.wait_for(Command::SYNC_UPDATE_FILE, name(&renamed), Status::OK).await;
     assert_eq!(peer.file(name(&renamed)).expect("file"), b"01XYZ56789");
 }
+
+#[tokio::test]
+async fn what_was_modified_and_cut_in_part_while_a_peer_was_away_is_there() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    let appender = upload_appender(&mut client, b"0123456789");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&appender), Status::OK).await;
+    let peer = peer
+        .restart(async |_| {
+            let filename = appender.filename.clone();
+            ask(&mut client, &ModifyRequest { filename: filename.clone(), offset: 2, size: 6 }, b"UVWXYZ");
+            ask(&mut client, &ModifyRequest { filename: filename.clone(), offset: 7, size: 2 }, b"ab");
+            ask(&mut client, &TruncateRequest { filename, size: 4 }, b"");
+        })
+        .await;
+    peer.wait_for(Command::SYNC_TRUNCATE_FILE, name(&appender), Status::OK).await;
+    assert_eq!(peer.file(name(&appender)).expect("file"), b"01UV");
+}
+
+#[tokio::test]
+async fn metadata_and_slaves_are_sent_whatever_the_size_of_what_a_peer_has() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    let first = upload(&mut client, b"first");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&first), Status::OK).await;
+    let sidecar = format!("{}-m", name(&first));
+    let mut second = None;
+    let peer = peer
+        .restart(async |there| {
+            // It has the next file, so that it is asked before it is sent another.
+            let file = upload(&mut client, b"second");
+            there.insert(name(&file).to_owned(), b"second".to_vec());
+            set_metadata(&mut client, &first, "1");
+            there.insert(sidecar.clone(), b"width\x022".to_vec());
+            second = Some(file);
+        })
+        .await;
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&second.expect("file")), Status::EEXIST).await;
+    peer.wait_for(Command::SYNC_CREATE_FILE, &sidecar, Status::EEXIST).await;
+    assert!(
+        !peer.heard().iter().any(|heard| heard.command == Command::QUERY_FILE_INFO && heard.name == sidecar)
+    );
+}

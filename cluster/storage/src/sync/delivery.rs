@@ -12,7 +12,7 @@ use fdfs_proto::{
 };
 use fdfs_rules::replication::{Operation, Verdict, judge};
 use fdfs_store::{Change, Counter, ForPeer, OpenFile, Origin, Record, Store, StoreError};
-use fdfs_types::{FileId, GroupName, RemoteFilename, Timestamp};
+use fdfs_types::{FileId, FileKind, GroupName, RemoteFilename, Timestamp};
 
 use super::line::Line;
 
@@ -110,7 +110,10 @@ impl Deliveries {
         file: &OpenFile,
         time: Timestamp,
     ) -> Result<Outcome, CallError> {
-        if self.has_last.load(Ordering::Relaxed) {
+        // Of metadata and slaves the peer compares the content: two members may have made them.
+        let is_told_by_size = matches!(name.kind(), Ok(FileKind::Normal | FileKind::Appender))
+            && name.as_str().len() <= RemoteFilename::NORMAL_LEN;
+        if is_told_by_size && self.has_last.load(Ordering::Relaxed) {
             match line.size(self.file_id(name.clone())).await? {
                 Ok(size) if size == file.size => {
                     let file = self.synced(name, file.size, time);
@@ -153,10 +156,13 @@ impl Deliveries {
         is_append: bool,
         time: Timestamp,
     ) -> Result<Outcome, CallError> {
-        if offset.checked_add(length).is_none_or(|end| end > file.size) {
+        let left = file.size.saturating_sub(offset);
+        if left == 0 || is_append && left < length {
             // Cut since: the record of that follows.
             return Ok(Outcome::Nothing);
         }
+        // Of a modification what was not cut off is still to come: the record of the cut brings no content.
+        let length = length.min(left);
         let range = SyncedRange { file_id: self.file_id(name.clone()), offset, length, time };
         self.count_tried(length);
         let (operation, status) = if is_append {
