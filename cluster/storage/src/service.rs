@@ -20,7 +20,7 @@ use fdfs_proto::{
     ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest, ScrubRequest},
     storage::{
         AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
-        SetMetadataRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
+        SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
     },
     sync::{
         SyncAppendRequest, SyncCreateLinkRequest, SyncCreateRequest, SyncDeleteRequest, SyncModifyRequest,
@@ -144,7 +144,7 @@ impl StorageService {
             Command::MODIFY_FILE => self.patch::<ModifyRequest>(connection, header, session).await,
             Command::DOWNLOAD_FILE => self.download(connection, header, session).await,
             Command::REGENERATE_APPENDER_FILENAME => self.regenerate(connection, header, session).await,
-            Command::TRUNCATE_FILE => self.truncate(connection, header, session).await,
+            Command::TRUNCATE_FILE => self.change::<TruncateRequest, _>(connection, header, session).await,
             Command::DELETE_FILE => self.change::<DeleteRequest, _>(connection, header, session).await,
             Command::SET_METADATA => self.change::<SetMetadataRequest, _>(connection, header, session).await,
             Command::GET_METADATA => self.look_up::<GetMetadataRequest>(connection, header, session).await,
@@ -160,7 +160,7 @@ impl StorageService {
                 connection.respond_status(Status::OK).await?;
                 Ok(Served::with(Ok(()), 0))
             }
-            Command::CREATE_LINK => self.change_here::<CreateLinkRequest, _>(connection, header).await,
+            Command::CREATE_LINK => self.change::<CreateLinkRequest, _>(connection, header, session).await,
             Command::FETCH_ONE_PATH_BINLOG => self.send_path_binlog(connection, header).await,
             Command::REPORT_SERVER_ID => self.report_server_id(connection, header, session).await,
             Command::SYNC_CREATE_FILE => {

@@ -1,4 +1,4 @@
-//! Changes of appender files have one place.
+//! Changes of appender files have one place, and what is missing here may be changed where it is.
 
 #[expect(dead_code, reason = "each test file uses its part of the support")]
 mod support;
@@ -9,14 +9,17 @@ use fdfs_conf::StorageConfig;
 use fdfs_proto::{
     Command, Encode, Status, Writer,
     ours::{Capabilities, Hello, HelloRequest},
-    storage::{AppendRequest, DownloadRequest, ModifyRequest, RegenerateRequest, TruncateRequest},
-    sync::{SyncCreateRequest, SyncedFile},
+    storage::{
+        AppendRequest, DeleteRequest, DownloadRequest, MetadataMode, ModifyRequest, RegenerateRequest,
+        SetMetadataRequest, TruncateRequest,
+    },
+    sync::{SyncCreateRequest, SyncDeleteRequest, SyncedFile},
 };
 use fdfs_storage::Storage;
-use fdfs_types::{FileId, RemoteFilename, StorageStatus, Timestamp};
+use fdfs_types::{FileId, Metadata, RemoteFilename, StorageStatus, Timestamp};
 use support::{
-    Client,
-    group::{Group, TIME, appender_name},
+    Client, FakeTracker, Role,
+    group::{Group, TIME, appender_name, file_name},
 };
 
 /// A storage beside two members of ours, which it knows.
@@ -69,6 +72,15 @@ fn truncate(client: &mut Client, name: &RemoteFilename) -> Result<Vec<u8>, Statu
 
 fn regenerate(client: &mut Client, name: &RemoteFilename) -> Result<Vec<u8>, Status> {
     client.ask(&RegenerateRequest { filename: name.clone() }, b"")
+}
+
+fn delete(client: &mut Client, name: &RemoteFilename) -> Result<Vec<u8>, Status> {
+    client.ask(&DeleteRequest { file_id: id(name) }, b"")
+}
+
+fn set_metadata(client: &mut Client, name: &RemoteFilename) -> Result<Vec<u8>, Status> {
+    let metadata = Metadata::decode(b"width\x021").expect("metadata");
+    client.ask(&SetMetadataRequest { file_id: id(name), mode: MetadataMode::Merge, metadata }, b"")
 }
 
 fn encoded(request: &impl Encode, content: &[u8]) -> Vec<u8> {
@@ -180,4 +192,78 @@ async fn changes_may_be_made_anywhere_as_in_the_original() {
     append(&mut client, &name, b" and more").expect("append");
     assert_eq!(content(&mut client, &name), b"content and more");
     assert_eq!(changes(&group), [[], []]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_has_not_come_is_deleted_or_described_at_its_source() {
+    for is_ours in [true, false] {
+        let (group, storage) = beside(|_| {}).await;
+        let source = &group.members[1];
+        source.is_ours.store(is_ours, Ordering::Relaxed);
+        let name = file_name(source.ip, b"content");
+        let mut client = client(&storage);
+        assert_eq!(set_metadata(&mut client, &name).expect("metadata"), b"");
+        assert_eq!(delete(&mut client, &name).expect("delete"), b"");
+        assert_eq!(changes(&group), [&[][..], &[Command::SET_METADATA, Command::DELETE_FILE]]);
+        assert!(source.changes.lock()[1].1 == encoded(&DeleteRequest { file_id: id(&name) }, b""));
+        // What is here is changed here, and what was deleted here is gone everywhere.
+        bring(&mut client, &name, b"content");
+        assert_eq!(set_metadata(&mut client, &name).expect("metadata"), b"");
+        assert_eq!(delete(&mut client, &name).expect("delete"), b"");
+        assert_eq!(delete(&mut client, &name), Err(Status::ENOENT));
+        let other = file_name(source.ip, b"other");
+        let deleted = SyncDeleteRequest { file_id: id(&other), time: Timestamp(TIME) };
+        assert_eq!(client.ask(&deleted, b""), Err(Status::ENOENT));
+        assert_eq!(delete(&mut client, &other), Err(Status::ENOENT));
+        assert_eq!(set_metadata(&mut client, &other), Err(Status::ENOENT));
+        // Of what was accepted here this storage knows itself that it is gone.
+        assert_eq!(delete(&mut client, &file_name(group.me, b"mine")), Err(Status::ENOENT));
+        assert_eq!(changes(&group)[1].len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_has_not_come_is_not_taken_for_gone_while_its_source_is_away() {
+    let (mut group, storage) = beside(|_| {}).await;
+    let name = file_name(group.members[1].ip, b"content");
+    let mut client = client(&storage);
+    for status in
+        [StorageStatus::Offline, StorageStatus::Online, StorageStatus::Recovery, StorageStatus::WaitSync]
+    {
+        group.tracker.others.lock()[1].1 = status;
+        until_known(&mut group).await;
+        assert_eq!(delete(&mut client, &name), Err(Status::EAGAIN), "{status}");
+        assert_eq!(set_metadata(&mut client, &name), Err(Status::EAGAIN), "{status}");
+    }
+    // A source that was removed cannot come back with it.
+    group.tracker.others.lock()[1].1 = StorageStatus::Deleted;
+    until_known(&mut group).await;
+    assert_eq!(delete(&mut client, &name), Err(Status::ENOENT));
+    assert_eq!(set_metadata(&mut client, &name), Err(Status::ENOENT));
+    assert_eq!(changes(&group), [[], []]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_it_is_known_who_is_in_the_group_nothing_of_others_is_changed_or_taken_for_gone() {
+    let (me, disk) = (support::unused_ip(), tempfile::tempdir().expect("directory"));
+    let mut tracker = FakeTracker::start_as(Role::Follows, me, me, None);
+    let storage = Storage::bind(support::config(me, disk.path(), |_| {})).await.expect("storage");
+    tracker.next(Command::BEAT).await;
+    let mut client = client(&storage);
+    let other = support::unused_ip();
+    let name = appender_name(other);
+    bring(&mut client, &name, b"content");
+    assert_eq!(append(&mut client, &name, b"more"), Err(Status::EAGAIN));
+    assert_eq!(modify(&mut client, &name, b"xy"), Err(Status::EAGAIN));
+    assert_eq!(truncate(&mut client, &name), Err(Status::EAGAIN));
+    assert_eq!(regenerate(&mut client, &name), Err(Status::EAGAIN));
+    assert_eq!(content(&mut client, &name), b"content");
+    let missing = file_name(other, b"content");
+    assert_eq!(delete(&mut client, &missing), Err(Status::EAGAIN));
+    assert_eq!(set_metadata(&mut client, &missing), Err(Status::EAGAIN));
+    // Its own files it may change.
+    let mine = appender_name(me);
+    bring(&mut client, &mine, b"content");
+    append(&mut client, &mine, b" and more").expect("append");
+    assert_eq!(delete(&mut client, &file_name(me, b"mine")), Err(Status::ENOENT));
 }

@@ -15,13 +15,16 @@ use fdfs_conf::{ReplicationFrom, StorageConfig};
 use fdfs_proto::{
     Command, Decode, Header, Request, Status, StorageStat,
     cluster::{BeatRequest, SyncReportRequest},
-    storage::{CreateLinkRequest, DownloadRequest, UploadRequest},
+    storage::{
+        CreateLinkRequest, DownloadRequest, GetMetadataRequest, MetadataMode, SetMetadataRequest,
+        UploadRequest,
+    },
     sync::{
         PathBinlogRequest, ReportServerIdRequest, SyncAppendRequest, SyncCreateRequest, SyncDeleteRequest,
         SyncRenameRequest, SyncedFile, SyncedRange,
     },
 };
-use fdfs_types::{FileId, StorageId, Timestamp};
+use fdfs_types::{FileId, Metadata, StorageId, Timestamp};
 use support::{Client, Cluster};
 
 /// The address from which tests connect.
@@ -204,6 +207,62 @@ async fn how_far_a_peer_is_counts_where_it_said_who_it_is() {
     request.file.time = Timestamp(3000);
     assert_eq!(client.ask(&request, b"abc"), Err(Status::EEXIST));
     assert_eq!(until(&mut cluster).await, Timestamp(3000));
+}
+
+#[tokio::test]
+async fn a_create_does_not_take_back_what_an_appender_file_got_since() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client();
+    let mut request = create(APPENDER, 10);
+    client.ask(&request, b"0123456789").expect("create");
+    let append = SyncAppendRequest {
+        range: SyncedRange { file_id: file_id(APPENDER), offset: 10, length: 3, time: Timestamp(TIME.0 + 5) },
+    };
+    client.ask(&append, b"abc").expect("append");
+    for (later, expected) in [(0, Err(Status::EEXIST)), (5, Err(Status::EEXIST)), (6, Ok(Vec::new()))] {
+        request.file.time = Timestamp(TIME.0 + later);
+        assert_eq!(client.ask(&request, b"9876543210"), expected, "{later}");
+        let content: &[u8] = if expected.is_ok() { b"9876543210" } else { b"0123456789abc" };
+        assert_eq!(std::fs::read(cluster.path(APPENDER)).expect("file"), content);
+    }
+}
+
+#[tokio::test]
+async fn a_rename_takes_metadata_that_were_set_here_along_and_tells_them() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client();
+    client.ask(&create(APPENDER, 10), b"0123456789").expect("create");
+    let metadata = Metadata::decode(b"width\x021").expect("metadata");
+    let mode = MetadataMode::Overwrite;
+    client.get(&SetMetadataRequest { file_id: file_id(APPENDER), mode, metadata }).expect("metadata");
+    let rename = SyncRenameRequest {
+        group: "group1".parse().expect("group"),
+        new_name: NAME.parse().expect("name"),
+        old_name: APPENDER.parse().expect("name"),
+        time: Timestamp(TIME.0 + 5),
+    };
+    client.ask(&rename, b"").expect("rename");
+    let read = |name: &str| std::fs::read(cluster.path(name));
+    assert_eq!(read(&format!("{NAME}-m")).expect("metadata"), b"width\x021");
+    assert!(read(&format!("{APPENDER}-m")).is_err());
+    assert_eq!(client.ask(&GetMetadataRequest { file_id: file_id(NAME) }, b""), Ok(b"width\x021".to_vec()));
+    let lines = cluster.binlog();
+    let lines: Vec<_> = lines.lines().filter_map(|line| line.split_once(' ')).map(|(_, line)| line).collect();
+    let expected = [format!("r {NAME} {APPENDER}"), format!("C {NAME}-m"), format!("D {APPENDER}-m")];
+    assert_eq!(lines[2..], expected);
+}
+
+#[tokio::test]
+async fn a_delete_takes_metadata_that_came_before_their_file() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client();
+    let sidecar = format!("{NAME}-m");
+    client.ask(&create(&sidecar, 3), b"a\x021").expect("create");
+    let delete = SyncDeleteRequest { file_id: file_id(NAME), time: TIME };
+    assert_eq!(client.ask(&delete, b""), Err(Status::ENOENT));
+    assert!(!cluster.path(&sidecar).exists());
+    assert_eq!(client.ask(&create(&sidecar, 3), b"a\x021"), Err(Status::EEXIST));
+    assert!(!cluster.path(&sidecar).exists());
 }
 
 #[tokio::test]

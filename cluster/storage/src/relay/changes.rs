@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use fdfs_net::{CallError, Connection, NetError};
 use fdfs_proto::{Request, Status};
-use fdfs_types::{FileKind, RemoteFilename, StorageStatus};
+use fdfs_types::{FileId, FileKind, RemoteFilename, StorageStatus};
 use tokio::time::timeout;
 
 use super::{Line, LineError, PATIENCE, Relay, accepted};
@@ -56,14 +56,16 @@ impl Shared {
             None => ChangePlace::Away,
         }
     }
-}
 
-impl Shared {
     /// Where a file that may be missing here is deleted, or given metadata: at its source, if that may have it still.
     ///
     /// A client whose first try was cut off takes "no such file" for done.
-    pub(crate) fn place_of_file(&self, name: &RemoteFilename) -> ChangePlace {
+    pub(crate) fn place_of_file(&self, FileId { group, filename: name }: &FileId) -> ChangePlace {
         let Ok(fields) = name.fields() else { return ChangePlace::Here };
+        // A file of another group is refused here.
+        if *group != self.group() {
+            return ChangePlace::Here;
+        }
         if self.is_named_by(fields.source) || self.store.is_there(name) || self.store.was_deleted(name) {
             return ChangePlace::Here;
         }

@@ -12,10 +12,10 @@ use fdfs_types::{GroupName, RemoteFilename};
 
 use super::{
     Served, Session, StorageService,
-    concern::Changed,
+    concern::{Changed, Placed},
     handle::{Handle, LARGE, SMALL},
 };
-use crate::{error::Refusal, shared::Shared};
+use crate::{error::Refusal, relay::ChangePlace, shared::Shared};
 
 /// Cuts or extends an appender file.
 impl Handle for TruncateRequest {
@@ -28,6 +28,12 @@ impl Handle for TruncateRequest {
     fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Changed<Empty>, Refusal> {
         let record = shared.store.truncate(&self.filename, self.size)?;
         Ok(Changed::new(Empty, record))
+    }
+}
+
+impl Placed for TruncateRequest {
+    fn place(&self, shared: &Shared) -> ChangePlace {
+        shared.place_of_changes(&self.filename)
     }
 }
 
@@ -55,6 +61,12 @@ impl Handle for DeleteRequest {
     }
 }
 
+impl Placed for DeleteRequest {
+    fn place(&self, shared: &Shared) -> ChangePlace {
+        shared.place_of_file(&self.file_id)
+    }
+}
+
 /// Replaces or merges the metadata of a file.
 impl Handle for SetMetadataRequest {
     type Answer = Changed<Empty>;
@@ -79,27 +91,13 @@ impl Handle for SetMetadataRequest {
     }
 }
 
-impl StorageService {
-    /// Cuts or extends an appender file.
-    pub(super) async fn truncate(
-        &self,
-        connection: &mut Connection,
-        header: &Header,
-        session: &Session,
-    ) -> Result<Served, NetError> {
-        let request: TruncateRequest = match connection.read_request(header, SMALL).await? {
-            Ok(request) => request,
-            Err(error) => return self.refuse(connection, error.into()).await,
-        };
-        match self.elsewhere(connection, &request.filename, &request, session).await? {
-            Some(served) => {
-                let filename = self.name_for_log(Some(&request.filename));
-                Ok(Served { filename, ..served })
-            }
-            None => self.make_change(connection, request).await,
-        }
+impl Placed for SetMetadataRequest {
+    fn place(&self, shared: &Shared) -> ChangePlace {
+        shared.place_of_file(&self.file_id)
     }
+}
 
+impl StorageService {
     /// Turns an appender file into a normal one, under a new name.
     pub(super) async fn regenerate(
         &self,

@@ -3,19 +3,27 @@
 use std::sync::Arc;
 
 use fdfs_net::{Connection, NetError};
-use fdfs_proto::{Encode, Header, Request, Writer, ours::WriteConcern};
+use fdfs_proto::{Encode, Header, Writer, ours::WriteConcern};
 use fdfs_store::{Record, StoreError, StoredFile};
 use fdfs_types::RemoteFilename;
 use tracing::error;
 
 use super::{Served, Session, StorageService, handle::Handle};
-use crate::{concern::Turn, error::Refusal};
+use crate::{concern::Turn, error::Refusal, relay::ChangePlace, shared::Shared};
 
 /// The answer to a request that changes files, and the records that tell the changes.
 #[derive(Debug)]
 pub(super) struct Changed<A> {
     answer: A,
     records: Vec<Record>,
+}
+
+/// A request that changes files, and where that is done.
+pub(super) trait Placed {
+    /// Where the change is made.
+    fn place(&self, _shared: &Shared) -> ChangePlace {
+        ChangePlace::Here
+    }
 }
 
 impl<A> Changed<A> {
@@ -31,7 +39,7 @@ impl<A: Encode> Encode for Changed<A> {
 }
 
 impl StorageService {
-    /// Reads a request without content that changes a file, has it handled here or where the file is, and answers when it
+    /// Reads a request without content that changes a file, has it handled here or where that is done, and answers when it
     /// is as safe as it has to be.
     pub(super) async fn change<R, A>(
         &self,
@@ -40,46 +48,23 @@ impl StorageService {
         session: &Session,
     ) -> Result<Served, NetError>
     where
-        R: Handle<Answer = Changed<A>> + Request,
+        R: Placed + Handle<Answer = Changed<A>>,
         A: Encode + Send + 'static,
     {
-        let request = match connection.read_request::<R>(header, R::LIMIT).await? {
+        let request: R = match connection.read_request(header, R::LIMIT).await? {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
-        let is_ours = request.group().is_none_or(|group| group == self.shared.group());
-        if let Some(name) = request.filename().filter(|_| is_ours) {
-            let place = self.shared.place_of_file(name);
-            let filename = self.name_for_log(Some(name));
-            if let Some(served) = self.at(connection, place, &request, session).await? {
-                return Ok(Served { filename, ..served });
-            }
-        }
-        self.make_change(connection, request).await
-    }
-
-    /// The same, but made here whatever it is about.
-    pub(super) async fn change_here<R, A>(
-        &self,
-        connection: &mut Connection,
-        header: &Header,
-    ) -> Result<Served, NetError>
-    where
-        R: Handle<Answer = Changed<A>>,
-        A: Encode + Send + 'static,
-    {
-        match connection.read_request::<R>(header, R::LIMIT).await? {
-            Ok(request) => self.make_change(connection, request).await,
-            Err(error) => self.refuse(connection, error.into()).await,
+        let place = request.place(&self.shared);
+        let filename = self.name_for_log(request.filename());
+        match self.at(connection, place, &request, session).await? {
+            Some(served) => Ok(Served { filename, ..served }),
+            None => self.make_change(connection, request).await,
         }
     }
 
     /// Has a change made, and answers when it is as safe as it has to be.
-    pub(super) async fn make_change<R, A>(
-        &self,
-        connection: &mut Connection,
-        request: R,
-    ) -> Result<Served, NetError>
+    async fn make_change<R, A>(&self, connection: &mut Connection, request: R) -> Result<Served, NetError>
     where
         R: Handle<Answer = Changed<A>>,
         A: Encode + Send + 'static,

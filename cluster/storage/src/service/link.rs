@@ -6,7 +6,10 @@ use fdfs_proto::storage::CreateLinkRequest;
 use fdfs_store::StoreError;
 use fdfs_types::{FileId, GroupName, RemoteFilename, SlavePrefix};
 
-use super::{concern::Changed, handle::Handle};
+use super::{
+    concern::{Changed, Placed},
+    handle::Handle,
+};
 use crate::{error::Refusal, shared::Shared};
 
 /// Makes a link to a file, under a new name or as a slave. What it is a signature of is not looked up.
@@ -34,3 +37,5 @@ impl Handle for CreateLinkRequest {
         }
     }
 }
+
+impl Placed for CreateLinkRequest {}

@@ -249,7 +249,11 @@ impl Member {
                     };
                     connection.respond_message(&hello).await?;
                 }
-                Command::APPEND_FILE | Command::MODIFY_FILE | Command::TRUNCATE_FILE => {
+                Command::APPEND_FILE
+                | Command::MODIFY_FILE
+                | Command::TRUNCATE_FILE
+                | Command::DELETE_FILE
+                | Command::SET_METADATA => {
                     self.changes.lock().push((header.command, body));
                     connection.respond(&[]).await?;
                 }
