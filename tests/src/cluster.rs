@@ -3,6 +3,7 @@
 mod config;
 mod listing;
 
+use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ pub use self::config::{ClusterConfig, StorageConfig};
 use self::listing::{active_test, leads, storage_status};
 use crate::{Daemon, Deadline, fdfs_binary};
 
-/// A running cluster in a directory of its own.
+/// A running cluster in a directory of its own, which stays behind where `$FDFS_KEEP_CLUSTER` is set.
 #[derive(Debug)]
 pub struct Cluster {
     config: ClusterConfig,
@@ -34,7 +35,8 @@ impl Cluster {
     ///
     /// When one does not.
     pub fn start_trackers(config: ClusterConfig) -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("fdfs-test-").tempdir()?;
+        let is_kept = env::var_os("FDFS_KEEP_CLUSTER").is_some();
+        let dir = tempfile::Builder::new().prefix("fdfs-test-").disable_cleanup(is_kept).tempdir()?;
         let storages = config.storages.iter().map(|_| None).collect();
         let trackers = config.trackers.iter().map(|_| None).collect();
         let mut cluster = Self { config, storages, trackers, dir };
