@@ -80,7 +80,7 @@ pub(crate) fn of_write(headers: &HeaderMap) -> Result<Preconditions, S3Error> {
         "*" => ETagMatch::Any,
         tags => ETagMatch::OneOf(tags.split(',').filter_map(|tag| tag.trim().parse().ok()).collect()),
     });
-    Ok(Preconditions { if_match, if_none_match })
+    Ok(Preconditions { if_match, if_none_match, ..Preconditions::default() })
 }
 
 /// Whether a list of tags, or `*`, names this ETag.

@@ -110,7 +110,7 @@ impl ReadQuestion {
         let Some(number) = self.part_number else { return Ok(None) };
         let sizes = match info.part_count {
             0 => vec![info.size()],
-            _ => cx.objects.part_sizes(info).await?,
+            _ => cx.objects.object_parts(info).await?.into_iter().map(|part| part.size).collect(),
         };
         let before = usize::from(number) - 1;
         let length = *sizes.get(before).ok_or(ErrorCode::InvalidPartNumber)?;

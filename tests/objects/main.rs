@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use fdfs_client::{Client, ClientOptions};
 use fdfs_objects::{
-    CommitOptions, CompletePart, Defaults, ExtendedAttributes, Files, JoinMultipart, Kind, ListFrom,
-    ListItem, ListQuery, Namespace, NewInode, ObjectInfo, Objects, Preconditions, PutOptions, ROOT, Settings,
-    UploadOptions,
+    CommitOptions, CompleteOptions, CompletePart, Defaults, ExtendedAttributes, Files, JoinMultipart, Kind,
+    ListFrom, ListItem, ListQuery, Namespace, NewInode, ObjectInfo, Objects, Preconditions, PutOptions, ROOT,
+    Settings, UploadOptions,
 };
 use fdfs_proto::ServerAddress;
 use fdfs_tests::{Addresses, Cluster, ClusterConfig, StorageConfig};
@@ -110,7 +110,9 @@ async fn parts_are_joined_by_the_storage_and_freed() -> Result<()> {
         let part = writer.commit(CommitOptions::default()).await?;
         parts.push(CompletePart { number, md5: Some(part.md5) });
     }
-    let info = objects.complete_upload("group1", key, upload_id, parts, Preconditions::default()).await?;
+    let info = objects
+        .complete_upload("group1", key, upload_id, CompleteOptions { parts, ..CompleteOptions::default() })
+        .await?;
     ensure!(info.file_id.is_none() && setup.get("big.bin").await? == whole);
     ensure!(objects.join_due().await? == 1, "the parts are joined");
     let file = objects.head("group1", key).await?.file_id.context("the joined file")?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use fdfs_types::FileId;
 
 use crate::error::NamespaceError;
-use crate::rows::{EntryRow, ExtentRow, InodeRow, PairRow};
+use crate::rows::{ChecksumRow, EntryRow, ExtentRow, InodeRow, PairRow};
 
 pub use etag::{ETag, ParseETagError};
 
@@ -74,6 +74,8 @@ pub struct Attributes {
     pub content_time: u64,
     /// The content's ETag; none for what has no content.
     pub etag: Option<ETag>,
+    /// Which checksum is kept of the content, if any.
+    pub checksum: Option<ChecksumForm>,
     /// Grows with every change of the inode.
     pub version: u64,
     /// The device, for block and character devices.
@@ -108,6 +110,8 @@ pub struct Extent {
     pub file: FileId,
     /// Where in that file they begin.
     pub file_offset: u64,
+    /// Others uploaded the file: it is never freed, whoever lets go of it.
+    pub foreign: bool,
 }
 
 /// Extended attributes by full name (`user.width`).
@@ -139,6 +143,15 @@ pub enum ContentHeader {
 
 /// The kept headers of a content.
 pub type ContentHeaders = BTreeMap<ContentHeader, String>;
+
+/// Which checksum a content has, without its value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ChecksumForm {
+    /// Which function, as in [`Checksum`].
+    pub algorithm: u32,
+    /// It is composed of the parts' checksums, not made of the whole content.
+    pub composed: bool,
+}
 
 /// A checksum of the content that S3 keeps and answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -243,6 +256,21 @@ impl ContentHeader {
     }
 }
 
+impl ChecksumForm {
+    /// As an entry carries it; 0 is none.
+    pub(crate) fn number(form: Option<Self>) -> u32 {
+        form.map_or(0, |form| form.algorithm.saturating_mul(2) + u32::from(form.composed))
+    }
+
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        (number > 1).then_some(Self { algorithm: number / 2, composed: number % 2 == 1 })
+    }
+
+    pub(crate) fn of_rows(rows: &[ChecksumRow]) -> Option<Self> {
+        rows.first().map(|row| Self { algorithm: row.algorithm, composed: row.kind == 1 })
+    }
+}
+
 impl Attributes {
     pub(crate) fn of_inode(inode: u64, row: &InodeRow) -> Result<Self, NamespaceError> {
         Ok(Self {
@@ -260,6 +288,7 @@ impl Attributes {
             btime: row.btime,
             content_time: row.content_time,
             etag: ETag::from_row(&row.etag, row.etag_parts),
+            checksum: ChecksumForm::of_rows(&row.checksums),
             version: row.version,
             device: row.device,
             bucket: row.bucket,
@@ -287,6 +316,7 @@ impl Entry {
             btime: row.ctime,
             content_time: row.content_time,
             etag: ETag::from_row(&row.etag, row.etag_parts),
+            checksum: ChecksumForm::from_number(row.checksum),
             ..Attributes::default()
         });
         let name = if kind == Kind::Directory { name.strip_suffix(b"/").unwrap_or(name) } else { name };
@@ -297,7 +327,7 @@ impl Entry {
 impl Extent {
     /// The whole of `file`, `length` bytes, as a content.
     pub fn whole(file: FileId, length: u64) -> Self {
-        Self { offset: 0, length, file, file_offset: 0 }
+        Self { offset: 0, length, file, file_offset: 0, foreign: false }
     }
 
     /// The first byte after it.
@@ -312,6 +342,7 @@ impl Extent {
             length: row.length,
             file: file.map_err(|_| NamespaceError::Corrupt { family: 'i', what: "an extent's file ID" })?,
             file_offset: row.file_offset,
+            foreign: row.foreign,
         })
     }
 
@@ -321,6 +352,7 @@ impl Extent {
             length: self.length,
             file: self.file.to_string(),
             file_offset: self.file_offset,
+            foreign: self.foreign,
         }
     }
 }

@@ -38,14 +38,14 @@ pub(crate) fn replace(
     let new: Vec<ExtentRow> = extents.iter().map(Extent::to_row).collect();
     let (taken, left) = (counts(&new), counts(&old));
     expect_uses(tx, inode, taken.keys().copied(), left.keys().copied())?;
-    for (file, count) in taken {
-        take(tx, file, inode, count)?;
+    for (file, uses) in taken {
+        take(tx, file, inode, uses)?;
     }
     for block in 0..row.extent_blocks {
         tx.delete(&keys::extents(inode, block));
     }
-    for (file, count) in left {
-        let_go(tx, file, inode, count)?;
+    for (file, uses) in left {
+        let_go(tx, file, inode, uses)?;
     }
     row.extent_blocks = 0;
     if new.len() <= INLINE {
@@ -76,26 +76,41 @@ pub(crate) fn expect_uses<'a>(
     Ok(read.expect(&keys, &left.map(users).collect::<Vec<_>>())?)
 }
 
+/// How an inode uses a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Uses {
+    count: u32,
+    foreign: bool,
+}
+
+impl Uses {
+    /// By one extent.
+    pub(crate) fn one(extent: &ExtentRow) -> Self {
+        Self { count: 1, foreign: extent.foreign }
+    }
+}
+
 /// Counts `uses` more of `file` by `inode` (0: by a part that waits).
 pub(crate) fn take(
     tx: &mut Transaction<'_, '_>,
     file: &str,
     inode: u64,
-    uses: u32,
+    uses: Uses,
 ) -> Result<(), NamespaceError> {
     let key = keys::reverse(file, inode);
     let mut row = rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default();
-    row.uses = row.uses.saturating_add(uses);
+    row.uses = row.uses.saturating_add(uses.count);
+    row.foreign |= uses.foreign;
     tx.put(key, &row);
     Ok(())
 }
 
-/// Counts `uses` less; a file that nothing uses any more goes onto the free list.
+/// Counts `uses` less; a file of ours that nothing uses any more goes onto the free list.
 pub(crate) fn let_go(
     tx: &mut Transaction<'_, '_>,
     file: &str,
     inode: u64,
-    uses: u32,
+    uses: Uses,
 ) -> Result<(), NamespaceError> {
     let key = keys::reverse(file, inode);
     // Two rows tell all: ours, and whether there is another.
@@ -105,13 +120,14 @@ pub(crate) fn let_go(
         Some((_, value)) => rows::unseal::<ReverseRow>(&key, value)?,
         None => rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default(),
     };
-    row.uses = row.uses.saturating_sub(uses);
+    row.uses = row.uses.saturating_sub(uses.count);
     if row.uses > 0 {
         tx.put(key, &row);
         return Ok(());
     }
     tx.delete(&key);
-    if users.iter().all(|(found, _)| *found == key) {
+    let is_last = users.iter().all(|(found, _)| *found == key);
+    if is_last && !row.foreign && !uses.foreign {
         tx.put(keys::freed(tx.now_ms(), file), &FreedRow::default());
     }
     Ok(())
@@ -121,6 +137,31 @@ pub(crate) fn let_go(
 pub(crate) fn is_named(read: &dyn Read, file: &str) -> Result<bool, NamespaceError> {
     let prefix = keys::reverses(file);
     Ok(!rows::scan(read, &prefix, &prefix, 1)?.is_empty())
+}
+
+/// True for a file that others uploaded: one that no name uses yet, and that was not made for one, or that is used as such already.
+pub(crate) fn is_foreign(read: &dyn Read, file: &str) -> Result<bool, NamespaceError> {
+    let prefix = keys::reverses(file);
+    match rows::scan(read, &prefix, &prefix, 1)?.pop() {
+        Some((key, value)) => Ok(rows::unseal::<ReverseRow>(&key, &value)?.foreign),
+        None => Ok(true),
+    }
+}
+
+/// The extents of `range` of a content, as those of a content of their own. What no file gives stays a gap.
+pub(crate) fn slice(extents: &[Extent], range: std::ops::Range<u64>) -> Vec<Extent> {
+    let first = extents.partition_point(|extent| extent.end() <= range.start);
+    let within = extents.iter().skip(first).take_while(|extent| extent.offset < range.end);
+    let cut = |extent: &Extent| {
+        let start = extent.offset.max(range.start);
+        Extent {
+            offset: start - range.start,
+            length: extent.end().min(range.end) - start,
+            file_offset: extent.file_offset + (start - extent.offset),
+            ..extent.clone()
+        }
+    };
+    within.map(cut).collect()
 }
 
 /// Up to `limit` inodes that use the file.
@@ -193,10 +234,12 @@ fn extent_rows(read: &dyn Read, inode: u64, row: &InodeRow) -> Result<Vec<Extent
     Ok(extents)
 }
 
-fn counts(extents: &[ExtentRow]) -> BTreeMap<&str, u32> {
-    let mut counts = BTreeMap::new();
+fn counts(extents: &[ExtentRow]) -> BTreeMap<&str, Uses> {
+    let mut counts: BTreeMap<&str, Uses> = BTreeMap::new();
     for extent in extents {
-        *counts.entry(extent.file.as_str()).or_default() += 1;
+        let uses = counts.entry(extent.file.as_str()).or_default();
+        uses.count += 1;
+        uses.foreign |= extent.foreign;
     }
     counts
 }

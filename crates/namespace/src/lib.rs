@@ -31,8 +31,8 @@ mod uploads;
 
 pub use access_keys::{AccessGrant, AccessKey};
 pub use attributes::{
-    Attributes, Checksum, ContentHeader, ContentHeaders, DirectoryState, ETag, Entry, ExtendedAttributes,
-    Extent, Kind, Mirrored, ParseETagError,
+    Attributes, Checksum, ChecksumForm, ContentHeader, ContentHeaders, DirectoryState, ETag, Entry,
+    ExtendedAttributes, Extent, Kind, Mirrored, ParseETagError,
 };
 pub use buckets::{Bucket, NewBucket};
 pub use changes::{Change, ChangeKind};
@@ -44,10 +44,12 @@ pub use namespace::Namespace;
 pub use settings::BucketSettings;
 pub use store_url::{ParseStoreUrlError, StoreUrl};
 pub use transaction::Defaults;
-pub use tree::keyed::{ETagMatch, FileRecord, NewFile, Preconditions};
+pub use tree::keyed::{FileRecord, NewFile, RenameConditions};
 pub use tree::listing::{ListFrom, ListItem, ListPage, ListQuery};
 pub use tree::posix::{NewInode, RenameMode, SetAttributes, SetMode};
+pub use tree::preconditions::{ETagMatch, Preconditions};
+pub use tree::shared::ContentSource;
 pub use uploads::{
-    CompletePart, Completed, NewUpload, ParseUploadIdError, Part, PartPlacement, Upload, UploadId,
-    WaitingJoin,
+    CompletePart, Completed, Completion, NewUpload, ObjectPart, ParseUploadIdError, Part, PartPlacement,
+    Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery, WaitingJoin,
 };

@@ -3,11 +3,13 @@
 pub(crate) mod keyed;
 pub(crate) mod listing;
 pub(crate) mod posix;
+pub(crate) mod preconditions;
+pub(crate) mod shared;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::attributes::{Attributes, DirectoryState, Entry, Kind};
+use crate::attributes::{Attributes, ChecksumForm, DirectoryState, Entry, Kind};
 use crate::changes::ChangeKind;
 use crate::content;
 use crate::engine::{PAGE, Read, prefix_end};
@@ -138,13 +140,19 @@ pub(crate) fn purge(
             tx.delete(&key);
         }
     }
-    if row.part_count > 0 {
-        tx.delete(&keys::part_table(number));
-        tx.delete(&keys::waiting_join(number));
-    }
+    forget_parts(tx, number, row);
     tx.delete(&keys::orphan(number));
     tx.delete(&keys::inode(number));
     Ok(())
+}
+
+/// What is known of the parts of a content that is no longer there goes.
+pub(crate) fn forget_parts(tx: &mut Transaction<'_, '_>, number: u64, row: &mut InodeRow) {
+    if row.part_count > 0 {
+        row.part_count = 0;
+        tx.delete(&keys::part_table(number));
+        tx.delete(&keys::waiting_join(number));
+    }
 }
 
 /// Notes that a directory's entries changed: by how many, and how many of them directories.
@@ -261,6 +269,7 @@ fn entry_of(number: u64, row: &InodeRow) -> EntryRow {
         etag: row.etag.clone(),
         etag_parts: row.etag_parts,
         content_time: row.content_time,
+        checksum: ChecksumForm::number(ChecksumForm::of_rows(&row.checksums)),
         ..bare
     };
     if is_directory(row) {

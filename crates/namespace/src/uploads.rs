@@ -1,6 +1,9 @@
 //! Multipart uploads: parts that become one content without moving a byte.
 
+mod listing;
+
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use crate::attributes::{
@@ -8,15 +11,20 @@ use crate::attributes::{
     pairs_to_rows,
 };
 use crate::changes::ChangeKind;
-use crate::content;
+use crate::content::{self, Uses};
 use crate::engine::{PAGE, Read, prefix_end};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::names;
-use crate::rows::{self, CompletedRow, ExtentRow, JoinRow, PartRow, PartTableRow, UploadRow};
+use crate::rows::{self, CompletedRow, ExtentRow, InodeRow, JoinRow, PartRow, PartTableRow, UploadRow};
 use crate::transaction::Transaction;
 use crate::tree;
-use crate::tree::keyed::{self, NewFile, Preconditions};
+use crate::tree::keyed::{self, NewFile};
+use crate::tree::preconditions::Preconditions;
+use crate::tree::shared::ContentSource;
+
+pub(crate) use listing::page;
+pub use listing::{UploadItem, UploadMarker, UploadPage, UploadQuery};
 
 /// The ID of a multipart upload: random, so that it cannot be guessed.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -38,8 +46,10 @@ pub struct NewUpload {
     pub extended: ExtendedAttributes,
     /// Object tags.
     pub tags: ExtendedAttributes,
-    /// The checksum that each part brings; 0 for none.
+    /// The checksum that each part brings; 0 for none that was asked for.
     pub checksum_algorithm: u32,
+    /// What the object's checksum is to be: 0 nothing was said, 1 composed of the parts', 2 of the whole object.
+    pub checksum_type: u32,
 }
 
 /// Where all parts of an upload go.
@@ -94,6 +104,30 @@ pub struct CompletePart {
     pub md5: Option<[u8; 16]>,
 }
 
+/// What Complete asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// The parts, in the order named.
+    pub parts: Vec<CompletePart>,
+    /// The ETag that the object gets.
+    pub etag: ETag,
+    /// Its checksum, made of the parts'.
+    pub checksum: Option<Checksum>,
+    /// The smallest part that may be followed by another.
+    pub min_part: u64,
+    /// What must hold of the key.
+    pub preconditions: Preconditions,
+}
+
+/// A part of an object that was uploaded in parts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectPart {
+    /// Bytes.
+    pub size: u64,
+    /// Its checksum, where every part has one.
+    pub checksum: Option<Checksum>,
+}
+
 /// What a complete upload became.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Completed {
@@ -128,6 +162,7 @@ pub(crate) fn create(
         attributes: pairs_to_rows(&new.extended),
         tags: pairs_to_rows(&new.tags),
         checksum_algorithm: new.checksum_algorithm,
+        checksum_type: new.checksum_type,
         ..UploadRow::default()
     };
     tx.put(keys::upload(root, key, &upload_id.0), &row);
@@ -144,21 +179,17 @@ pub(crate) fn get(
     Ok(Upload::of_row(key.to_vec(), upload_id, load(read, root, key, upload_id)?))
 }
 
-/// Uploads under way of keys that begin with `prefix`, after (`key`, `upload_id`), in order of keys.
+/// Uploads under way of keys that begin with `prefix`, from the row key `from` on, in order of keys.
 pub(crate) fn list(
     read: &dyn Read,
     root: u64,
     prefix: &[u8],
-    after: Option<(&[u8], UploadId)>,
+    from: &[u8],
     limit: usize,
 ) -> Result<Vec<Upload>, NamespaceError> {
     let prefix = keys::uploads(root, prefix);
-    let from = after.map_or_else(
-        || prefix.clone(),
-        |(key, upload_id)| [keys::upload(root, key, &upload_id.0).as_slice(), &[0]].concat(),
-    );
     let mut uploads = Vec::new();
-    for (key, value) in rows::scan(read, &prefix, &from, limit.min(PAGE))? {
+    for (key, value) in rows::scan(read, &prefix, from, limit.min(PAGE))? {
         let row = rows::unseal(&key, &value)?;
         let corrupt = NamespaceError::Corrupt { family: 'u', what: "its key is too short" };
         let (name, upload_id) = key.get(9..).and_then(|rest| rest.split_last_chunk::<16>()).ok_or(corrupt)?;
@@ -166,6 +197,11 @@ pub(crate) fn list(
         uploads.push(Upload::of_row(name.to_vec(), UploadId(*upload_id), row));
     }
     Ok(uploads)
+}
+
+/// Behind this upload.
+pub(crate) fn after(root: u64, key: &[u8], upload_id: UploadId) -> Vec<u8> {
+    [keys::upload(root, key, &upload_id.0).as_slice(), &[0]].concat()
 }
 
 /// Fixes where the parts go, if no part has done so yet; answers where they do.
@@ -205,10 +241,34 @@ pub(crate) fn put_part(
         time: tx.now_ms(),
     };
     for extent in &row.extents {
-        content::take(tx, &extent.file, WAITING, 1)?;
+        content::take(tx, &extent.file, WAITING, Uses::one(extent))?;
     }
     tx.put(part_key, &row);
     old.map_or(Ok(()), |old| let_part_go(tx, &old))
+}
+
+/// Keeps as a part a range of what is already there: no byte moves. `part.extents` and `size` are taken from the source. False, and nothing is
+/// done, where the part would be of too many pieces.
+pub(crate) fn share_part(
+    tx: &mut Transaction<'_, '_>,
+    root: u64,
+    key: &[u8],
+    upload_id: UploadId,
+    part: &Part,
+    source: &ContentSource,
+    range: &Range<u64>,
+) -> Result<bool, NamespaceError> {
+    let content = source.content(tx)?;
+    if range.end > content.size {
+        return Err(NamespaceError::ContentChanged);
+    }
+    let size = range.end.saturating_sub(range.start);
+    let part = Part { extents: content.slice(range.clone()), size, ..part.clone() };
+    if part.extents.len() > MAX_PIECES {
+        return Ok(false);
+    }
+    put_part(tx, root, key, upload_id, &part)?;
+    Ok(true)
 }
 
 /// Parts of an upload after the number `after`.
@@ -227,17 +287,15 @@ pub(crate) fn parts(
 }
 
 /// Makes the object of the named parts. A repeated Complete is answered as the first one was.
-#[expect(clippy::too_many_arguments, reason = "each is a field of the request")]
 pub(crate) fn complete(
     tx: &mut Transaction<'_, '_>,
     root: u64,
     key: &[u8],
     upload_id: UploadId,
-    wanted: &[CompletePart],
-    etag: ETag,
-    min_part: u64,
-    preconditions: &Preconditions,
+    completion: &Completion,
 ) -> Result<Completed, NamespaceError> {
+    let Completion { parts: wanted, etag, min_part, .. } = completion;
+    let (etag, min_part) = (*etag, *min_part);
     let upload = match load(tx, root, key, upload_id) {
         Ok(upload) => upload,
         Err(NamespaceError::NoSuchUpload) => {
@@ -256,6 +314,7 @@ pub(crate) fn complete(
         headers: keyed::headers_of_rows(&upload.headers),
         extended: pairs_of_rows(&upload.attributes),
         tags: pairs_of_rows(&upload.tags),
+        checksums: completion.checksum.iter().cloned().collect(),
         ..NewFile::default()
     };
     let mut table = PartTableRow::default();
@@ -281,11 +340,15 @@ pub(crate) fn complete(
         table.checksums.extend(row.checksums.into_iter().take(1));
     }
 
-    let (inode, mut row) = keyed::put_row(tx, root, key, &file, preconditions)?;
+    // Without gaps, or nobody could say whose they are.
+    if table.checksums.len() != table.sizes.len() {
+        table.checksums.clear();
+    }
+    let (inode, mut row) = keyed::put_row(tx, root, key, &file, &completion.preconditions)?;
     row.part_count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
     tree::save(tx, inode, &mut row);
     tx.put(keys::part_table(inode), &table);
-    if file.extents.len() > 1 {
+    if !is_one_file(&file.extents, file.size) {
         tx.put(keys::waiting_join(inode), &JoinRow { since: tx.now_ms(), ..JoinRow::default() });
     }
     remove(tx, root, key, upload_id)?;
@@ -306,23 +369,25 @@ pub(crate) fn abort(
     remove(tx, root, key, upload_id)
 }
 
-/// Objects whose parts wait to be joined and whose next attempt is due.
+/// Objects whose parts wait to be joined, or whose content waits to be written anew, and whose next attempt is due.
 pub(crate) fn waiting_joins(
     read: &dyn Read,
+    rewrite: bool,
     now: u64,
     limit: usize,
 ) -> Result<Vec<WaitingJoin>, NamespaceError> {
     let mut waiting = Vec::new();
     for (key, value) in rows::scan(read, &[keys::JOIN], &[keys::JOIN], PAGE)? {
         let row: JoinRow = rows::unseal(&key, &value)?;
-        if row.not_before <= now && waiting.len() < limit {
+        if row.rewrite == rewrite && row.not_before <= now && waiting.len() < limit {
             waiting.push(WaitingJoin { inode: keys::number_at(&key, 1), attempts: row.attempts });
         }
     }
     Ok(waiting)
 }
 
-/// Swaps the joined file in for the parts, if the content is still those parts; the parts are freed.
+/// Swaps the joined file in for the parts, if the content is still those parts; the parts are freed. Copies that have the same parts get the
+/// same file.
 pub(crate) fn joined(
     tx: &mut Transaction<'_, '_>,
     inode: u64,
@@ -330,16 +395,44 @@ pub(crate) fn joined(
     whole: &Extent,
     mirrored: Mirrored,
 ) -> Result<Attributes, NamespaceError> {
-    let mut row = tree::inode(tx, inode)?;
+    let row = tree::inode(tx, inode)?;
     if content::extents(tx, inode, &row)? != parts {
         return Err(NamespaceError::ContentChanged);
     }
+    let first = parts.first().map(|part| part.file.to_string()).unwrap_or_default();
+    let users = content::users(tx, &first, (EXTENTS_AT_ONCE / parts.len().max(1)).clamp(1, COPIES))?;
+    let row = swap_in(tx, inode, row, whole, mirrored)?;
+    for copy in users.into_iter().filter(|user| ![WAITING, inode].contains(user)) {
+        let row = tree::inode(tx, copy)?;
+        if row.size == whole.length && content::extents(tx, copy, &row)? == parts {
+            swap_in(tx, copy, row, whole, Mirrored::None)?;
+        }
+    }
+    tree::attributes(tx, inode, &row)
+}
+
+fn swap_in(
+    tx: &mut Transaction<'_, '_>,
+    inode: u64,
+    mut row: InodeRow,
+    whole: &Extent,
+    mirrored: Mirrored,
+) -> Result<InodeRow, NamespaceError> {
     content::replace(tx, inode, &mut row, std::slice::from_ref(whole))?;
     row.mirrored = mirrored.number();
     tree::save(tx, inode, &mut row);
     tx.delete(&keys::waiting_join(inode));
     tx.change(ChangeKind::Attributes, inode, row.version, 0, b"");
-    tree::attributes(tx, inode, &row)
+    Ok(row)
+}
+
+/// Notes that no storage can join these parts where they are: the content is to be read and written anew.
+pub(crate) fn needs_rewrite(tx: &mut Transaction<'_, '_>, inode: u64) -> Result<(), NamespaceError> {
+    let key = keys::waiting_join(inode);
+    if let Some(row) = rows::load::<JoinRow>(tx, &key)? {
+        tx.put(key, &JoinRow { rewrite: true, attempts: 0, ..row });
+    }
+    Ok(())
 }
 
 /// Notes that a join failed and when to try again; none: never.
@@ -374,10 +467,26 @@ pub(crate) fn trim_completed(
     Ok((page.len() == PAGE).then(|| page.last().map(|(key, _)| [key.as_slice(), &[0]].concat())).flatten())
 }
 
-/// Sizes of the parts that an object was made of.
-pub(crate) fn part_sizes(read: &dyn Read, inode: u64) -> Result<Vec<u64>, NamespaceError> {
-    let row: Option<PartTableRow> = rows::load(read, &keys::part_table(inode))?;
-    Ok(row.map(|row| row.sizes).unwrap_or_default())
+/// The parts that an object was made of.
+pub(crate) fn object_parts(read: &dyn Read, inode: u64) -> Result<Vec<ObjectPart>, NamespaceError> {
+    let row: PartTableRow = rows::load(read, &keys::part_table(inode))?.unwrap_or_default();
+    let mut checksums = row.checksums.into_iter().map(Checksum::of_row);
+    Ok(row.sizes.into_iter().map(|size| ObjectPart { size, checksum: checksums.next() }).collect())
+}
+
+/// True for content that is one file from its first byte to its last, or none.
+pub(crate) fn is_one_file(extents: &[Extent], size: u64) -> bool {
+    match extents {
+        [] => true,
+        [extent]
+            if *extent
+                == (Extent { foreign: extent.foreign, ..Extent::whole(extent.file.clone(), size) }) =>
+        {
+            let named = extent.file.filename.fields().ok().and_then(|fields| fields.size.size());
+            named.is_none_or(|named| named == size)
+        }
+        _ => false,
+    }
 }
 
 fn load(read: &dyn Read, root: u64, key: &[u8], upload_id: UploadId) -> Result<UploadRow, NamespaceError> {
@@ -411,7 +520,9 @@ fn remove(
 }
 
 fn let_part_go(tx: &mut Transaction<'_, '_>, part: &PartRow) -> Result<(), NamespaceError> {
-    part.extents.iter().try_for_each(|extent: &ExtentRow| content::let_go(tx, &extent.file, WAITING, 1))
+    part.extents
+        .iter()
+        .try_for_each(|extent: &ExtentRow| content::let_go(tx, &extent.file, WAITING, Uses::one(extent)))
 }
 
 fn placement_of(row: &UploadRow) -> Option<PartPlacement> {
@@ -432,6 +543,7 @@ impl Upload {
                 tags: pairs_of_rows(&row.tags),
                 owner: row.owner,
                 checksum_algorithm: row.checksum_algorithm,
+                checksum_type: row.checksum_type,
             },
         }
     }
@@ -479,3 +591,9 @@ impl FromStr for UploadId {
 
 /// The inode number under which the files of waiting parts are counted.
 const WAITING: u64 = 0;
+/// The most extents that a part shares: 10,000 parts of more would be a content that nobody can hold.
+const MAX_PIECES: usize = 256;
+/// Copies that are given a joined file together; further ones are joined on their own.
+const COPIES: usize = 64;
+/// Extents that one such transaction may change, roughly.
+const EXTENTS_AT_ONCE: usize = 20_000;

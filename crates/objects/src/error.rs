@@ -105,7 +105,7 @@ impl From<NamespaceError> for ObjectsError {
             NamespaceError::NotEmpty => Self::NotEmpty,
             NamespaceError::IsDirectory => Self::IsDirectory,
             NamespaceError::NotDirectory => Self::NotDirectory,
-            NamespaceError::PreconditionFailed => Self::PreconditionFailed,
+            NamespaceError::PreconditionFailed | NamespaceError::ContentChanged => Self::PreconditionFailed,
             NamespaceError::NoSuchBucket => Self::NoSuchBucket,
             NamespaceError::BucketExists => Self::BucketExists,
             NamespaceError::BucketNotEmpty => Self::BucketNotEmpty,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fdfs_namespace::{
-    Attributes, ContentHeader, ContentHeaders, ExtendedAttributes, ListPage, ListQuery, NamespaceError,
-    NewFile, Preconditions, RenameMode,
+    Checksum, ContentHeader, ContentHeaders, ContentSource, ExtendedAttributes, ListPage, ListQuery,
+    NamespaceError, NewFile, Preconditions, RenameConditions,
 };
 
 use crate::error::ObjectsError;
@@ -43,6 +43,8 @@ pub struct CopyOptions {
     pub replace: Option<(ContentHeaders, ExtendedAttributes)>,
     /// Tags of the copy; none: those of the source.
     pub tags: Option<ExtendedAttributes>,
+    /// Checksums of the copy; none: those of the source.
+    pub checksums: Option<Vec<Checksum>>,
     /// What must hold of the source.
     pub source_preconditions: Preconditions,
     /// What must hold of the target.
@@ -117,36 +119,50 @@ impl Objects {
         Ok(self.names.list(bucket.root, query).await?)
     }
 
-    /// Copies an object: no byte moves, the files are shared.
+    /// Copies an object: no byte moves, the files are shared. Those of a raw file stay whose they are.
     pub async fn copy(
         &self,
         source: (&str, &[u8]),
         target: (&str, &[u8]),
         options: CopyOptions,
     ) -> Result<ObjectInfo, ObjectsError> {
-        let source_bucket = self.bucket(source.0).await?;
         let target_bucket = self.bucket(target.0).await?;
         self.check_writable(&target_bucket, target.1)?;
-        if raw::path_of(&source_bucket, source.1).is_some() {
-            return Err(ObjectsError::NotPermitted("a raw file cannot be copied by reference"));
-        }
-        let (info, _) = split_record(self.names.get(source_bucket.root, source.1).await?);
-        check(&options.source_preconditions, Some(&info.attributes))?;
+        let (info, content) = self.source(source, options.source_preconditions).await?;
         // An ACL is not copied: who copies says whether the copy is public.
         let mut source_headers = info.headers;
         source_headers.remove(&ContentHeader::Acl);
         let (headers, extended) = options.replace.unwrap_or((source_headers, info.extended));
         let file = NewFile {
+            etag: info.attributes.etag,
             headers,
             extended,
             tags: options.tags.unwrap_or(info.tags),
-            checksums: info.checksums,
+            checksums: options.checksums.unwrap_or(info.checksums),
             ..NewFile::default()
         };
-        let inode = info.attributes.inode;
         let copied =
-            self.names.copy(inode, target_bucket.root, target.1, file, options.preconditions).await?;
+            self.names.copy(content, target_bucket.root, target.1, file, options.preconditions).await?;
         Ok(split_record(self.names.record(copied.inode).await?).0)
+    }
+
+    /// What a copy takes its content from. The conditions, and that it is still this content, are checked again when it is taken.
+    pub(crate) async fn source(
+        &self,
+        (bucket, key): (&str, &[u8]),
+        conditions: Preconditions,
+    ) -> Result<(ObjectInfo, ContentSource), ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        let info = match raw::path_of(&bucket, key) {
+            Some(path) => self.raw_info(&path?).await?,
+            None => split_record(self.names.get(bucket.root, key).await?).0,
+        };
+        conditions.check(Some(&info.attributes))?;
+        let content = match &info.file_id {
+            Some(file) if info.raw => ContentSource::File(file.clone(), info.size()),
+            _ => ContentSource::Inode(info.attributes.inode, Preconditions::same(info.etag())),
+        };
+        Ok((info, content))
     }
 
     /// Moves an object in its bucket, atomically. Keys that end in a slash move with everything below them.
@@ -155,12 +171,12 @@ impl Objects {
         bucket: &str,
         key: &[u8],
         new_key: &[u8],
-        mode: RenameMode,
+        conditions: RenameConditions,
     ) -> Result<(), ObjectsError> {
         let bucket = self.bucket(bucket).await?;
         self.check_writable(&bucket, key)?;
         self.check_writable(&bucket, new_key)?;
-        Ok(self.names.rename_key(bucket.root, key, new_key, mode).await?)
+        Ok(self.names.rename_key(bucket.root, key, new_key, conditions).await?)
     }
 
     /// Sets the tags of an object.
@@ -196,27 +212,11 @@ impl Objects {
         if *preconditions == Preconditions::default() {
             return Ok(());
         }
-        match self.names.get(root, key).await {
-            Ok(record) => check(preconditions, Some(&record.attributes)),
-            Err(NamespaceError::NotFound) => check(preconditions, None),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Checks conditions against what stands under a name.
-pub(crate) fn check(
-    preconditions: &Preconditions,
-    existing: Option<&Attributes>,
-) -> Result<(), ObjectsError> {
-    let etag = existing.and_then(|attributes| attributes.etag);
-    match (&preconditions.if_match, existing) {
-        (Some(_), None) => return Err(ObjectsError::NotFound),
-        (Some(wanted), Some(_)) if !wanted.matches(etag) => return Err(ObjectsError::PreconditionFailed),
-        _ => {}
-    }
-    match (&preconditions.if_none_match, existing) {
-        (Some(refused), Some(_)) if refused.matches(etag) => Err(ObjectsError::PreconditionFailed),
-        _ => Ok(()),
+        let existing = match self.names.get(root, key).await {
+            Ok(record) => Some(record.attributes),
+            Err(NamespaceError::NotFound) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(preconditions.check(existing.as_ref())?)
     }
 }

@@ -31,10 +31,11 @@ mod tests;
 pub use buckets::{BucketInfo, NewBucketOptions};
 pub use error::ObjectsError;
 pub use fdfs_namespace::{
-    AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, CompletePart,
-    Completed, ContentHeader, ContentHeaders, Defaults, DirectoryState, ETag, ETagMatch, Entry,
+    AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, ChecksumForm,
+    CompletePart, Completed, ContentHeader, ContentHeaders, Defaults, DirectoryState, ETag, ETagMatch, Entry,
     ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, MAX_KEY_LENGTH, Mirrored, Namespace,
-    NewInode, Part, Preconditions, ROOT, RenameMode, SetAttributes, SetMode, Upload, UploadId,
+    NewInode, ObjectPart, Part, Preconditions, ROOT, RenameConditions, RenameMode, SetAttributes, SetMode,
+    Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
@@ -43,7 +44,7 @@ pub use files::{
 pub use info::ObjectInfo;
 pub use inodes::{DirectoryEntry, DirectoryPage, Space};
 pub use keyed::{CopyOptions, PutOptions};
-pub use multipart::UploadOptions;
+pub use multipart::{CompleteOptions, ShareOptions, UploadOptions};
 pub use objects::{JoinMultipart, Objects, Settings};
 pub use reader::{ObjectReader, ObjectStream};
 pub use write_concern::{WriteConcern, WriteConcerns};

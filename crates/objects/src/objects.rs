@@ -25,6 +25,7 @@ pub struct Objects {
     pub(crate) groups: Groups,
     pub(crate) raw_inodes: RawInodes,
     pub(crate) join_wanted: Notify,
+    pub(crate) rewrite_wanted: Notify,
     pub(crate) free_wanted: Notify,
     sequence: AtomicU64,
     pub(crate) workers: Mutex<JoinSet<()>>,
@@ -42,6 +43,8 @@ pub struct Settings {
     /// Content of unknown length is gathered up to this many bytes before the upload begins, and is an ordinary upload if that was all. 0 where
     /// the files below do so themselves, as [`fdfs_client::Client`] does.
     pub small_file: usize,
+    /// A multipart upload that was neither completed nor aborted ends after this; none: never.
+    pub abandoned_uploads_after: Option<Duration>,
     /// The smallest part that may be followed by another; S3 says 5 MiB.
     pub min_part: u64,
     /// How often the trackers are asked for their groups.
@@ -69,6 +72,7 @@ impl Default for Settings {
             free_interval: Duration::from_secs(30),
             join_multipart: JoinMultipart::Background,
             small_file: 0,
+            abandoned_uploads_after: None,
             min_part: 5 * 1024 * 1024,
             groups_interval: Duration::from_secs(10),
             raw_delete: false,
@@ -88,6 +92,7 @@ impl Objects {
             groups: Groups::default(),
             raw_inodes: RawInodes::default(),
             join_wanted: Notify::new(),
+            rewrite_wanted: Notify::new(),
             free_wanted: Notify::new(),
             sequence: AtomicU64::new(1),
             workers: Mutex::new(JoinSet::new()),

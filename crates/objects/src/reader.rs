@@ -135,7 +135,7 @@ mod tests {
 
     fn extent(offset: u64, length: u64, file_offset: u64) -> Extent {
         let file = "group1/M00/01/07/fwAAAmsCeAWAUa5zAAAACw1KEYU831.txt".parse().unwrap();
-        Extent { offset, length, file, file_offset }
+        Extent { offset, file_offset, ..Extent::whole(file, length) }
     }
 
     #[test]

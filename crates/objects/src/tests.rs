@@ -1,5 +1,7 @@
 //! Objects over a namespace in memory and files in memory.
 
+mod sharing;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,7 +232,7 @@ async fn a_copy_shares_the_file_until_the_last_name_goes() {
     assert_eq!(files.ids(), []);
 
     put(&objects, "a", b"bytes").await;
-    let renamed = objects.rename("group1", b"a", b"x/y", RenameMode::NoReplace).await;
+    let renamed = objects.rename("group1", b"a", b"x/y", RenameConditions::default()).await;
     renamed.unwrap();
     assert_eq!(get(&objects, "x/y").await, "bytes");
 }
@@ -306,6 +308,10 @@ async fn a_directory_tells_the_names_that_a_mount_cannot_show() {
     assert!(matches!(refused, Err(ObjectsError::NotPermitted(_))));
 }
 
+fn of(parts: Vec<CompletePart>) -> CompleteOptions {
+    CompleteOptions { parts, ..CompleteOptions::default() }
+}
+
 async fn put_part(
     objects: &Arc<Objects>,
     upload_id: UploadId,
@@ -330,8 +336,7 @@ async fn parts_stand_beside_each_other_and_become_one_file() {
     let targets: BTreeSet<String> = files.state(|state| state.targets.iter().cloned().collect());
     assert!(targets.len() == 1 && !targets.contains("None"), "all parts go to one place: {targets:?}");
 
-    let none = Preconditions::default;
-    let info = objects.complete_upload("group1", b"big.bin", upload_id, parts.clone(), none()).await.unwrap();
+    let info = objects.complete_upload("group1", b"big.bin", upload_id, of(parts.clone())).await.unwrap();
     let etag = info.etag().unwrap();
     assert_eq!((etag.parts, info.size(), &info.file_id), (Some(3), 15, &None));
     assert_eq!(get(&objects, "big.bin").await, "one, two, three");
@@ -339,7 +344,7 @@ async fn parts_stand_beside_each_other_and_become_one_file() {
     assert_eq!(reader.read_bytes(3..11).await.unwrap(), ", two, t");
     drop(reader);
 
-    let again = objects.complete_upload("group1", b"big.bin", upload_id, parts, none()).await.unwrap();
+    let again = objects.complete_upload("group1", b"big.bin", upload_id, of(parts)).await.unwrap();
     assert_eq!(again.etag(), Some(etag));
 
     assert_eq!(objects.join_due().await.unwrap(), 1);
@@ -347,7 +352,8 @@ async fn parts_stand_beside_each_other_and_become_one_file() {
     let file = joined.file_id.clone().unwrap();
     assert_eq!((joined.etag(), joined.part_count), (Some(etag), 3));
     assert_eq!(files.content(&file), Some(Bytes::from_static(b"one, two, three")));
-    assert_eq!(objects.part_sizes(&joined).await.unwrap(), [5, 5, 5]);
+    let parts = objects.object_parts(&joined).await.unwrap();
+    assert_eq!(parts, vec![ObjectPart { size: 5, checksum: None }; 3]);
     assert_eq!(get(&objects, "big.bin").await, "one, two, three");
     assert_eq!(objects.free_due().await.unwrap(), 3);
     assert_eq!(files.ids(), [file]);
@@ -366,7 +372,7 @@ async fn content_is_as_safe_as_its_bucket_asks_for() {
     let upload_id = objects.create_upload("group1", b"big.bin", UploadOptions::default()).await.unwrap();
     let parts =
         vec![put_part(&objects, upload_id, 1, b"one").await, put_part(&objects, upload_id, 2, b"two").await];
-    objects.complete_upload("group1", b"big.bin", upload_id, parts, Preconditions::default()).await.unwrap();
+    objects.complete_upload("group1", b"big.bin", upload_id, of(parts)).await.unwrap();
     assert_eq!(objects.join_due().await.unwrap(), 1);
     assert_eq!(files.state(|state| std::mem::take(&mut state.concerns)), [Replicated; 5]);
     objects.create_bucket("other", NewBucketOptions::default()).await.unwrap();
@@ -383,7 +389,7 @@ async fn parts_that_cannot_be_joined_stay_parts() {
     let upload_id = objects.create_upload("group1", b"big.bin", UploadOptions::default()).await.unwrap();
     let parts =
         vec![put_part(&objects, upload_id, 1, b"one").await, put_part(&objects, upload_id, 2, b"two").await];
-    objects.complete_upload("group1", b"big.bin", upload_id, parts, Preconditions::default()).await.unwrap();
+    objects.complete_upload("group1", b"big.bin", upload_id, of(parts)).await.unwrap();
     assert_eq!(objects.join_due().await.unwrap(), 0);
     assert_eq!(objects.namespace().waiting_joins(10).await.unwrap(), []);
     assert_eq!(get(&objects, "big.bin").await, "onetwo");
@@ -395,12 +401,8 @@ async fn an_object_replaced_while_it_is_joined_stays_replaced() {
     let upload_id = objects.create_upload("group1", b"big.bin", UploadOptions::default()).await.unwrap();
     let parts =
         vec![put_part(&objects, upload_id, 1, b"one").await, put_part(&objects, upload_id, 2, b"two").await];
-    let inode = objects
-        .complete_upload("group1", b"big.bin", upload_id, parts, Preconditions::default())
-        .await
-        .unwrap()
-        .attributes
-        .inode;
+    let inode =
+        objects.complete_upload("group1", b"big.bin", upload_id, of(parts)).await.unwrap().attributes.inode;
     let set = SetAttributes { size: Some(4), ..SetAttributes::default() };
     let race = Arc::clone(&objects);
     files.before_join(move || {
@@ -595,7 +597,7 @@ async fn work_in_the_background_joins_and_frees_by_itself() {
     let upload_id = objects.create_upload("group1", b"big.bin", UploadOptions::default()).await.unwrap();
     let parts =
         vec![put_part(&objects, upload_id, 1, b"one").await, put_part(&objects, upload_id, 2, b"two").await];
-    objects.complete_upload("group1", b"big.bin", upload_id, parts, Preconditions::default()).await.unwrap();
+    objects.complete_upload("group1", b"big.bin", upload_id, of(parts)).await.unwrap();
     let joined_and_freed = async {
         while objects.head("group1", b"big.bin").await.unwrap().file_id.is_none() || files.ids().len() > 1 {
             tokio::task::yield_now().await;
@@ -610,7 +612,7 @@ async fn a_range_over_a_hole_reads_zeros() {
     let (objects, files) = at_once().await;
     let file = files.add(b"abc", "");
     let root = objects.bucket("group1").await.unwrap().root;
-    let extents = vec![Extent { offset: 2, length: 3, file, file_offset: 0 }];
+    let extents = vec![Extent { offset: 2, ..Extent::whole(file, 3) }];
     let new = NewFile { extents, size: 8, ..NewFile::default() };
     objects.namespace().put(root, b"holes", new, Preconditions::default()).await.unwrap();
     assert_eq!(get(&objects, "holes").await, &b"\0\0abc\0\0\0"[..]);

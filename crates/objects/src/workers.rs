@@ -4,15 +4,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fdfs_namespace::{Extent, FreedFile, NamespaceError, WaitingJoin};
-use fdfs_types::FileId;
+use fdfs_namespace::{Extent, FileRecord, FreedFile, NamespaceError, WaitingJoin};
+use fdfs_types::{Extension, FileId};
 use futures_util::{StreamExt, stream};
 use tracing::{debug, info, warn};
 
 use crate::error::ObjectsError;
-use crate::files::FilesError;
+use crate::files::{FilesError, NewUpload};
+use crate::info::{split_record, whole_file};
 use crate::objects::{JoinMultipart, Objects, now_ms};
-use crate::writer::extension_of;
+use crate::reader::ObjectReader;
+use crate::write_concern::WriteConcern;
+use crate::writer::{Incoming, extension_of};
 use crate::xattr;
 
 impl Objects {
@@ -44,6 +47,14 @@ impl Objects {
                     let _ = tokio::time::timeout(JOIN_INTERVAL, objects.join_wanted.notified()).await;
                 }
             });
+            // Apart, as it takes as long as the content is large.
+            let objects = Arc::clone(self);
+            workers.spawn(async move {
+                loop {
+                    log_failure("rewriting", objects.rewrite_due().await.map(drop));
+                    let _ = tokio::time::timeout(JOIN_INTERVAL, objects.rewrite_wanted.notified()).await;
+                }
+            });
         }
         let objects = Arc::clone(self);
         workers.spawn(async move {
@@ -59,7 +70,10 @@ impl Objects {
         let objects = Arc::clone(self);
         workers.spawn(async move {
             objects
-                .every(TRIM_INTERVAL, async || Ok(objects.names.trim_completed(COMPLETED_KEPT).await?))
+                .every(TRIM_INTERVAL, async || {
+                    objects.end_abandoned_uploads().await?;
+                    Ok(objects.names.trim_completed(COMPLETED_KEPT).await?)
+                })
                 .await;
         });
     }
@@ -103,7 +117,21 @@ impl Objects {
                 return Ok(joined);
             }
             for waiting in waiting {
-                joined += usize::from(self.join(waiting).await?);
+                joined += usize::from(self.make_whole(waiting, false).await?);
+            }
+        }
+    }
+
+    /// Writes anew the content of the objects whose parts no storage can join where they are; how many objects.
+    pub async fn rewrite_due(self: &Arc<Self>) -> Result<usize, ObjectsError> {
+        let mut rewritten = 0;
+        loop {
+            let waiting = self.names.waiting_rewrites(JOIN_BATCH).await?;
+            if waiting.is_empty() {
+                return Ok(rewritten);
+            }
+            for waiting in waiting {
+                rewritten += usize::from(self.make_whole(waiting, true).await?);
             }
         }
     }
@@ -127,8 +155,8 @@ impl Objects {
         deleted
     }
 
-    /// Joins one object's parts; true if it has one file now.
-    async fn join(self: &Arc<Self>, waiting: WaitingJoin) -> Result<bool, ObjectsError> {
+    /// Makes one file of an object's parts; true if it has one now.
+    async fn make_whole(self: &Arc<Self>, waiting: WaitingJoin, rewrite: bool) -> Result<bool, ObjectsError> {
         let inode = waiting.inode;
         let record = match self.names.record(inode).await {
             Ok(record) => record,
@@ -138,20 +166,21 @@ impl Objects {
             }
             Err(error) => return Err(error.into()),
         };
-        let Some(parts) = whole_files(&record.extents, record.attributes.size) else {
-            // Cut or written to since: what is fragmented is another work.
+        if record.part_count == 0 || whole_file(&record.extents, record.attributes.size).is_some() {
+            // Cut or written to since: what is fragmented so is another work. Or it got the file of a copy.
             self.names.join_failed(inode, None).await?;
             return Ok(false);
-        };
-        let (_, name) = self.names.location(inode).await?;
-        let bucket = self.names.bucket_of(record.attributes.bucket).await?;
-        let concern = self.settings.write_concern.of(&bucket.name);
-        let extension = extension_of(&name);
-        let file = match self.files.join(&parts, &extension, self.owner_token(), concern).await {
-            Ok(file) => file,
+        }
+        let made = if rewrite { self.rewrite(&record).await } else { self.join(&record).await };
+        let file = match made {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                self.names.needs_rewrite(inode).await?;
+                self.rewrite_wanted.notify_one();
+                return Ok(false);
+            }
             Err(error) => {
-                let never =
-                    matches!(error, FilesError::Unsupported | FilesError::NotFound | FilesError::Refused(_));
+                let never = matches!(error, ObjectsError::Unsupported);
                 metrics::counter!("fdfs_objects_join_failures_total").increment(1);
                 warn!(ino = inode, %error, attempts = waiting.attempts, never, "parts not joined");
                 let retry_in = (!never).then(|| back_off(waiting.attempts));
@@ -159,11 +188,12 @@ impl Objects {
                 return Ok(false);
             }
         };
+        let parts = record.extents.len();
         let mirrored = xattr::mirror(self, Some(&file), &record.extended).await;
         let whole = Extent::whole(file.clone(), record.attributes.size);
         match self.names.joined(inode, record.extents, whole, mirrored).await {
             Ok(_) => {
-                info!(ino = inode, file_id = %file, parts = parts.len(), "parts joined");
+                info!(ino = inode, file_id = %file, parts, rewrite, "parts joined");
                 Ok(true)
             }
             Err(NamespaceError::ContentChanged | NamespaceError::NotFound) => {
@@ -174,6 +204,62 @@ impl Objects {
             Err(error) => {
                 Self::free(self, vec![file]);
                 Err(error.into())
+            }
+        }
+    }
+
+    /// Has the parts joined by the storage that has them; nothing where that cannot be.
+    async fn join(&self, record: &FileRecord) -> Result<Option<FileId>, ObjectsError> {
+        let Some(parts) = whole_files(&record.extents, record.attributes.size) else { return Ok(None) };
+        let (extension, concern) = self.like(record).await?;
+        match self.files.join(&parts, &extension, self.owner_token(), concern).await {
+            Ok(file) => Ok(Some(file)),
+            // One that was uploaded elsewhere is not there.
+            Err(FilesError::NotFound | FilesError::Refused(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads the content and uploads it as one file.
+    async fn rewrite(self: &Arc<Self>, record: &FileRecord) -> Result<Option<FileId>, ObjectsError> {
+        let bucket = self.names.bucket_of(record.attributes.bucket).await?;
+        let (extension, write_concern) = self.like(record).await?;
+        let (info, extents) = split_record(record.clone());
+        let size = info.size();
+        let groups = Self::placement(&bucket);
+        let new = NewUpload { groups, write_concern, length: Some(size), extension, ..NewUpload::default() };
+        let mut incoming = Incoming::plain(self, new);
+        let mut content =
+            ObjectReader::new(info, extents, Arc::clone(&self.files), self.pins.pin()).read(0..size);
+        while let Some(bytes) = content.next().await.transpose()? {
+            incoming.write(bytes).await?;
+        }
+        let finished = incoming.finish(None).await?;
+        Ok(finished.into_file())
+    }
+
+    /// The extension and the write concern of another file of the same content.
+    async fn like(&self, record: &FileRecord) -> Result<(Extension, WriteConcern), ObjectsError> {
+        let (_, name) = self.names.location(record.attributes.inode).await?;
+        let bucket = self.names.bucket_of(record.attributes.bucket).await?;
+        Ok((extension_of(&name), self.settings.write_concern.of(&bucket.name)))
+    }
+
+    /// Ends multipart uploads that nobody has ended for so long that nobody will.
+    pub async fn end_abandoned_uploads(&self) -> Result<usize, ObjectsError> {
+        let Some(age) = self.settings.abandoned_uploads_after else { return Ok(0) };
+        let before = now_ms().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let (mut after, mut ended) = (String::new(), 0);
+        loop {
+            let buckets = self.names.buckets(&after, BUCKETS).await?;
+            let Some(last) = buckets.last() else { return Ok(ended) };
+            after.clone_from(&last.name);
+            for bucket in &buckets {
+                match self.abort_stale_uploads(&bucket.name, b"", before).await {
+                    Ok(count) => ended += count,
+                    Err(ObjectsError::NoSuchBucket) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
     }
@@ -203,7 +289,8 @@ fn whole_files(extents: &[Extent], size: u64) -> Option<Vec<FileId>> {
         }
         at = extent.end();
     }
-    (at == size).then(|| extents.iter().map(|extent| extent.file.clone()).collect())
+    let one_group = extents.windows(2).all(|two| two[0].file.group == two[1].file.group);
+    (at == size && one_group).then(|| extents.iter().map(|extent| extent.file.clone()).collect())
 }
 
 fn log_failure(what: &str, result: Result<(), ObjectsError>) {
@@ -225,6 +312,8 @@ const FREE_BATCH: usize = 100;
 const FREE_AT_ONCE: usize = 4;
 /// Objects joined before the list is read again.
 const JOIN_BATCH: usize = 16;
+/// Buckets looked at together.
+const BUCKETS: usize = 100;
 /// How often joins that failed are looked at.
 const JOIN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the session is renewed and changes are trimmed.

@@ -159,7 +159,7 @@ impl Incoming {
         }
     }
 
-    async fn write(&mut self, bytes: Bytes) -> Result<(), ObjectsError> {
+    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), ObjectsError> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -189,7 +189,7 @@ impl Incoming {
         Ok(())
     }
 
-    async fn finish(mut self, expected_md5: Option<[u8; 16]>) -> Result<Finished, ObjectsError> {
+    pub(crate) async fn finish(mut self, expected_md5: Option<[u8; 16]>) -> Result<Finished, ObjectsError> {
         let size = self.written;
         if let Some(expected) = self.new.length.filter(|expected| *expected != size) {
             return Err(ObjectsError::WrongLength { expected, written: size });
@@ -222,7 +222,7 @@ impl Incoming {
 }
 
 /// A file that is whole and has no name yet. Dropped before it is kept, it is freed, unless a name has come to refer to it.
-struct Finished {
+pub(crate) struct Finished {
     objects: Arc<Objects>,
     file: Option<FileId>,
     size: u64,
@@ -236,6 +236,11 @@ impl Finished {
 
     fn keep(mut self) {
         self.file = None;
+    }
+
+    /// The file, which the caller has to free if it comes to nothing.
+    pub(crate) fn into_file(mut self) -> Option<FileId> {
+        self.file.take()
     }
 }
 

@@ -134,16 +134,17 @@ impl Objects {
         if let Some(path) = self.raw_inodes.path(inode) {
             return self.raw_set_extended(&path?, name, value, mode).await;
         }
-        let (info, _) = split_record(self.names.record(inode).await?);
+        let (info, extents) = split_record(self.names.record(inode).await?);
         check_mode(info.extended.contains_key(name), value, mode)?;
         let mut extended = info.extended.clone();
         match value {
             Some(value) => extended.insert(name.to_vec(), value.to_vec()),
             None => extended.remove(name),
         };
-        // A file that other names share keeps its metadata as it is.
+        // A file that other names share, or that others uploaded, keeps its metadata as it is.
+        let is_foreign = extents.iter().any(|extent| extent.foreign);
         let mirrored = match &info.file_id {
-            Some(file) if self.names.users_of(file, 2).await?.len() == 1 => {
+            Some(file) if !is_foreign && self.names.users_of(file, 2).await?.len() == 1 => {
                 if extended.is_empty() && info.mirrored != Mirrored::None {
                     let emptied = self.files.set_metadata(file, &Metadata::new()).await;
                     emptied.map_or(info.mirrored, |()| Mirrored::None)

@@ -1,6 +1,6 @@
 //! `POST /bucket/key?uploadId=…`
 
-use fdfs_objects::{CompletePart, ETag, Preconditions, UploadId};
+use fdfs_objects::{CompleteOptions, CompletePart, ETag, Preconditions, UploadId};
 
 use super::Operation;
 use crate::conditions;
@@ -42,8 +42,11 @@ impl Operation for CompleteMultipartUpload {
                 &self.bucket,
                 self.key.as_bytes(),
                 self.upload_id,
-                self.parts,
-                self.preconditions,
+                CompleteOptions {
+                    parts: self.parts,
+                    preconditions: self.preconditions,
+                    ..CompleteOptions::default()
+                },
             )
             .await?;
         Ok(respond::document("CompleteMultipartUploadResult", |xml| {

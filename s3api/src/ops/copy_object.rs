@@ -1,6 +1,6 @@
 //! `PUT /bucket/key` with `x-amz-copy-source`
 
-use fdfs_objects::{ContentHeaders, CopyOptions, ETagMatch, ExtendedAttributes, Preconditions};
+use fdfs_objects::{ContentHeaders, CopyOptions, ExtendedAttributes, Preconditions};
 
 use super::Operation;
 use crate::conditions::{self, Conditions};
@@ -61,10 +61,9 @@ impl Operation for CopyObject {
             .map_err(|_| ErrorCode::PreconditionFailed)?;
 
         // What was judged is what is copied.
-        let judged = info.etag().map(|etag| ETagMatch::OneOf(vec![etag]));
         let options = CopyOptions {
             replace: self.replace,
-            source_preconditions: Preconditions { if_match: judged, if_none_match: None },
+            source_preconditions: Preconditions::same(info.etag()),
             preconditions: self.preconditions,
             ..CopyOptions::default()
         };

@@ -82,7 +82,7 @@ pub(super) fn parse_body(body: &[u8]) -> Result<(Vec<Doomed>, bool), S3Error> {
             "*" => ETagMatch::Any,
             tag => ETagMatch::OneOf(tag.parse().into_iter().collect()),
         });
-        keys.push(Doomed { key, preconditions: Preconditions { if_match, if_none_match: None } });
+        keys.push(Doomed { key, preconditions: Preconditions { if_match, ..Preconditions::default() } });
     }
     if keys.is_empty() || keys.len() > MAX_KEYS {
         return Err(ErrorCode::MalformedXML.into());

@@ -2,12 +2,11 @@
 
 use super::Namespace;
 use crate::attributes::{Attributes, ExtendedAttributes};
-use crate::content;
 use crate::error::NamespaceError;
-use crate::tree;
-use crate::tree::keyed::{self, FileRecord, NewFile, Preconditions};
+use crate::tree::keyed::{self, FileRecord, NewFile, RenameConditions};
 use crate::tree::listing::{self, ListPage, ListQuery};
-use crate::tree::posix::RenameMode;
+use crate::tree::preconditions::Preconditions;
+use crate::tree::shared::{self, ContentSource};
 
 impl Namespace {
     /// Everything about the file under `key`.
@@ -44,25 +43,17 @@ impl Namespace {
         self.read(move |read| listing::list(read, root, &query)).await
     }
 
-    /// Puts under `key` the content, and `file`'s attributes, of the inode `source`: no byte moves. `file.extents`, `size` and
-    /// `etag` are taken from the source as it is at the commit.
+    /// Puts under `key` the content of `source` as it is at the commit: no byte moves. `file.extents` and `size` are ignored.
     pub async fn copy(
         &self,
-        source: u64,
+        source: ContentSource,
         root: u64,
         key: &[u8],
         file: NewFile,
         preconditions: Preconditions,
     ) -> Result<Attributes, NamespaceError> {
         let key = key.to_vec();
-        self.write(move |tx| {
-            let row = tree::inode(tx, source)?;
-            let extents = content::extents(tx, source, &row)?;
-            let etag = Attributes::of_inode(source, &row)?.etag;
-            let file = NewFile { extents, size: row.size, etag, ..file.clone() };
-            keyed::put(tx, root, &key, &file, &preconditions)
-        })
-        .await
+        self.write(move |tx| shared::copy(tx, &source, root, &key, &file, &preconditions)).await
     }
 
     /// Moves a key in its bucket. A key that ends in a slash moves with everything below it.
@@ -71,10 +62,10 @@ impl Namespace {
         root: u64,
         key: &[u8],
         new_key: &[u8],
-        mode: RenameMode,
+        conditions: RenameConditions,
     ) -> Result<(), NamespaceError> {
         let (key, new_key) = (key.to_vec(), new_key.to_vec());
-        self.write(move |tx| keyed::rename(tx, root, &key, &new_key, mode)).await
+        self.write(move |tx| keyed::rename(tx, root, &key, &new_key, &conditions)).await
     }
 
     /// Sets the tags of a key.

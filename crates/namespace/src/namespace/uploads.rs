@@ -1,13 +1,15 @@
 //! Multipart uploads, from their creation to the join of their parts.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::{Namespace, after, now_ms};
-use crate::attributes::{Attributes, ETag, Extent, Mirrored};
+use crate::attributes::{Attributes, Extent, Mirrored};
 use crate::error::NamespaceError;
-use crate::tree::keyed::Preconditions;
+use crate::tree::shared::ContentSource;
 use crate::uploads::{
-    self, CompletePart, Completed, NewUpload, Part, PartPlacement, Upload, UploadId, WaitingJoin,
+    self, Completed, Completion, NewUpload, ObjectPart, Part, PartPlacement, Upload, UploadId, UploadPage,
+    UploadQuery, WaitingJoin,
 };
 
 impl Namespace {
@@ -39,10 +41,15 @@ impl Namespace {
     ) -> Result<Vec<Upload>, NamespaceError> {
         let prefix = prefix.to_vec();
         self.read(move |read| {
-            let after = after.as_ref().map(|(key, upload_id)| (key.as_slice(), *upload_id));
-            uploads::list(read, root, &prefix, after, limit)
+            let from = after.as_ref().map(|(key, upload_id)| uploads::after(root, key, *upload_id));
+            uploads::list(read, root, &prefix, &from.unwrap_or_default(), limit)
         })
         .await
+    }
+
+    /// One page of uploads under way, rolled up by a delimiter.
+    pub async fn list_uploads(&self, root: u64, query: UploadQuery) -> Result<UploadPage, NamespaceError> {
+        self.read(move |read| uploads::page(read, root, &query)).await
     }
 
     /// Fixes where the parts of an upload go, unless that is fixed already; answers where they go.
@@ -69,6 +76,21 @@ impl Namespace {
         self.write(move |tx| uploads::put_part(tx, root, &key, upload_id, &part)).await
     }
 
+    /// Keeps as a part a range of what is already there: no byte moves. `part.extents` and `size` are ignored. False where the part would be of
+    /// too many pieces: then nothing is done.
+    pub async fn share_part(
+        &self,
+        root: u64,
+        key: &[u8],
+        upload_id: UploadId,
+        part: Part,
+        source: ContentSource,
+        range: Range<u64>,
+    ) -> Result<bool, NamespaceError> {
+        let key = key.to_vec();
+        self.write(move |tx| uploads::share_part(tx, root, &key, upload_id, &part, &source, &range)).await
+    }
+
     /// Parts of an upload after the number `after`.
     pub async fn parts(
         &self,
@@ -83,22 +105,15 @@ impl Namespace {
     }
 
     /// Makes the object of the named parts.
-    #[expect(clippy::too_many_arguments, reason = "each is a field of the request")]
     pub async fn complete_upload(
         &self,
         root: u64,
         key: &[u8],
         upload_id: UploadId,
-        parts: Vec<CompletePart>,
-        etag: ETag,
-        min_part: u64,
-        preconditions: Preconditions,
+        completion: Completion,
     ) -> Result<Completed, NamespaceError> {
         let key = key.to_vec();
-        self.write(move |tx| {
-            uploads::complete(tx, root, &key, upload_id, &parts, etag, min_part, &preconditions)
-        })
-        .await
+        self.write(move |tx| uploads::complete(tx, root, &key, upload_id, &completion)).await
     }
 
     /// Ends an upload without an object.
@@ -114,7 +129,17 @@ impl Namespace {
 
     /// Objects whose parts wait to be joined.
     pub async fn waiting_joins(&self, limit: usize) -> Result<Vec<WaitingJoin>, NamespaceError> {
-        self.read(move |read| uploads::waiting_joins(read, now_ms(), limit)).await
+        self.read(move |read| uploads::waiting_joins(read, false, now_ms(), limit)).await
+    }
+
+    /// Objects whose content is to be read and written anew, as no storage can join its parts where they are.
+    pub async fn waiting_rewrites(&self, limit: usize) -> Result<Vec<WaitingJoin>, NamespaceError> {
+        self.read(move |read| uploads::waiting_joins(read, true, now_ms(), limit)).await
+    }
+
+    /// Moves an object from the ones to the others.
+    pub async fn needs_rewrite(&self, inode: u64) -> Result<(), NamespaceError> {
+        self.write(move |tx| uploads::needs_rewrite(tx, inode)).await
     }
 
     /// Swaps the joined file in for the parts.
@@ -133,8 +158,8 @@ impl Namespace {
         self.write(move |tx| uploads::join_failed(tx, inode, retry_in.map(after))).await
     }
 
-    /// Sizes of the parts that an object was made of; empty for one that was put whole.
-    pub async fn part_sizes(&self, inode: u64) -> Result<Vec<u64>, NamespaceError> {
-        self.read(move |read| uploads::part_sizes(read, inode)).await
+    /// The parts that an object was made of; none for one that was put whole.
+    pub async fn object_parts(&self, inode: u64) -> Result<Vec<ObjectPart>, NamespaceError> {
+        self.read(move |read| uploads::object_parts(read, inode)).await
     }
 }

@@ -10,6 +10,8 @@ pub(crate) struct ExtentRow {
     pub(crate) file: String,
     #[prost(uint64, tag = "4")]
     pub(crate) file_offset: u64,
+    #[prost(bool, tag = "5")]
+    pub(crate) foreign: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -22,6 +24,8 @@ pub(crate) struct ExtentsRow {
 pub(crate) struct ReverseRow {
     #[prost(uint32, tag = "1")]
     pub(crate) uses: u32,
+    #[prost(bool, tag = "2")]
+    pub(crate) foreign: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -50,4 +54,6 @@ pub(crate) struct JoinRow {
     pub(crate) attempts: u32,
     #[prost(uint64, tag = "3")]
     pub(crate) not_before: u64,
+    #[prost(bool, tag = "4")]
+    pub(crate) rewrite: bool,
 }

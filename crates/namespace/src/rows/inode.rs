@@ -118,6 +118,8 @@ pub(crate) struct EntryRow {
     pub(crate) gid: u32,
     #[prost(bool, tag = "14")]
     pub(crate) delete_marker: bool,
+    #[prost(uint32, tag = "15")]
+    pub(crate) checksum: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

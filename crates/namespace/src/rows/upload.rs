@@ -29,6 +29,8 @@ pub(crate) struct UploadRow {
     pub(crate) uid: u32,
     #[prost(uint32, tag = "12")]
     pub(crate) gid: u32,
+    #[prost(uint32, tag = "13")]
+    pub(crate) checksum_type: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -13,7 +13,8 @@ use crate::names;
 use crate::rows::{ChecksumRow, HeaderRow, InodeRow};
 use crate::transaction::Transaction;
 use crate::tree;
-use crate::tree::posix::{self, RenameMode};
+use crate::tree::posix;
+use crate::tree::preconditions::Preconditions;
 
 /// All that is known of a name: attributes, content, and what S3 keeps beside it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,57 +64,6 @@ pub struct NewFile {
     pub owner: Option<(u32, u32)>,
     /// Modification time, nanoseconds since 1970; else now.
     pub mtime: Option<i64>,
-}
-
-/// What must hold for a write or a delete to happen.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Preconditions {
-    /// `If-Match`: the name exists with one of these ETags.
-    pub if_match: Option<ETagMatch>,
-    /// `If-None-Match`: the name does not exist, or not with one of these.
-    pub if_none_match: Option<ETagMatch>,
-}
-
-/// The ETags of a condition.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum ETagMatch {
-    /// `*`: whatever it is.
-    Any,
-    /// One of these.
-    OneOf(Vec<ETag>),
-}
-
-impl ETagMatch {
-    /// True if `etag` is one of them.
-    pub fn matches(&self, etag: Option<ETag>) -> bool {
-        match self {
-            Self::Any => true,
-            Self::OneOf(etags) => etag.is_some_and(|etag| etags.contains(&etag)),
-        }
-    }
-}
-
-impl Preconditions {
-    /// The name must not exist yet.
-    pub fn absent() -> Self {
-        Self { if_match: None, if_none_match: Some(ETagMatch::Any) }
-    }
-
-    /// Checks them against what stands under the name.
-    pub(crate) fn check(&self, existing: Option<&InodeRow>) -> Result<(), NamespaceError> {
-        let etag = existing.and_then(|row| ETag::from_row(&row.etag, row.etag_parts));
-        match (&self.if_match, existing) {
-            (Some(_), None) => return Err(NamespaceError::NotFound),
-            (Some(wanted), Some(_)) if !wanted.matches(etag) => {
-                return Err(NamespaceError::PreconditionFailed);
-            }
-            _ => {}
-        }
-        match (&self.if_none_match, existing) {
-            (Some(refused), Some(_)) if refused.matches(etag) => Err(NamespaceError::PreconditionFailed),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// The inode under `key`, if the key exists: implicit directories are no keys.
@@ -180,7 +130,7 @@ pub(crate) fn put_row(
     };
     let existing =
         old.as_ref().map(|(_, row)| row).filter(|row| row.state == DirectoryState::Explicit.number());
-    preconditions.check(existing)?;
+    preconditions.check_row(existing)?;
 
     let parent = make_directories(tx, root, &directories)?;
     let is_directory = last.ends_with(b"/");
@@ -226,7 +176,7 @@ pub(crate) fn delete(
     let (directories, last) = names::split_key(key);
     let number = find(tx, root, key)?;
     let mut row = number.map(|number| tree::inode(tx, number)).transpose()?;
-    preconditions.check(row.as_ref())?;
+    preconditions.check_row(row.as_ref())?;
     let (Some(number), Some(row)) = (number, row.as_mut()) else { return Err(NamespaceError::NotFound) };
     let parent = descend(tx, root, &directories)?.ok_or(NamespaceError::NotFound)?;
 
@@ -244,18 +194,34 @@ pub(crate) fn delete(
     prune(tx, parent)
 }
 
+/// What must hold for a rename to happen.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RenameConditions {
+    /// Of the key that moves.
+    pub source: Preconditions,
+    /// Of the key it moves to.
+    pub target: Preconditions,
+}
+
 /// Moves a key in its bucket. A key that ends in a slash moves with everything below it, over nothing but an empty directory.
 pub(crate) fn rename(
     tx: &mut Transaction<'_, '_>,
     root: u64,
     key: &[u8],
     new_key: &[u8],
-    mode: RenameMode,
+    conditions: &RenameConditions,
 ) -> Result<(), NamespaceError> {
     names::check_key(new_key)?;
     let ((directories, last), (new_directories, new_last)) =
         (names::split_key(key), names::split_key(new_key));
     let number = find(tx, root, key)?.ok_or(NamespaceError::NotFound)?;
+    conditions.source.check_row(Some(&tree::inode(tx, number)?))?;
+    let replaced = find(tx, root, new_key)?.map(|number| tree::inode(tx, number)).transpose()?;
+    conditions.target.check_row(replaced.as_ref()).map_err(|error| match error {
+        // Not found is the key that is to move.
+        NamespaceError::NotFound => NamespaceError::PreconditionFailed,
+        error => error,
+    })?;
     let is_directory = last.ends_with(b"/");
     if is_directory != new_last.ends_with(b"/") {
         return Err(NamespaceError::InvalidName);
@@ -269,9 +235,6 @@ pub(crate) fn rename(
         return Err(NamespaceError::Loop);
     }
     if let Some(target) = tree::entry(tx, new_parent, new_last)? {
-        if mode == RenameMode::NoReplace {
-            return Err(NamespaceError::AlreadyExists);
-        }
         if is_directory && !tree::is_empty(tx, target.inode)? {
             return Err(NamespaceError::NotEmpty);
         }
@@ -393,6 +356,7 @@ pub(crate) fn fill(
         return Err(NamespaceError::AttributesTooLarge);
     }
     content::replace(tx, number, row, &file.extents)?;
+    tree::forget_parts(tx, number, row);
     row.size = file.size;
     row.mode = file.mode.unwrap_or(row.mode);
     (row.uid, row.gid) = file.owner.unwrap_or((row.uid, row.gid));

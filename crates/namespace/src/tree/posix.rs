@@ -390,7 +390,7 @@ pub(crate) fn set_content(
     }
     content::replace(tx, number, &mut row, extents)?;
     row.size = size;
-    new_content(tx, &mut row, etag);
+    new_content(tx, number, &mut row, etag);
     row.mtime = mtime.unwrap_or(tx.now);
     tree::save(tx, number, &mut row);
     tx.change(ChangeKind::Content, number, row.version, 0, b"");
@@ -415,13 +415,14 @@ fn resize(
     row.size = size;
     let mut digest = [0; 16];
     fastrand::fill(&mut digest);
-    new_content(tx, row, ETag { digest, parts: Some(0) });
+    new_content(tx, number, row, ETag { digest, parts: Some(0) });
     row.mtime = tx.now;
     Ok(())
 }
 
 /// What holds of the old bytes no longer holds of the new ones.
-fn new_content(tx: &Transaction<'_, '_>, row: &mut InodeRow, etag: ETag) {
+fn new_content(tx: &mut Transaction<'_, '_>, number: u64, row: &mut InodeRow, etag: ETag) {
+    tree::forget_parts(tx, number, row);
     row.ctime = tx.now;
     row.content_time = tx.now_ms();
     row.etag = etag.digest.to_vec();

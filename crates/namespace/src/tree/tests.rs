@@ -1,5 +1,7 @@
 //! The tree, on every engine.
 
+mod sharing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
@@ -236,7 +238,7 @@ fn conditions_decide_within_the_transaction() {
             async |number, preconditions| namespace.put(root, b"k", content(number), preconditions).await;
         let matching = |number: u8| Preconditions {
             if_match: Some(ETagMatch::OneOf(vec![ETag { digest: [number; 16], parts: None }])),
-            if_none_match: None,
+            ..Preconditions::default()
         };
         assert!(is(put_if(1, matching(1)).await, NamespaceError::NotFound));
         put_if(1, Preconditions::absent()).await.unwrap();
@@ -300,7 +302,7 @@ fn a_directory_moves_as_one_row_with_all_below_it() {
         let other = namespace.create_bucket("other", NewBucket::default()).await.unwrap();
         let refused = namespace.rename(root, b"z", other.root, b"z", RenameMode::Replace).await;
         assert!(is(refused, NamespaceError::CrossBucket));
-        namespace.rename_key(root, b"z/moved/d", b"new/place", RenameMode::NoReplace).await.unwrap();
+        namespace.rename_key(root, b"z/moved/d", b"new/place", RenameConditions::default()).await.unwrap();
         assert_eq!(list(&namespace, root, "", "").await, ["empty/", "new/place", "z/", "z/moved/b/c"]);
     });
 }
@@ -347,7 +349,13 @@ fn a_file_is_freed_when_its_last_user_goes() {
     for_every_engine(|namespace, root| async move {
         let source = put(&namespace, root, "one", 1).await;
         namespace
-            .copy(source.inode, root, b"two", NewFile::default(), Preconditions::default())
+            .copy(
+                ContentSource::Inode(source.inode, Preconditions::default()),
+                root,
+                b"two",
+                NewFile::default(),
+                Preconditions::default(),
+            )
             .await
             .unwrap();
         assert_eq!(namespace.users_of(&file_id(1), 10).await.unwrap().len(), 2);
@@ -358,7 +366,16 @@ fn a_file_is_freed_when_its_last_user_goes() {
         namespace.delete(root, b"two", Preconditions::default()).await.unwrap();
         assert_eq!(freed(&namespace).await, [file_id(1)]);
         let own = put(&namespace, root, "own", 2).await;
-        namespace.copy(own.inode, root, b"own", NewFile::default(), Preconditions::default()).await.unwrap();
+        namespace
+            .copy(
+                ContentSource::Inode(own.inode, Preconditions::default()),
+                root,
+                b"own",
+                NewFile::default(),
+                Preconditions::default(),
+            )
+            .await
+            .unwrap();
         assert_eq!(freed(&namespace).await, [file_id(1)], "a copy onto itself frees nothing");
         let due = namespace.freed(u64::MAX, 10).await.unwrap();
         assert_eq!(due.len(), 1);
@@ -379,7 +396,7 @@ fn truncation_keeps_what_is_left_of_the_content() {
         namespace.set_attributes(file.inode, size(3)).await.unwrap();
         namespace.set_attributes(file.inode, size(10)).await.unwrap();
         let record = namespace.get(root, b"k").await.unwrap();
-        assert_eq!(record.extents, [Extent { offset: 0, length: 3, file: file_id(1), file_offset: 0 }]);
+        assert_eq!(record.extents, [Extent::whole(file_id(1), 3)]);
         assert_eq!((record.attributes.size, record.attributes.etag.unwrap().parts), (10, Some(0)));
         assert_eq!(freed(&namespace).await, []);
         namespace.set_attributes(file.inode, size(0)).await.unwrap();
@@ -418,7 +435,6 @@ fn named(number: u16) -> CompletePart {
 fn a_multipart_upload_becomes_one_object_and_is_joined() {
     for_every_engine(|namespace, root| async move {
         let etag = ETag { digest: [9; 16], parts: Some(2) };
-        let none = Preconditions::default;
         let upload_id = namespace.create_upload(root, b"big", NewUpload::default()).await.unwrap();
         for (number, file) in [(1, 1), (2, 2), (3, 3), (1, 4)] {
             namespace.put_part(root, b"big", upload_id, part(number, file)).await.unwrap();
@@ -429,7 +445,14 @@ fn a_multipart_upload_becomes_one_object_and_is_joined() {
         assert!(is(namespace.delete_bucket("b").await, NamespaceError::BucketNotEmpty));
 
         let complete = async |parts: &[CompletePart], min| {
-            namespace.complete_upload(root, b"big", upload_id, parts.to_vec(), etag, min, none()).await
+            let completion = Completion {
+                parts: parts.to_vec(),
+                etag,
+                checksum: None,
+                min_part: min,
+                preconditions: Preconditions::default(),
+            };
+            namespace.complete_upload(root, b"big", upload_id, completion).await
         };
         assert!(is(complete(&[named(2), named(1)], 0).await, NamespaceError::InvalidPartOrder));
         assert!(is(complete(&[named(1), named(1)], 0).await, NamespaceError::InvalidPartOrder));
@@ -444,7 +467,8 @@ fn a_multipart_upload_becomes_one_object_and_is_joined() {
         assert_eq!(complete(&[named(1), named(2)], 5).await.unwrap(), completed);
         let record = namespace.get(root, b"big").await.unwrap();
         assert_eq!((record.attributes.size, record.attributes.etag, record.part_count), (10, Some(etag), 2));
-        assert_eq!(namespace.part_sizes(completed.inode).await.unwrap(), [5, 5]);
+        let object_parts = namespace.object_parts(completed.inode).await.unwrap();
+        assert_eq!(object_parts, vec![ObjectPart { size: 5, checksum: None }; 2]);
         let late = namespace.put_part(root, b"big", upload_id, part(5, 5)).await;
         assert!(is(late, NamespaceError::NoSuchUpload));
         assert_eq!(
