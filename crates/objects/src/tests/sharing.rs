@@ -1,6 +1,7 @@
 //! Files that several contents share: raw files under a name, parts taken out of objects, what becomes of them.
 
 use super::*;
+use crate::objects::now_ms;
 
 fn share(number: u16, range: std::ops::Range<u64>) -> ShareOptions {
     let source_preconditions = Preconditions::default();
@@ -117,7 +118,7 @@ async fn abandoned_uploads_end_with_their_parts_and_others_do_not() {
     let upload_id = begin(&objects).await;
     put_part(&objects, upload_id, 1, b"one").await;
     assert_eq!(objects.end_abandoned_uploads().await.unwrap(), 0, "it is young");
-    let later = crate::objects::now_ms() + 1;
+    let later = now_ms() + 1;
     assert_eq!(objects.abort_stale_uploads("group1", b"other", later).await.unwrap(), 0);
     assert_eq!(objects.abort_stale_uploads("group1", b"big", later).await.unwrap(), 1);
     assert!(is(objects.upload("group1", b"big.bin", upload_id).await, ObjectsError::NoSuchUpload));
