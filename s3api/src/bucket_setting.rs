@@ -1,5 +1,6 @@
 //! What is kept with a bucket as a document: read and checked when it is put, answered as it was understood.
 
+use crate::access;
 use crate::cors::CorsRules;
 use crate::error::{ErrorCode, S3Error};
 use crate::tagging;
@@ -9,6 +10,9 @@ use crate::xml::XmlWriter;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BucketSetting {
     Cors,
+    OwnershipControls,
+    Policy,
+    PublicAccessBlock,
     Tagging,
 }
 
@@ -17,6 +21,9 @@ impl BucketSetting {
     pub(crate) fn of(subresource: &str) -> Option<Self> {
         match subresource {
             "cors" => Some(Self::Cors),
+            access::OWNERSHIP => Some(Self::OwnershipControls),
+            access::POLICY => Some(Self::Policy),
+            access::PUBLIC_ACCESS_BLOCK => Some(Self::PublicAccessBlock),
             "tagging" => Some(Self::Tagging),
             _ => None,
         }
@@ -26,6 +33,9 @@ impl BucketSetting {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cors => "cors",
+            Self::OwnershipControls => access::OWNERSHIP,
+            Self::Policy => access::POLICY,
+            Self::PublicAccessBlock => access::PUBLIC_ACCESS_BLOCK,
             Self::Tagging => "tagging",
         }
     }
@@ -34,6 +44,10 @@ impl BucketSetting {
     pub(crate) fn read(self, body: &[u8]) -> Result<String, S3Error> {
         match self {
             Self::Cors => Ok(CorsRules::parse(body)?.to_xml()),
+            Self::OwnershipControls => Ok(access::ownership_document(body)?),
+            Self::PublicAccessBlock => Ok(access::public_access_block_document(body)?),
+            // It is no XML, and is judged with its bucket: see `PutBucketPolicy`.
+            Self::Policy => Err(ErrorCode::NotImplemented.into()),
             Self::Tagging => {
                 let tags = tagging::parse(body, tagging::MAX_BUCKET_TAGS)?;
                 Ok(XmlWriter::s3_document("Tagging", |xml| tagging::write(xml, &tags)))
@@ -44,7 +58,9 @@ impl BucketSetting {
     /// The most bytes of a document.
     pub(crate) fn max_body(self) -> usize {
         match self {
-            Self::Cors | Self::Tagging => 64 * 1024,
+            Self::Cors | Self::OwnershipControls | Self::Policy | Self::PublicAccessBlock | Self::Tagging => {
+                64 * 1024
+            }
         }
     }
 
@@ -52,6 +68,9 @@ impl BucketSetting {
     pub(crate) fn missing(self) -> ErrorCode {
         match self {
             Self::Cors => ErrorCode::NoSuchCORSConfiguration,
+            Self::OwnershipControls => ErrorCode::OwnershipControlsNotFoundError,
+            Self::Policy => ErrorCode::NoSuchBucketPolicy,
+            Self::PublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,
             Self::Tagging => ErrorCode::NoSuchTagSet,
         }
     }

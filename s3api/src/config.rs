@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fdfs_objects::access::Network;
+
 use crate::credentials::CredentialsProvider;
 
 /// How to serve S3.
@@ -17,6 +19,8 @@ pub struct Config {
     pub region: String,
     /// The name under which `BUCKET.suffix` reaches this server (virtual-host style).
     pub virtual_host_suffix: Option<String>,
+    /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<Network>,
     /// Threads that serve, each with a runtime of its own.
     pub threads: usize,
     /// Connections held at once; further ones are closed.
@@ -35,6 +39,7 @@ impl Config {
             credentials,
             region: "us-east-1".to_owned(),
             virtual_host_suffix: None,
+            trusted_proxies: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             max_connections: 10_000,
             idle_timeout: Duration::from_secs(75),

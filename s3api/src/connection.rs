@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::debug;
 
+use crate::peer::Peer;
 use crate::service::S3Service;
 use timed_stream::TimedStream;
 
@@ -26,6 +27,7 @@ pub(crate) async fn serve(
     service: Arc<S3Service>,
     mut stop: watch::Receiver<bool>,
 ) {
+    let from = Peer { address: peer, tls: false, trusted: service.trusted_proxies() };
     let (idle, transfer) = (service.config().idle_timeout, service.config().transfer_timeout);
     let stream = match open(socket) {
         Ok(stream) => TimedStream::new(stream, transfer),
@@ -35,9 +37,9 @@ pub(crate) async fn serve(
         }
     };
     let answer = service_fn(move |request| {
-        let service = Arc::clone(&service);
+        let (service, from) = (Arc::clone(&service), from.clone());
         // Boxed, because the connection can only be taken apart again if this can move.
-        Box::pin(async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) })
+        Box::pin(async move { Ok::<_, std::convert::Infallible>(service.answer(request, &from).await) })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fdfs_objects::{BucketInfo, Objects, ObjectsError, Preconditions};
 use fdfs_types::GroupName;
 
+use crate::access::Rules;
 use crate::config::Config;
 use crate::error::{ErrorCode, S3Error};
 use crate::xml::XmlWriter;
@@ -16,12 +17,14 @@ pub(crate) struct Context {
     pub(crate) config: Config,
     /// Names and files.
     pub(crate) objects: Arc<Objects>,
+    /// Who may do what in the buckets asked for last.
+    pub(crate) rules: Rules,
 }
 
 impl Context {
     /// Puts it together.
     pub(crate) fn new(config: Config, objects: Arc<Objects>) -> Self {
-        Self { config, objects }
+        Self { config, objects, rules: Rules::default() }
     }
 
     /// The bucket of this name.
@@ -32,13 +35,17 @@ impl Context {
         })
     }
 
-    /// Removes a key.
+    /// Removes a key, which the caller may do: a raw file with the permission for that.
     pub(crate) async fn remove(
         &self,
         bucket: &str,
         key: &str,
         conditions: Preconditions,
     ) -> Result<(), S3Error> {
+        let bucket_info = self.bucket(bucket).await?;
+        if self.objects.is_raw(&bucket_info, key.as_bytes()) {
+            return Ok(self.objects.delete_raw(bucket, key.as_bytes()).await?);
+        }
         Ok(self.objects.delete(bucket, key.as_bytes(), conditions).await?)
     }
 
@@ -72,4 +79,5 @@ impl fmt::Debug for Context {
     }
 }
 
-const OWNER: &str = "fdfs";
+/// The id and name of the owner of everything.
+pub(crate) const OWNER: &str = "fdfs";

@@ -7,24 +7,45 @@
 //! [default]
 //! aws_access_key_id = AKIAIOSFODNN7EXAMPLE
 //! aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+//!
+//! [reports]
+//! aws_access_key_id = AKIAI44QH8DHBEXAMPLE
+//! aws_secret_access_key = je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY
+//! fdfs_access = reports:read+write  logs-*:read
 //! ```
+//!
+//! A profile without `fdfs_access` may do everything but delete raw files.
+
+mod file;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fdfs_objects::access::{Grant, Grants, Permissions, User};
+use fdfs_objects::{AccessGrant, AccessKey};
 use thiserror::Error;
+
+pub use file::CredentialsFile;
 
 /// Where the server looks up who signed a request.
 pub trait CredentialsProvider: Send + Sync + fmt::Debug {
-    /// The key pair of this access key id, where it exists.
-    fn key_pair(&self, access_key_id: &str) -> Option<Arc<KeyPair>>;
+    /// The key pair of this access key id and what it is for, where it exists.
+    fn identity(&self, access_key_id: &str) -> Option<Arc<Identity>>;
+}
+
+/// A key pair and who holds it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// What signs.
+    pub pair: KeyPair,
+    /// Who it is, and what the key is for.
+    pub user: Arc<User>,
 }
 
 /// An access key id and its secret.
@@ -47,6 +68,18 @@ impl KeyPair {
     }
 }
 
+/// A key that was made at run time.
+impl From<AccessKey> for Identity {
+    fn from(key: AccessKey) -> Self {
+        let grant =
+            |grant: &AccessGrant| Grant::new(&grant.bucket, Permissions::from_bits(grant.permissions));
+        let grants = key.grants.iter().map(grant).collect();
+        let user = User { access_key_id: key.id.clone(), name: key.name, grants };
+        let pair = KeyPair { access_key_id: key.id, secret_access_key: key.secret };
+        Self { pair, user: Arc::new(user) }
+    }
+}
+
 impl fmt::Debug for KeyPair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyPair").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
@@ -56,18 +89,27 @@ impl fmt::Debug for KeyPair {
 /// Key pairs held in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    pairs: BTreeMap<String, Arc<KeyPair>>,
-    first: Option<Arc<KeyPair>>,
+    identities: BTreeMap<String, Arc<Identity>>,
+    first: Option<Arc<Identity>>,
 }
 
 impl Credentials {
-    /// Holds these pairs.
+    /// Holds these pairs, which may do everything.
     pub fn new(pairs: impl IntoIterator<Item = KeyPair>) -> Self {
+        Self::of_identities(pairs.into_iter().map(|pair| {
+            let (id, grants) = (pair.access_key_id.clone(), Grants::everything());
+            let user = User { name: id.clone(), access_key_id: id, grants };
+            Identity { pair, user: Arc::new(user) }
+        }))
+    }
+
+    /// Holds these pairs with what they are for.
+    pub fn of_identities(identities: impl IntoIterator<Item = Identity>) -> Self {
         let mut credentials = Self::default();
-        for pair in pairs {
-            let pair = Arc::new(pair);
-            credentials.first.get_or_insert_with(|| Arc::clone(&pair));
-            credentials.pairs.insert(pair.access_key_id.clone(), pair);
+        for identity in identities {
+            let identity = Arc::new(identity);
+            credentials.first.get_or_insert_with(|| Arc::clone(&identity));
+            credentials.identities.insert(identity.pair.access_key_id.clone(), identity);
         }
         credentials
     }
@@ -76,12 +118,12 @@ impl Credentials {
     pub fn read(path: &Path) -> Result<Self, CredentialsError> {
         let text = fs::read_to_string(path)
             .map_err(|source| CredentialsError::Io { path: path.to_owned(), source })?;
-        let pairs = parse(&text).map_err(|(line, reason)| CredentialsError::Malformed {
+        let identities = file::parse(&text).map_err(|(line, reason)| CredentialsError::Malformed {
             path: path.to_owned(),
             line,
             reason,
         })?;
-        Ok(Self::new(pairs))
+        Ok(Self::of_identities(identities))
     }
 
     /// Reads the file, or makes it with one generated pair where there is none.
@@ -90,7 +132,8 @@ impl Credentials {
     pub fn read_or_generate(path: &Path) -> Result<Self, CredentialsError> {
         match Self::read(path) {
             Err(CredentialsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                generate(path).map_err(|source| CredentialsError::Io { path: path.to_owned(), source })?;
+                file::generate(path)
+                    .map_err(|source| CredentialsError::Io { path: path.to_owned(), source })?;
                 Self::read(path)
             }
             read => read,
@@ -99,13 +142,20 @@ impl Credentials {
 
     /// The pair that stands first in the file: what to show to somebody who wants to try.
     pub fn first(&self) -> Option<&KeyPair> {
-        self.first.as_deref()
+        self.first.as_deref().map(|identity| &identity.pair)
     }
 }
 
 impl CredentialsProvider for Credentials {
-    fn key_pair(&self, access_key_id: &str) -> Option<Arc<KeyPair>> {
-        self.pairs.get(access_key_id).cloned()
+    fn identity(&self, access_key_id: &str) -> Option<Arc<Identity>> {
+        self.identities.get(access_key_id).cloned()
+    }
+}
+
+/// One that was found, or none.
+impl CredentialsProvider for Option<Arc<Identity>> {
+    fn identity(&self, access_key_id: &str) -> Option<Arc<Identity>> {
+        self.clone().filter(|identity| identity.pair.access_key_id == access_key_id)
     }
 }
 
@@ -132,82 +182,6 @@ pub enum CredentialsError {
     },
 }
 
-fn generate(path: &Path) -> io::Result<()> {
-    let pair = KeyPair::generate()?;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}", std::process::id()));
-    let draft = PathBuf::from(draft);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    write!(
-        file,
-        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-        pair.access_key_id, pair.secret_access_key
-    )?;
-    file.sync_all()?;
-    drop(file);
-    // A link, unlike a rename, never replaces what another process has made meanwhile.
-    let linked = match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    };
-    fs::remove_file(&draft)?;
-    linked
-}
-
-/// The pairs of a file, or the line that is wrong.
-fn parse(text: &str) -> Result<Vec<KeyPair>, (usize, &'static str)> {
-    let mut pairs = Vec::new();
-    let mut profile: Option<Profile> = None;
-    for (line, content) in (1..).zip(text.lines()) {
-        let content = content.trim();
-        if content.is_empty() || content.starts_with(['#', ';']) {
-            continue;
-        }
-        if content.starts_with('[') {
-            if !content.ends_with(']') {
-                return Err((line, "a profile's name is not closed"));
-            }
-            pairs.extend(profile.take().map(Profile::finish).transpose()?.flatten());
-            profile = Some(Profile { line, ..Profile::default() });
-            continue;
-        }
-        let (name, value) = content.split_once('=').ok_or((line, "neither a profile nor `name = value`"))?;
-        let profile = profile.as_mut().ok_or((line, "a setting stands before the first profile"))?;
-        let value = value.trim().to_owned();
-        match name.trim() {
-            "aws_access_key_id" => profile.access_key_id = Some(value),
-            "aws_secret_access_key" => profile.secret_access_key = Some(value),
-            _ => {}
-        }
-    }
-    pairs.extend(profile.map(Profile::finish).transpose()?.flatten());
-    Ok(pairs)
-}
-
-/// A profile being read.
-#[derive(Default)]
-struct Profile {
-    line: usize,
-    access_key_id: Option<String>,
-    secret_access_key: Option<String>,
-}
-
-impl Profile {
-    /// Its pair. A profile may have none, but not half of one.
-    fn finish(self) -> Result<Option<KeyPair>, (usize, &'static str)> {
-        match (self.access_key_id, self.secret_access_key) {
-            (Some(id), Some(secret)) if id.is_empty() || secret.is_empty() => {
-                Err((self.line, "the profile's access key id or secret is empty"))
-            }
-            (Some(access_key_id), Some(secret_access_key)) => {
-                Ok(Some(KeyPair { access_key_id, secret_access_key }))
-            }
-            (None, None) => Ok(None),
-            _ => Err((self.line, "the profile has only one of access key id and secret")),
-        }
-    }
-}
-
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 #[cfg(test)]
@@ -220,21 +194,54 @@ mod tests {
     fn every_profile_is_a_pair() {
         let text = "# keys\n[default]\naws_access_key_id = A\naws_secret_access_key=s=1\nregion = x\n\n\
                     [other]\naws_access_key_id=B\naws_secret_access_key=t\n[empty]\n";
-        let credentials = Credentials::new(parse(text).unwrap());
+        let credentials = Credentials::of_identities(file::parse(text).unwrap());
 
         assert_eq!(credentials.first().unwrap().access_key_id, "A");
-        assert_eq!(credentials.key_pair("A").unwrap().secret_access_key, "s=1");
-        assert_eq!(credentials.key_pair("B").unwrap().secret_access_key, "t");
-        assert!(credentials.key_pair("C").is_none());
+        assert_eq!(credentials.identity("A").unwrap().pair.secret_access_key, "s=1");
+        assert_eq!(credentials.identity("B").unwrap().pair.secret_access_key, "t");
+        assert!(credentials.identity("C").is_none());
     }
 
     #[test]
     fn a_wrong_line_is_named() {
-        assert_eq!(parse("[default\n").unwrap_err().0, 1);
-        assert_eq!(parse("aws_access_key_id = A\n").unwrap_err().0, 1);
-        assert_eq!(parse("[a]\nnonsense\n").unwrap_err().0, 2);
-        assert_eq!(parse("\n[a]\naws_access_key_id = A\n").unwrap_err().0, 2);
-        assert_eq!(parse("[a]\naws_access_key_id =\naws_secret_access_key = s\n").unwrap_err().0, 1);
+        assert_eq!(file::parse("[default\n").unwrap_err().0, 1);
+        assert_eq!(file::parse("aws_access_key_id = A\n").unwrap_err().0, 1);
+        assert_eq!(file::parse("[a]\nnonsense\n").unwrap_err().0, 2);
+        assert_eq!(file::parse("\n[a]\naws_access_key_id = A\n").unwrap_err().0, 2);
+        assert_eq!(file::parse("[a]\naws_access_key_id =\naws_secret_access_key = s\n").unwrap_err().0, 1);
+    }
+
+    #[test]
+    fn a_profile_says_what_its_key_is_for() {
+        let text = "[ann]\naws_access_key_id=A\naws_secret_access_key=s\nfdfs_access = pets:read+write  logs-*:read\n\
+                    [root]\naws_access_key_id=R\naws_secret_access_key=t\n";
+        let credentials = Credentials::of_identities(file::parse(text).unwrap());
+        let ann = credentials.identity("A").unwrap();
+        let grants: Vec<_> = ann.user.grants.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (ann.user.name.as_str(), grants),
+            ("ann", vec!["pets:read+write".into(), "logs-*:read".into()])
+        );
+        assert_eq!(credentials.identity("R").unwrap().user.grants, Grants::everything());
+        let wrong = "[ann]\naws_access_key_id=A\naws_secret_access_key=s\nfdfs_access = pets:all\n";
+        assert_eq!(file::parse(wrong).unwrap_err().0, 4);
+    }
+
+    #[test]
+    fn a_changed_file_is_read_anew_and_a_broken_one_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("credentials");
+        let write = |id: &str, end: &str| {
+            let text = format!("[a]\naws_access_key_id={id}\naws_secret_access_key=s\n{end}");
+            fs::write(&path, text).unwrap();
+        };
+        write("A", "");
+        let file = CredentialsFile::open(&path).unwrap().looking_always();
+        assert!(file.identity("A").is_some());
+        write("BB", "");
+        assert!(file.identity("A").is_none() && file.identity("BB").is_some());
+        write("CCC", "nonsense");
+        assert!(file.identity("CCC").is_none() && file.identity("BB").is_some());
     }
 
     #[test]

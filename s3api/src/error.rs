@@ -162,6 +162,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    AccessControlListNotSupported BAD_REQUEST "The bucket does not allow ACLs"
     AccessDenied FORBIDDEN "Access Denied"
     AccessForbidden FORBIDDEN "Access forbidden"
     AuthorizationHeaderMalformed BAD_REQUEST "The authorization header is malformed."
@@ -176,6 +177,7 @@ error_codes! {
     InternalError INTERNAL_SERVER_ERROR "We encountered an internal error. Please try again."
     InvalidAccessKeyId FORBIDDEN "The AWS Access Key Id you provided does not exist in our records."
     InvalidArgument BAD_REQUEST "Invalid Argument"
+    InvalidBucketAclWithObjectOwnership BAD_REQUEST "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
     InvalidBucketName BAD_REQUEST "The specified bucket is not valid."
     InvalidDigest BAD_REQUEST "The Content-MD5 you specified is not valid."
     InvalidLocationConstraint BAD_REQUEST "The specified location-constraint is not valid"
@@ -187,6 +189,8 @@ error_codes! {
     InvalidTag BAD_REQUEST "The tag provided was not a valid tag."
     InvalidURI BAD_REQUEST "Couldn't parse the specified URI."
     KeyTooLongError BAD_REQUEST "Your key is too long"
+    MalformedACLError BAD_REQUEST "The XML you provided was not well-formed or did not validate against our published schema"
+    MalformedPolicy BAD_REQUEST "Policies must be valid JSON and the first byte must be '{'"
     MalformedXML BAD_REQUEST "The XML you provided was not well-formed or did not validate against our published schema"
     MalformedTrailerError BAD_REQUEST "The request contained trailing data that was not well-formed or did not conform to our published schema."
     MaxMessageLengthExceeded BAD_REQUEST "Your request was too big."

@@ -5,6 +5,8 @@
 //! and only then the operation runs and reads the body. Whatever is refused is refused
 //! before the body is asked for. What is supported stands in `COMPATIBILITY.md`.
 
+mod access;
+mod acl;
 mod body;
 mod bucket_setting;
 mod checksum;
@@ -24,6 +26,7 @@ mod object_headers;
 mod object_response;
 mod ops;
 mod payload;
+mod peer;
 mod range;
 mod request;
 mod respond;
@@ -39,5 +42,7 @@ mod uri;
 mod xml;
 
 pub use config::Config;
-pub use credentials::{Credentials, CredentialsError, CredentialsProvider, KeyPair};
+pub use credentials::{
+    Credentials, CredentialsError, CredentialsFile, CredentialsProvider, Identity, KeyPair,
+};
 pub use server::S3Server;

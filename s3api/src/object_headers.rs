@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fdfs_objects::access::CannedAcl;
 use fdfs_objects::{ContentHeader, ContentHeaders, ExtendedAttributes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{ErrorCode, S3Error};
 
-/// Content headers of an upload.
+/// Content headers of an upload, and its ACL.
 pub(crate) fn content_headers(headers: &HeaderMap) -> Result<ContentHeaders, S3Error> {
     let mut kept = BTreeMap::new();
     for (name, kind) in KEPT {
@@ -20,6 +21,10 @@ pub(crate) fn content_headers(headers: &HeaderMap) -> Result<ContentHeaders, S3E
         if !value.is_empty() {
             kept.insert(kind, value);
         }
+    }
+    let acl = headers.get("x-amz-acl").and_then(|name| name.to_str().ok()).and_then(CannedAcl::parse);
+    if let Some(acl) = acl.filter(|acl| *acl != CannedAcl::Private) {
+        kept.insert(ContentHeader::Acl, acl.name().to_owned());
     }
     Ok(kept)
 }

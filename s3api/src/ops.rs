@@ -1,6 +1,7 @@
 //! The operations, one file each: a request is parsed into a struct, which runs to a response.
 
 mod abort_multipart_upload;
+mod bucket_acl;
 mod complete_multipart_upload;
 mod copy_object;
 mod create_bucket;
@@ -11,6 +12,7 @@ mod delete_object;
 mod delete_objects;
 mod get_bucket_configuration;
 mod get_bucket_location;
+mod get_bucket_policy;
 mod get_object;
 mod get_object_configuration;
 mod head_bucket;
@@ -20,6 +22,8 @@ mod list_multipart_uploads;
 mod list_objects;
 mod list_objects_v2;
 mod list_parts;
+mod object_acl;
+mod put_bucket_policy;
 mod put_bucket_setting;
 mod put_object;
 mod upload_part;
@@ -67,6 +71,13 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         Route::DeleteBucketSetting => of::<delete_bucket_setting::DeleteBucketSetting>(cx, request).await,
         Route::DeleteObject => of::<delete_object::DeleteObject>(cx, request).await,
         Route::DeleteObjects => of::<delete_objects::DeleteObjects>(cx, request).await,
+        Route::GetBucketAcl => of::<bucket_acl::GetBucketAcl>(cx, request).await,
+        Route::PutBucketAcl => of::<bucket_acl::PutBucketAcl>(cx, request).await,
+        Route::GetObjectAcl => of::<object_acl::GetObjectAcl>(cx, request).await,
+        Route::PutObjectAcl => of::<object_acl::PutObjectAcl>(cx, request).await,
+        Route::GetBucketPolicy => of::<get_bucket_policy::GetBucketPolicy>(cx, request).await,
+        Route::GetBucketPolicyStatus => of::<get_bucket_policy::GetBucketPolicyStatus>(cx, request).await,
+        Route::PutBucketPolicy => of::<put_bucket_policy::PutBucketPolicy>(cx, request).await,
         Route::GetBucketConfiguration => {
             of::<get_bucket_configuration::GetBucketConfiguration>(cx, request).await
         }

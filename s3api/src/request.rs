@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 
+use crate::access::Access;
 use crate::bucket_setting::BucketSetting;
 use crate::error::{ErrorCode, S3Error};
 use crate::payload::Payload;
@@ -21,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) payload: Payload,
     /// The region its signature names.
     pub(crate) region: String,
+    /// Who sent it.
+    pub(crate) access: Access,
 }
 
 impl Request {
@@ -31,8 +34,9 @@ impl Request {
         headers: HeaderMap,
         payload: Payload,
         region: String,
+        access: Access,
     ) -> Self {
-        Self { target, query, headers, payload, region }
+        Self { target, query, headers, payload, region, access }
     }
 
     /// The bucket it is about; routing has seen to it that there is one.

@@ -19,9 +19,13 @@ pub(crate) enum Operation {
     DeleteBucketSetting,
     DeleteObject,
     DeleteObjects,
+    GetBucketAcl,
     GetBucketConfiguration,
     GetBucketLocation,
+    GetBucketPolicy,
+    GetBucketPolicyStatus,
     GetObject,
+    GetObjectAcl,
     GetObjectConfiguration,
     HeadBucket,
     HeadObject,
@@ -30,8 +34,11 @@ pub(crate) enum Operation {
     ListObjects,
     ListObjectsV2,
     ListParts,
+    PutBucketAcl,
+    PutBucketPolicy,
     PutBucketSetting,
     PutObject,
+    PutObjectAcl,
     UploadPart,
     UploadPartCopy,
 }
@@ -64,9 +71,13 @@ impl Operation {
             Self::DeleteBucketSetting => "DeleteBucketSetting",
             Self::DeleteObject => "DeleteObject",
             Self::DeleteObjects => "DeleteObjects",
+            Self::GetBucketAcl => "GetBucketAcl",
             Self::GetBucketConfiguration => "GetBucketConfiguration",
             Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketPolicy => "GetBucketPolicy",
+            Self::GetBucketPolicyStatus => "GetBucketPolicyStatus",
             Self::GetObject => "GetObject",
+            Self::GetObjectAcl => "GetObjectAcl",
             Self::GetObjectConfiguration => "GetObjectConfiguration",
             Self::HeadBucket => "HeadBucket",
             Self::HeadObject => "HeadObject",
@@ -75,8 +86,11 @@ impl Operation {
             Self::ListObjects => "ListObjects",
             Self::ListObjectsV2 => "ListObjectsV2",
             Self::ListParts => "ListParts",
+            Self::PutBucketAcl => "PutBucketAcl",
+            Self::PutBucketPolicy => "PutBucketPolicy",
             Self::PutBucketSetting => "PutBucketSetting",
             Self::PutObject => "PutObject",
+            Self::PutObjectAcl => "PutObjectAcl",
             Self::UploadPart => "UploadPart",
             Self::UploadPartCopy => "UploadPartCopy",
         }
@@ -96,6 +110,11 @@ impl Operation {
             (&Method::GET, None) => Ok(Self::ListObjects),
             (&Method::GET, Some("location")) => Ok(Self::GetBucketLocation),
             (&Method::GET, Some("uploads")) => Ok(Self::ListMultipartUploads),
+            (&Method::GET, Some("acl")) => Ok(Self::GetBucketAcl),
+            (&Method::PUT, Some("acl")) => Ok(Self::PutBucketAcl),
+            (&Method::GET, Some("policy")) => Ok(Self::GetBucketPolicy),
+            (&Method::PUT, Some("policy")) => Ok(Self::PutBucketPolicy),
+            (&Method::GET, Some("policyStatus")) => Ok(Self::GetBucketPolicyStatus),
             (&Method::GET, Some(name)) if BUCKET_CONFIGURATION.contains(&name) => {
                 Ok(Self::GetBucketConfiguration)
             }
@@ -122,6 +141,8 @@ impl Operation {
         match request {
             (&Method::GET, None) => Ok(Self::GetObject),
             (&Method::GET, Some("uploadId")) => Ok(Self::ListParts),
+            (&Method::GET, Some("acl")) => Ok(Self::GetObjectAcl),
+            (&Method::PUT, Some("acl")) => Ok(Self::PutObjectAcl),
             (&Method::GET, Some(name)) if OBJECT_CONFIGURATION.contains(&name) => {
                 Ok(Self::GetObjectConfiguration)
             }
@@ -153,7 +174,6 @@ fn not_implemented() -> S3Error {
 /// Configuration of a bucket that can be asked for, though none can be set.
 const BUCKET_CONFIGURATION: &[&str] = &[
     "accelerate",
-    "acl",
     "cors",
     "encryption",
     "lifecycle",
@@ -161,7 +181,6 @@ const BUCKET_CONFIGURATION: &[&str] = &[
     "notification",
     "object-lock",
     "ownershipControls",
-    "policy",
     "publicAccessBlock",
     "replication",
     "requestPayment",
@@ -171,7 +190,7 @@ const BUCKET_CONFIGURATION: &[&str] = &[
 ];
 
 /// Configuration of an object that can be asked for.
-const OBJECT_CONFIGURATION: &[&str] = &["acl", "tagging"];
+const OBJECT_CONFIGURATION: &[&str] = &["tagging"];
 
 /// Every subresource that S3 knows.
 const SUBRESOURCES: &[&str] = &[
@@ -249,7 +268,6 @@ mod tests {
     #[test]
     fn what_is_not_served_is_not_taken_for_something_else() {
         for (method, path, query) in [
-            (Method::PUT, "/b/k", "acl"),
             (Method::PUT, "/b/k", "tagging"),
             (Method::PUT, "/b", "versioning"),
             (Method::DELETE, "/b", "lifecycle"),

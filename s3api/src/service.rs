@@ -1,7 +1,9 @@
 //! One request, from its head to its answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use fdfs_objects::access::Network;
 use http::header::{CONNECTION, EXPECT, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
@@ -9,16 +11,19 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tracing::{Instrument as _, debug, info_span, warn};
 
+use crate::access::Access;
 use crate::body::ResponseBody;
 use crate::config::Config;
 use crate::context::Context;
 use crate::cors;
-use crate::error::S3Error;
+use crate::credentials::Identity;
+use crate::error::{ErrorCode, S3Error};
 use crate::ops;
 use crate::payload::{BodySource, Payload};
+use crate::peer::Peer;
 use crate::request::Request;
 use crate::route::Operation;
-use crate::signature::{SignedHead, Verifier};
+use crate::signature::{SignedHead, Signer, Verifier};
 use crate::target::{Target, bucket_of_host};
 use crate::unsupported::refuse_unsupported;
 use crate::uri::Query;
@@ -31,12 +36,19 @@ pub(crate) type Response = http::Response<ResponseBody>;
 pub(crate) struct S3Service {
     context: Context,
     verifier: Verifier,
+    trusted_proxies: Arc<[Network]>,
 }
 
 impl S3Service {
     /// Answers out of `context`.
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, verifier: Verifier::default() }
+        let trusted_proxies = context.config.trusted_proxies.clone().into();
+        Self { context, verifier: Verifier::default(), trusted_proxies }
+    }
+
+    /// Networks of proxies that are believed.
+    pub(crate) fn trusted_proxies(&self) -> Arc<[Network]> {
+        Arc::clone(&self.trusted_proxies)
     }
 
     /// How the server was started.
@@ -45,7 +57,7 @@ impl S3Service {
     }
 
     /// Answers one request, whatever it is.
-    pub(crate) async fn answer(&self, request: http::Request<Incoming>) -> Response {
+    pub(crate) async fn answer(&self, request: http::Request<Incoming>, peer: &Peer) -> Response {
         let (now, started) = (SystemTime::now(), Instant::now());
         let request_id = format!("{:016X}", fastrand::u64(..));
         let (parts, body) = request.into_parts();
@@ -53,7 +65,7 @@ impl S3Service {
         let mut operation = "Unknown";
 
         let span = info_span!("s3", method = %parts.method, path = parts.uri.path(), request_id);
-        let answered = self.try_answer(&parts, &source, now, &mut operation).instrument(span).await;
+        let answered = self.try_answer(&parts, &source, peer, now, &mut operation).instrument(span).await;
         let mut response = match answered {
             Ok(response) => response,
             Err(error) => refuse(&error, &parts, &request_id),
@@ -85,6 +97,7 @@ impl S3Service {
         &self,
         parts: &Parts,
         source: &BodySource,
+        peer: &Peer,
         now: SystemTime,
         name: &mut &'static str,
     ) -> Result<Response, S3Error> {
@@ -113,13 +126,51 @@ impl S3Service {
             headers: &parts.headers,
             host_bucket: host_bucket.as_deref(),
         };
-        let signer = self.verifier.verify(head, &*config.credentials, now)?;
+        let signer = match head.access_key_id() {
+            Some(id) => self.verifier.verify(head, &self.identity(id).await?, now)?,
+            None => Signer::anonymous(&head)?,
+        };
         let operation = operation?;
         refuse_unsupported(&parts.headers)?;
+        let access = Access::new(signer.caller, peer, &parts.headers, &query, now);
+        access.authorize(&self.context, operation, &target, &query, &parts.headers).await?;
         let payload = Payload::new(source.clone(), signer.payload, &parts.headers)?;
-        debug!(operation = operation.name(), access_key_id = signer.access_key_id, "signature is right");
-        let request = Request::new(target, query, parts.headers.clone(), payload, signer.region);
-        ops::run(operation, &self.context, request).await
+        debug!(operation = operation.name(), caller = ?access.caller(), "may be done");
+        let request = Request::new(
+            target.clone(),
+            query,
+            parts.headers.clone(),
+            payload,
+            signer.region,
+            access.clone(),
+        );
+        let outcome = ops::run(operation, &self.context, request).await;
+        self.hide_missing(outcome, &access, &target).await
+    }
+
+    /// Whose access key this is: one of the file, else one among the names.
+    async fn identity(&self, access_key_id: &str) -> Result<Option<Arc<Identity>>, S3Error> {
+        if let Some(identity) = self.config().credentials.identity(access_key_id) {
+            return Ok(Some(identity));
+        }
+        let key = self.context.objects.access_key(access_key_id).await?;
+        Ok(key.filter(|key| !key.disabled).map(|key| Arc::new(key.into())))
+    }
+
+    /// Who may not list a bucket is not told which keys it has not.
+    async fn hide_missing(
+        &self,
+        outcome: Result<Response, S3Error>,
+        access: &Access,
+        target: &Target,
+    ) -> Result<Response, S3Error> {
+        if let (Err(error), Some(bucket)) = (&outcome, target.bucket())
+            && error.code() == ErrorCode::NoSuchKey
+            && !access.in_bucket(&self.context, bucket).await?.may_list()
+        {
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        outcome
     }
 }
 

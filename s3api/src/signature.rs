@@ -12,8 +12,10 @@ mod signing_key;
 mod tests;
 mod version2;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use fdfs_objects::access::Caller;
 use http::{HeaderMap, Method};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -52,11 +54,42 @@ pub(crate) struct SignedHead<'a> {
 #[derive(Debug)]
 pub(crate) struct Signer {
     /// Who signed.
-    pub(crate) access_key_id: String,
+    pub(crate) caller: Caller,
     /// The region the client believes to speak with.
     pub(crate) region: String,
     /// How the payload is protected.
     pub(crate) payload: PayloadMode,
+}
+
+impl Signer {
+    /// What is known of a request that nobody signed.
+    pub(crate) fn anonymous(head: &SignedHead<'_>) -> Result<Self, S3Error> {
+        let payload = payload_mode::unsigned(head.headers)?;
+        Ok(Self { caller: Caller::Anonymous, region: String::new(), payload })
+    }
+}
+
+impl<'a> SignedHead<'a> {
+    /// The access key id it names; none where it is not signed.
+    pub(crate) fn access_key_id(&self) -> Option<&'a str> {
+        if let Some(authorization) = self.headers.get(http::header::AUTHORIZATION) {
+            let credential = authorization.to_str().ok().and_then(|text| text.split_once("Credential="));
+            let credential = credential.and_then(|(_, rest)| rest.split([',', ' ']).next());
+            return Some(credential.map(id_of_credential).unwrap_or_default());
+        }
+        if self.query.has("X-Amz-Algorithm") || self.query.has("X-Amz-Signature") {
+            return Some(self.query.get("X-Amz-Credential").map(id_of_credential).unwrap_or_default());
+        }
+        if self.query.has("AWSAccessKeyId") || self.query.has("Signature") {
+            return Some(self.query.get("AWSAccessKeyId").unwrap_or_default());
+        }
+        None
+    }
+}
+
+/// What stands before the four last fields of a credential.
+fn id_of_credential(credential: &str) -> &str {
+    credential.rsplitn(5, '/').nth(4).unwrap_or_default()
 }
 
 /// Verifies signatures.
@@ -80,11 +113,11 @@ impl Verifier {
         check_time(&claim, now)?;
         claim.check_signed_headers(head.headers)?;
         let payload = claim.payload_mode(head.headers)?;
-        let pair = credentials.key_pair(&claim.scope.access_key_id).ok_or_else(|| {
+        let identity = credentials.identity(&claim.scope.access_key_id).ok_or_else(|| {
             S3Error::from(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", &*claim.scope.access_key_id)
         })?;
 
-        let key = self.keys.derive(&pair, claim.time, &claim.scope);
+        let key = self.keys.derive(&identity.pair, claim.time, &claim.scope);
         let hash = claim.payload_hash(head.headers);
         let canonical = CanonicalRequest::as_sent(&head, &claim.signed_headers, hash);
         let again = || CanonicalRequest::encoded_again(&head, &claim.signed_headers, hash);
@@ -95,7 +128,7 @@ impl Verifier {
         let payload = payload.into_mode(|| {
             ChunkSigner::new(key, claim.timestamp.clone(), claim.scope.to_string(), claim.signature.clone())
         });
-        Ok(Signer { access_key_id: claim.scope.access_key_id, region: claim.scope.region, payload })
+        Ok(Signer { caller: Caller::User(Arc::clone(&identity.user)), region: claim.scope.region, payload })
     }
 }
 

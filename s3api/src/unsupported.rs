@@ -1,5 +1,6 @@
 //! Headers that ask for what is not served: they are refused, never ignored.
 
+use fdfs_objects::access::CannedAcl;
 use http::HeaderMap;
 
 use crate::error::{ErrorCode, S3Error};
@@ -9,11 +10,11 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
     for (name, value) in headers {
         let name = name.as_str();
         let harmless = match name {
-            "x-amz-acl" => value == "private" || value == "bucket-owner-full-control",
+            "x-amz-acl" => value.to_str().is_ok_and(|name| CannedAcl::parse(name).is_some()),
             "x-amz-storage-class" => value == "STANDARD",
             "x-amz-tagging" => value.is_empty(),
             "x-amz-bucket-object-lock-enabled" => value == "false",
-            "x-amz-object-ownership" => value == "BucketOwnerEnforced",
+            "x-amz-object-ownership" => true,
             "x-amz-website-redirect-location" | "x-amz-write-offset-bytes" | "x-amz-mfa" => false,
             _ => !REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
         };
@@ -47,7 +48,7 @@ mod tests {
     fn what_would_not_be_honoured_is_refused() {
         assert!(refused("x-amz-server-side-encryption", "AES256"));
         assert!(refused("x-amz-server-side-encryption-customer-key", "x"));
-        assert!(refused("x-amz-acl", "public-read"));
+        assert!(refused("x-amz-acl", "public-read-write"));
         assert!(refused("x-amz-storage-class", "GLACIER"));
         assert!(refused("x-amz-tagging", "a=b"));
         assert!(refused("x-amz-grant-read", "id=1"));
@@ -56,6 +57,7 @@ mod tests {
     #[test]
     fn what_changes_nothing_is_taken() {
         assert!(!refused("x-amz-acl", "private"));
+        assert!(!refused("x-amz-acl", "public-read"));
         assert!(!refused("x-amz-storage-class", "STANDARD"));
         assert!(!refused("x-amz-meta-a", "b"));
         assert!(!refused("x-amz-date", "20130524T000000Z"));

@@ -16,7 +16,7 @@ use fdfs_namespace::remote::RowServer;
 use fdfs_namespace::{Defaults, StoreUrl};
 use fdfs_objects::{Objects, Settings};
 use fdfs_ops::{Health, LogOptions, Signals};
-use fdfs_s3::{Credentials, S3Server};
+use fdfs_s3::{CredentialsFile, S3Server};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +70,7 @@ impl GatewayArgs {
 impl Gateway {
     /// Opens the namespace and serves. The cluster may still be away: then requests are answered that it is.
     pub async fn start(config: GatewayConfig, health: &Health) -> anyhow::Result<Self> {
-        let credentials = Arc::new(Credentials::read_or_generate(&config.credentials)?);
+        let credentials = Arc::new(CredentialsFile::open(&config.credentials)?);
         let client = Client::new(config.patience.of(config.trackers.clone()));
         let store = config.namespace.clone();
         if let StoreUrl::Lmdb(directory) = &store {
@@ -92,6 +92,7 @@ impl Gateway {
         objects.start();
         let s3 = fdfs_s3::Config {
             region: config.region.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
             ..fdfs_s3::Config::new(config.s3_listen, credentials)
         };
         let s3 = S3Server::bind(s3, Arc::clone(&objects))

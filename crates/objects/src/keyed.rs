@@ -7,6 +7,7 @@ use fdfs_namespace::{
     NamespaceError, NewFile, Preconditions, RenameConditions,
 };
 
+use crate::buckets::BucketInfo;
 use crate::error::ObjectsError;
 use crate::files::NewUpload;
 use crate::info::{ObjectInfo, split_record};
@@ -45,6 +46,8 @@ pub struct CopyOptions {
     pub tags: Option<ExtendedAttributes>,
     /// Checksums of the copy; none: those of the source.
     pub checksums: Option<Vec<Checksum>>,
+    /// The canned ACL of the copy: none is `private`, whatever the source has.
+    pub acl: Option<String>,
     /// What must hold of the source.
     pub source_preconditions: Preconditions,
     /// What must hold of the target.
@@ -110,6 +113,20 @@ impl Objects {
         Ok(self.names.delete(bucket.root, key, preconditions).await?)
     }
 
+    /// True for keys that raw files have in a group's bucket.
+    pub fn is_raw(&self, bucket: &BucketInfo, key: &[u8]) -> bool {
+        raw::is_reserved(bucket, key)
+    }
+
+    /// Deletes a raw file by its path. Whether that is permitted the caller has to know.
+    pub async fn delete_raw(&self, bucket: &str, key: &[u8]) -> Result<(), ObjectsError> {
+        let bucket = self.bucket(bucket).await?;
+        match raw::path_of(&bucket, key) {
+            Some(path) => self.raw_delete_permitted(&path?).await,
+            None => Err(ObjectsError::NotFound),
+        }
+    }
+
     /// One page of keys. Raw files are listed only where the prefix names a store path: `M00/…`.
     pub async fn list(&self, bucket: &str, query: ListQuery) -> Result<ListPage, ObjectsError> {
         let bucket = self.bucket(bucket).await?;
@@ -129,10 +146,9 @@ impl Objects {
         let target_bucket = self.bucket(target.0).await?;
         self.check_writable(&target_bucket, target.1)?;
         let (info, content) = self.source(source, options.source_preconditions).await?;
-        // An ACL is not copied: who copies says whether the copy is public.
-        let mut source_headers = info.headers;
-        source_headers.remove(&ContentHeader::Acl);
-        let (headers, extended) = options.replace.unwrap_or((source_headers, info.extended));
+        let (mut headers, extended) = options.replace.unwrap_or((info.headers, info.extended));
+        headers.remove(&ContentHeader::Acl);
+        headers.extend(options.acl.map(|acl| (ContentHeader::Acl, acl)));
         let file = NewFile {
             etag: info.attributes.etag,
             headers,

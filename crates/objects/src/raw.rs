@@ -100,11 +100,16 @@ impl Objects {
         Ok(ObjectReader::new(info, extents, Arc::clone(&self.files), pin))
     }
 
-    /// Deletes a raw file, where that is allowed and no name refers to it.
+    /// Deletes a raw file, where that is allowed to everybody here and no name refers to it.
     pub(crate) async fn raw_delete(&self, path: &RawPath) -> Result<(), ObjectsError> {
         if !self.settings.raw_delete {
             return Err(ObjectsError::NotPermitted("raw files are not deleted by their paths"));
         }
+        self.raw_delete_permitted(path).await
+    }
+
+    /// Deletes a raw file, unless a name refers to it.
+    pub(crate) async fn raw_delete_permitted(&self, path: &RawPath) -> Result<(), ObjectsError> {
         let file = path.file().ok_or(ObjectsError::NotFound)?;
         if self.names.is_named(&file).await? {
             return Err(ObjectsError::NotPermitted("a name refers to this file"));

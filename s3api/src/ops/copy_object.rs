@@ -1,6 +1,6 @@
 //! `PUT /bucket/key` with `x-amz-copy-source`
 
-use fdfs_objects::{ContentHeaders, CopyOptions, ExtendedAttributes, Preconditions};
+use fdfs_objects::{ContentHeader, ContentHeaders, CopyOptions, ExtendedAttributes, Preconditions};
 
 use super::Operation;
 use crate::conditions::{self, Conditions};
@@ -23,6 +23,7 @@ pub(crate) struct CopyObject {
     source_conditions: Conditions,
     preconditions: Preconditions,
     replace: Option<(ContentHeaders, ExtendedAttributes)>,
+    acl: Option<String>,
 }
 
 impl Operation for CopyObject {
@@ -43,6 +44,7 @@ impl Operation for CopyObject {
             source_conditions: Conditions::of_copy_source(&request.headers),
             preconditions: conditions::of_write(&request.headers)?,
             replace,
+            acl: content_headers(&request.headers)?.remove(&ContentHeader::Acl),
         })
     }
 
@@ -63,6 +65,7 @@ impl Operation for CopyObject {
         // What was judged is what is copied.
         let options = CopyOptions {
             replace: self.replace,
+            acl: self.acl,
             source_preconditions: Preconditions::same(info.etag()),
             preconditions: self.preconditions,
             ..CopyOptions::default()

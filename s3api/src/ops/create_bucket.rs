@@ -1,10 +1,13 @@
 //! `PUT /bucket`
 
 use fdfs_objects::NewBucketOptions;
+use fdfs_objects::access::CannedAcl;
 use fdfs_types::GroupName;
 use http::StatusCode;
 
 use super::Operation;
+use crate::access;
+use crate::acl;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
@@ -18,14 +21,16 @@ pub(crate) struct CreateBucket {
     bucket: String,
     location: Option<String>,
     region: String,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Operation for CreateBucket {
     async fn parse(request: Request) -> Result<Self, S3Error> {
         let (bucket, region) = (request.bucket()?, request.region.clone());
         check_name(&bucket)?;
+        let settings = access_settings(&request)?;
         let body = request.payload.read_all(MAX_BODY).await?;
-        Ok(Self { bucket, location: parse_body(&body)?, region })
+        Ok(Self { bucket, location: parse_body(&body)?, region, settings })
     }
 
     /// Without a location, or with a region's name, the trackers choose the group of each object.
@@ -37,14 +42,39 @@ impl Operation for CreateBucket {
             _ => Vec::<GroupName>::new(),
         };
         let new = NewBucketOptions { placement, owner: cx.owner().to_owned(), ..NewBucketOptions::default() };
-        cx.objects.create_bucket(&self.bucket, new).await?;
+        let made = cx.objects.create_bucket(&self.bucket, new).await?;
+        for (name, value) in self.settings {
+            cx.objects.set_bucket_setting(&made, name, Some(value.into())).await?;
+        }
         let mut response = respond::empty(StatusCode::OK);
         respond::set(response.headers_mut(), "location", &format!("/{}", self.bucket));
         Ok(response)
     }
 }
 
-/// Refuses names that S3 refuses.
+/// What its headers say about access.
+fn access_settings(request: &Request) -> Result<Vec<(&'static str, String)>, S3Error> {
+    let mut settings = Vec::new();
+    if let Some(name) = request.header("x-amz-object-ownership")? {
+        let document = format!(
+            "<OwnershipControls><Rule><ObjectOwnership>{name}</ObjectOwnership></Rule></OwnershipControls>"
+        );
+        let invalid = |_| S3Error::new(ErrorCode::InvalidArgument, "Invalid x-amz-object-ownership header");
+        settings.push((access::OWNERSHIP, access::ownership_document(document.as_bytes()).map_err(invalid)?));
+    }
+    let acl = request.header("x-amz-acl")?.map(acl::named).transpose()?.unwrap_or_default();
+    if acl != CannedAcl::Private {
+        if settings.iter().any(|(_, document)| document.contains("BucketOwnerEnforced")) {
+            return Err(S3Error::new(
+                ErrorCode::InvalidBucketAclWithObjectOwnership,
+                "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+            ));
+        }
+        settings.push((access::ACL, acl.name().to_owned()));
+    }
+    Ok(settings)
+}
+
 /// The location that is asked for.
 pub(super) fn parse_body(body: &[u8]) -> Result<Option<String>, S3Error> {
     if body.is_empty() {
@@ -55,6 +85,7 @@ pub(super) fn parse_body(body: &[u8]) -> Result<Option<String>, S3Error> {
     Ok(location.map(str::to_owned))
 }
 
+/// Refuses names that S3 refuses.
 fn check_name(name: &str) -> Result<(), S3Error> {
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let valid = (3..=63).contains(&name.len())

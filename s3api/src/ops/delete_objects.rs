@@ -5,6 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use tracing::warn;
 
 use super::Operation;
+use crate::access::Access;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
@@ -19,6 +20,7 @@ pub(crate) struct DeleteObjects {
     bucket: String,
     keys: Vec<Doomed>,
     quiet: bool,
+    access: Access,
 }
 
 #[derive(Debug)]
@@ -29,18 +31,22 @@ pub(super) struct Doomed {
 
 impl Operation for DeleteObjects {
     async fn parse(request: Request) -> Result<Self, S3Error> {
-        let bucket = request.bucket()?;
+        let (bucket, access) = (request.bucket()?, request.access.clone());
         let body = request.payload.read_all(MAX_BODY).await?;
         let (keys, quiet) = parse_body(&body)?;
-        Ok(Self { bucket, keys, quiet })
+        Ok(Self { bucket, keys, quiet, access })
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        cx.bucket(&self.bucket).await?;
+        let in_bucket = self.access.in_bucket(cx, &self.bucket).await?;
         let bucket = &self.bucket;
         let outcomes: Vec<_> = stream::iter(self.keys)
             .map(async |Doomed { key, preconditions }| {
-                let outcome = match check_key(&key) {
+                let checked = match check_key(&key) {
+                    Ok(()) => in_bucket.check(cx, "s3:DeleteObject", Some(&key)).await,
+                    Err(error) => Err(error),
+                };
+                let outcome = match checked {
                     Ok(()) => cx.remove(bucket, &key, preconditions).await,
                     Err(error) => Err(error),
                 };

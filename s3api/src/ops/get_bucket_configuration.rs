@@ -7,7 +7,6 @@ use crate::request::Request;
 use crate::respond;
 use crate::route::subresource;
 use crate::service::Response;
-use crate::xml::XmlWriter;
 
 use super::Operation;
 
@@ -36,7 +35,6 @@ impl Operation for GetBucketConfiguration {
         let empty = |root| Ok(respond::document(root, |_| {}));
         match self.name.as_str() {
             "accelerate" => empty("AccelerateConfiguration"),
-            "acl" => Ok(respond::document("AccessControlPolicy", |xml| write_private_acl(xml, cx))),
             "logging" => empty("BucketLoggingStatus"),
             "notification" => empty("NotificationConfiguration"),
             "requestPayment" => {
@@ -48,26 +46,11 @@ impl Operation for GetBucketConfiguration {
     }
 }
 
-/// The ACL of everything: its owner may do all.
-pub(super) fn write_private_acl(xml: &mut XmlWriter, cx: &Context) {
-    xml.element("Owner", |xml| cx.write_owner(xml));
-    xml.element("AccessControlList", |xml| {
-        xml.element("Grant", |xml| {
-            let kind = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"";
-            xml.element_with("Grantee", kind, |xml| cx.write_owner(xml));
-            xml.text("Permission", "FULL_CONTROL");
-        });
-    });
-}
-
 fn not_configured(name: &str) -> ErrorCode {
     match name {
         "encryption" => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         "lifecycle" => ErrorCode::NoSuchLifecycleConfiguration,
         "object-lock" => ErrorCode::ObjectLockConfigurationNotFoundError,
-        "ownershipControls" => ErrorCode::OwnershipControlsNotFoundError,
-        "policy" => ErrorCode::NoSuchBucketPolicy,
-        "publicAccessBlock" => ErrorCode::NoSuchPublicAccessBlockConfiguration,
         "replication" => ErrorCode::ReplicationConfigurationNotFoundError,
         "website" => ErrorCode::NoSuchWebsiteConfiguration,
         _ => ErrorCode::NotImplemented,

@@ -3,6 +3,7 @@
 use fdfs_objects::BucketInfo;
 
 use super::Operation;
+use crate::access::Access;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
@@ -10,12 +11,13 @@ use crate::respond;
 use crate::service::Response;
 use crate::time;
 
-/// Lists the buckets, page by page where that is asked.
+/// Lists the buckets that the caller may do anything in, page by page where that is asked.
 #[derive(Debug)]
 pub(crate) struct ListBuckets {
     prefix: String,
     after: String,
     max_buckets: Option<u32>,
+    access: Access,
 }
 
 impl Operation for ListBuckets {
@@ -25,7 +27,12 @@ impl Operation for ListBuckets {
         if max_buckets.is_some_and(|max| !(1..=MAX_BUCKETS).contains(&max)) {
             return Err(S3Error::new(ErrorCode::InvalidArgument, "MaxBuckets must be between 1 and 10000"));
         }
-        Ok(Self { prefix: text("prefix"), after: text("continuation-token"), max_buckets })
+        Ok(Self {
+            prefix: text("prefix"),
+            after: text("continuation-token"),
+            max_buckets,
+            access: request.access,
+        })
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
@@ -59,7 +66,8 @@ impl ListBuckets {
             let read = cx.objects.buckets(&after, READ_AT_ONCE).await?;
             let Some(last) = read.last() else { return Ok((buckets, false)) };
             after.clone_from(&last.name);
-            for bucket in read.into_iter().filter(|bucket| bucket.name.starts_with(&self.prefix)) {
+            let seen = |name: &str| name.starts_with(&self.prefix) && self.access.sees(name);
+            for bucket in read.into_iter().filter(|bucket| seen(&bucket.name)) {
                 if buckets.len() == limit {
                     return Ok((buckets, true));
                 }

@@ -1,5 +1,7 @@
 //! How a payload is protected: `x-amz-content-sha256`.
 
+use http::HeaderMap;
+
 use super::ChunkSigner;
 use crate::error::{ErrorCode, S3Error};
 
@@ -28,6 +30,22 @@ pub(super) enum DeclaredPayload {
     Unsigned,
     /// `STREAMING-…`
     Chunked { signed: bool, trailer: bool },
+}
+
+/// How the payload of a request is protected that nobody signed: chunks cannot have signatures.
+pub(super) fn unsigned(headers: &HeaderMap) -> Result<PayloadMode, S3Error> {
+    let declared = match headers.get("x-amz-content-sha256") {
+        Some(value) => DeclaredPayload::parse(value.to_str().unwrap_or_default())?,
+        None => DeclaredPayload::Unsigned,
+    };
+    match declared {
+        DeclaredPayload::Exact(hash) => Ok(PayloadMode::Exact(hash)),
+        DeclaredPayload::Unsigned => Ok(PayloadMode::Unsigned),
+        DeclaredPayload::Chunked { signed: false, trailer } => {
+            Ok(PayloadMode::Chunked { signer: None, trailer })
+        }
+        DeclaredPayload::Chunked { signed: true, .. } => Err(ErrorCode::AccessDenied.into()),
+    }
 }
 
 impl DeclaredPayload {

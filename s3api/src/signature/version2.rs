@@ -2,10 +2,12 @@
 //!
 //! Only this form is taken: `?AWSAccessKeyId=…&Expires=…&Signature=…`. Requests signed by header use version 4.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fdfs_objects::access::Caller;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use subtle::ConstantTimeEq as _;
@@ -57,12 +59,14 @@ impl<'a> PresignedVersion2<'a> {
                 .detail("Expires", time::iso8601(expires))
                 .detail("ServerTime", time::iso8601(now)));
         }
-        let pair = credentials.key_pair(self.access_key_id).ok_or_else(|| {
+        let identity = credentials.identity(self.access_key_id).ok_or_else(|| {
             S3Error::from(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", self.access_key_id)
         })?;
         let string_to_sign = string_to_sign(head, self.expires);
         if !bool::from(
-            sign(&pair.secret_access_key, &string_to_sign).as_bytes().ct_eq(self.signature.as_bytes()),
+            sign(&identity.pair.secret_access_key, &string_to_sign)
+                .as_bytes()
+                .ct_eq(self.signature.as_bytes()),
         ) {
             return Err(S3Error::from(ErrorCode::SignatureDoesNotMatch)
                 .detail("AWSAccessKeyId", self.access_key_id)
@@ -70,7 +74,7 @@ impl<'a> PresignedVersion2<'a> {
                 .detail("SignatureProvided", self.signature));
         }
         Ok(Signer {
-            access_key_id: self.access_key_id.to_owned(),
+            caller: Caller::User(Arc::clone(&identity.user)),
             region: String::new(),
             payload: PayloadMode::Unsigned,
         })

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use fdfs_conf::TrackerAddress;
 use fdfs_namespace::StoreUrl;
 use fdfs_namespace::remote::Secret;
+use fdfs_objects::access::Network;
 use fdfs_proto::ServerAddress;
 use serde::{Deserialize, Deserializer};
 
@@ -46,6 +47,9 @@ pub struct GatewayConfig {
     /// The region that buckets are said to be in.
     #[serde(default = "region")]
     pub region: String,
+    /// Networks of proxies that say for whom they ask, `X-Forwarded-For` and `X-Forwarded-Proto`.
+    #[serde(default, deserialize_with = "networks")]
+    pub trusted_proxies: Vec<Network>,
     /// Seconds after which content that no name refers to any more is deleted.
     #[serde(default = "free_after")]
     pub free_after: u64,
@@ -98,6 +102,16 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, 
     use serde::de::Error as _;
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| Secret::new(&text).map_err(D::Error::custom)).transpose()
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    use serde::de::Error as _;
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let parse = |text: &String| {
+        text.parse()
+            .map_err(|()| D::Error::custom(format!("{text:?} is no address and no network like 10.0.0.0/8")))
+    };
+    texts.iter().map(parse).collect()
 }
 
 fn s3_listen() -> SocketAddr {
@@ -193,6 +207,7 @@ mod tests {
             "namespace_listen | 127.0.0.1:23100",
             "namespace_secret |",
             "region | us-east-1",
+            "trusted_proxies |",
             "free_after | 3600 s",
             "write_concern | storage",
             "write_concern_of.BUCKET |",

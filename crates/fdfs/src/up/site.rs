@@ -130,6 +130,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         namespace_listen: SocketAddr::new(namespace_address(args.bind), args.namespace_port),
         namespace_secret: None,
         region: "us-east-1".to_owned(),
+        trusted_proxies: Vec::new(),
         free_after: FREE_AFTER,
         // The storage stands alone.
         write_concern: Concern::Storage,

@@ -16,6 +16,8 @@ pub(crate) struct Signed {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     payload: Option<String>,
+    /// Who signs; nobody where the id is empty.
+    signer: (String, String),
 }
 
 impl Signed {
@@ -29,6 +31,7 @@ impl Signed {
             headers: Vec::new(),
             body: Vec::new(),
             payload: None,
+            signer: (ACCESS_KEY_ID.into(), SECRET.into()),
         }
     }
 
@@ -48,6 +51,17 @@ impl Signed {
     pub(crate) fn payload(mut self, payload: &str) -> Self {
         self.payload = Some(payload.into());
         self
+    }
+
+    /// Signed by somebody else.
+    pub(crate) fn by(mut self, access_key_id: &str, secret: &str) -> Self {
+        self.signer = (access_key_id.into(), secret.into());
+        self
+    }
+
+    /// Signed by nobody.
+    pub(crate) fn anonymous(self) -> Self {
+        self.by("", "")
     }
 
     /// The method.
@@ -86,7 +100,7 @@ impl Signed {
         let scope = format!("{date}/eu-test-1/s3/aws4_request");
         let hash = hex::encode(Sha256::digest(canonical));
         let to_sign = format!("AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hash}");
-        let key = generate_signing_key(SECRET, now, "eu-test-1", "s3");
+        let key = generate_signing_key(&self.signer.1, now, "eu-test-1", "s3");
         let signature = calculate_signature(key, to_sign.as_bytes());
 
         let target =
@@ -95,9 +109,12 @@ impl Signed {
         for (name, value) in &headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str(&format!(
-            "authorization: AWS4-HMAC-SHA256 Credential={ACCESS_KEY_ID}/{scope}, SignedHeaders={names}, Signature={signature}\r\n"
-        ));
+        let access_key_id = &self.signer.0;
+        let signed = !access_key_id.is_empty();
+        let authorization = format!(
+            "authorization: AWS4-HMAC-SHA256 Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}\r\n"
+        );
+        head.push_str(if signed { &authorization } else { "" });
         let length = self.body.len();
         if length > 0 || self.method == "PUT" || self.method == "POST" {
             head.push_str(&format!("content-length: {length}\r\n"));
