@@ -38,17 +38,23 @@ impl Addresses {
         }
     }
 
+    /// The same for a tracker, which may have two of one class: one of IPv4 and one of IPv6, say. They keep their order.
+    pub fn of_tracker(ips: &[IpAddr]) -> Option<Self> {
+        match *ips {
+            [a, b] => Some(Self::two(a, b).unwrap_or(Self { inner: a, outer: Some(b) })),
+            _ => Self::of(ips),
+        }
+    }
+
     /// The first address, the inner one of two.
     pub const fn first(&self) -> IpAddr {
         self.inner
     }
 
-    /// The address a peer is told: the outer one if it is of the peer's class, else the inner one.
+    /// The address a peer is told: the first of the peer's class, else the inner one.
     pub fn for_peer(&self, peer: IpAddr) -> IpAddr {
-        match self.outer {
-            Some(outer) if AddressKind::of(outer) == AddressKind::of(peer) => outer,
-            _ => self.inner,
-        }
+        let kind = AddressKind::of(peer);
+        self.iter().find(|own| AddressKind::of(*own) == kind).unwrap_or(self.inner)
     }
 
     /// Whether this is one of the addresses.
@@ -114,6 +120,17 @@ mod tests {
     #[test]
     fn two_addresses_of_one_class_are_refused() {
         assert_eq!(Addresses::two(ip("10.0.0.1"), ip("10.0.0.2")), Err(Refusal::Invalid));
+    }
+
+    #[test]
+    fn a_tracker_may_have_two_addresses_of_one_class() {
+        let ips = [ip("8.8.8.8"), ip("2001:db8::8")];
+        let tracker = Addresses::of_tracker(&ips).expect("a tracker may");
+        assert_eq!(tracker.iter().collect::<Vec<_>>(), ips);
+        assert_eq!(tracker.for_peer(ip("9.9.9.9")), ip("8.8.8.8"));
+        assert_eq!(Addresses::of(&ips), None, "a storage may not");
+        let inner_first = Addresses::of_tracker(&[ip("8.8.8.8"), ip("10.0.0.8")]).expect("classes differ");
+        assert_eq!(inner_first.first(), ip("10.0.0.8"));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl TryFrom<&ServerAddress> for TrackerAddress {
     type Error = Refusal;
 
     fn try_from(address: &ServerAddress) -> Result<Self, Refusal> {
-        let addresses = Addresses::of(&address.ips).ok_or(Refusal::Invalid)?;
+        let addresses = Addresses::of_tracker(&address.ips).ok_or(Refusal::Invalid)?;
         if address.port == 0 {
             return Err(Refusal::Invalid);
         }
@@ -68,9 +68,7 @@ pub(super) fn merge(mut known: Vec<TrackerAddress>, new: &[TrackerAddress]) -> V
             Some(tracker) => {
                 let mut ips: Vec<_> = tracker.iter().collect();
                 ips.extend(address.iter().filter(|ip| !tracker.addresses.contains(*ip)));
-                if let [a, b] = ips[..] {
-                    tracker.addresses = Addresses::two(a, b).unwrap_or(tracker.addresses);
-                }
+                tracker.addresses = Addresses::of_tracker(&ips).unwrap_or(tracker.addresses);
             }
             None => known.push(*address),
         }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use fdfs_proto::Header;
+use fdfs_proto::{Command, Header};
 use serde::Deserialize;
 use socket2::{Domain, Socket, Type};
 
@@ -35,6 +35,11 @@ impl Exchange {
     pub(crate) fn at(&self) -> String {
         let number = self.name.split('/').nth(1).and_then(|rest| rest.get(..3));
         format!("{}/{}", self.scenario(), number.unwrap_or_default())
+    }
+
+    /// What was asked.
+    pub(crate) fn command(&self) -> Command {
+        Command(u8::from_str_radix(&self.request_hex[16..18], 16).expect("hex"))
     }
 
     /// Who asked.
@@ -163,7 +168,7 @@ fn source(exchange: &Exchange, client: &str) -> IpAddr {
 }
 
 pub(crate) fn connect(to: SocketAddr, from: IpAddr) -> TcpStream {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).expect("a socket");
     socket.bind(&SocketAddr::new(from, 0).into()).expect("a loopback address");
     socket.connect(&to.into()).expect("the tracker listens");
     socket.set_read_timeout(Some(DEADLINE)).expect("a time limit");

@@ -1,6 +1,6 @@
 //! What the scripts have in common.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,6 +48,15 @@ impl World {
         Self { tracker, address, dir }
     }
 
+    /// A tracker with settings and files that are made for its directory.
+    pub(crate) async fn start_prepared(prepare: impl FnOnce(&Path) -> TrackerConfig) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let prepared = prepare(dir.path());
+        let (tracker, address) =
+            start_in(dir.path(), (Ipv4Addr::LOCALHOST, 0).into(), |config| *config = prepared).await;
+        Self { tracker, address, dir }
+    }
+
     /// Stops the tracker and starts it again on the same files.
     pub(crate) async fn restart(self) -> Self {
         let Self { tracker, address, dir } = self;
@@ -59,6 +68,11 @@ impl World {
     /// A client from this address.
     pub(crate) async fn client(&self, from: &str) -> Client {
         Client::connect(self.address, from).await
+    }
+
+    /// A client from the tracker's own address.
+    pub(crate) async fn client_like_server(&self) -> Client {
+        Client::connect(self.address, &self.address.ip().to_string()).await
     }
 
     /// A data file.
