@@ -8,6 +8,7 @@ use fdfs_types::FileId;
 
 use crate::error::NamespaceError;
 use crate::rows::{ChecksumRow, EntryRow, ExtentRow, InodeRow, PairRow};
+use crate::tree::versions::{self, VersionId};
 
 pub use etag::{ETag, ParseETagError};
 
@@ -82,6 +83,8 @@ pub struct Attributes {
     pub device: u64,
     /// The root inode of its bucket.
     pub bucket: u64,
+    /// Which version of its key it is.
+    pub version_id: VersionId,
 }
 
 /// An entry of a directory.
@@ -292,6 +295,7 @@ impl Attributes {
             version: row.version,
             device: row.device,
             bucket: row.bucket,
+            version_id: versions::of_row(row),
         })
     }
 }

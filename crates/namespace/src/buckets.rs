@@ -11,6 +11,7 @@ use crate::rows::{self, BucketRow};
 use crate::settings;
 use crate::transaction::Transaction;
 use crate::tree;
+use crate::tree::versions::Versioning;
 
 /// A bucket.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Bucket {
     pub created: i64,
     /// Who made it.
     pub owner: String,
+    /// Whether it keeps versions.
+    pub versioning: Versioning,
 }
 
 /// What a new bucket is to be like.
@@ -103,7 +106,7 @@ pub(crate) fn delete(tx: &mut Transaction<'_, '_>, name: &str) -> Result<(), Nam
         return Err(NamespaceError::GroupBucket);
     }
     let uploads = keys::uploads(bucket.root, b"");
-    if !tree::is_empty(tx, bucket.root)? || !rows::scan(tx, &uploads, &uploads, 1)?.is_empty() {
+    if tree::versions::has_history(tx, bucket.root)? || !rows::scan(tx, &uploads, &uploads, 1)?.is_empty() {
         return Err(NamespaceError::BucketNotEmpty);
     }
     let mut row = tree::inode(tx, bucket.root)?;
@@ -111,6 +114,26 @@ pub(crate) fn delete(tx: &mut Transaction<'_, '_>, name: &str) -> Result<(), Nam
     settings::purge(tx, bucket.root)?;
     tx.delete(&keys::bucket(name));
     tx.change(ChangeKind::BucketRemoved, bucket.root, 0, keys::ROOT, name.as_bytes());
+    Ok(())
+}
+
+/// Begins or stops keeping versions. What was kept stays, so a bucket that kept some never goes back to keeping none.
+pub(crate) fn set_versioning(
+    tx: &mut Transaction<'_, '_>,
+    name: &str,
+    versioning: Versioning,
+) -> Result<(), NamespaceError> {
+    let key = keys::bucket(name);
+    let row: BucketRow = rows::load(tx, &key)?.ok_or(NamespaceError::NoSuchBucket)?;
+    if versioning == Versioning::Off && row.versioning != 0 {
+        return Err(NamespaceError::InvalidName);
+    }
+    let root = row.root;
+    let mut inode = tree::inode(tx, root)?;
+    inode.versioning = versioning.number();
+    tree::save(tx, root, &mut inode);
+    tx.put(key, &BucketRow { versioning: versioning.number(), ..row });
+    settings::changed(tx, root, "versioning");
     Ok(())
 }
 
@@ -161,6 +184,7 @@ impl Bucket {
                 .map_err(corrupt)?,
             created: row.created,
             owner: row.owner,
+            versioning: Versioning::from_number(row.versioning),
         })
     }
 }

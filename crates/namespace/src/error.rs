@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::engine::EngineError;
+use crate::tree::versions::VersionId;
 
 /// Why an operation on names was refused or failed. Nothing of a refused operation is written.
 #[derive(Clone, Debug, Error)]
@@ -46,6 +47,12 @@ pub enum NamespaceError {
     /// A directory would become its own descendant.
     #[error("a directory cannot move below itself")]
     Loop,
+    /// The key has no version of that ID.
+    #[error("no such version")]
+    NoSuchVersion,
+    /// The version is a delete marker; its ID, and when it was put (ms).
+    #[error("the version is a delete marker")]
+    DeleteMarker(VersionId, u64),
     /// No multipart upload of that ID for that key.
     #[error("no such upload")]
     NoSuchUpload,

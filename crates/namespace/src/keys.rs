@@ -50,6 +50,19 @@ pub(crate) fn entry(parent: u64, name: &[u8]) -> Vec<u8> {
 /// The length of an entry's key before its name.
 pub(crate) const ENTRY_PREFIX: usize = 9;
 
+/// A version of `name` that is not its entry; newer ones come first.
+pub(crate) fn older(parent: u64, name: &[u8], sequence: u64) -> Vec<u8> {
+    join(b'v', &[&parent.to_be_bytes(), name, &[0], &(!sequence).to_be_bytes()])
+}
+
+pub(crate) fn olders(parent: u64, name: &[u8]) -> Vec<u8> {
+    join(b'v', &[&parent.to_be_bytes(), name, &[0]])
+}
+
+pub(crate) fn all_olders(parent: u64) -> Vec<u8> {
+    number(b'v', parent)
+}
+
 pub(crate) fn link(inode: u64, parent: u64, name: &[u8]) -> Vec<u8> {
     join(b'l', &[&inode.to_be_bytes(), &parent.to_be_bytes(), name])
 }

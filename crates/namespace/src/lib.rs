@@ -49,6 +49,8 @@ pub use tree::listing::{ListFrom, ListItem, ListPage, ListQuery};
 pub use tree::posix::{NewInode, RenameMode, SetAttributes, SetMode};
 pub use tree::preconditions::{ETagMatch, Preconditions};
 pub use tree::shared::ContentSource;
+pub use tree::version_listing::{VersionItem, VersionPage, VersionQuery, VersionStart};
+pub use tree::versions::{Deleted, ParseVersionIdError, VersionId, Versioning};
 pub use uploads::{
     CompletePart, Completed, Completion, NewUpload, ObjectPart, ParseUploadIdError, Part, PartPlacement,
     Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery, WaitingJoin,

@@ -9,8 +9,9 @@ mod running;
 mod sessions;
 mod settings;
 mod uploads;
+mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -57,6 +58,7 @@ impl Namespace {
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),
             holds: Mutex::new(BTreeMap::new()),
+            kept: Mutex::new(BTreeSet::new()),
             announce: Announcer::new(ANNOUNCED),
             defaults,
         };
@@ -70,6 +72,7 @@ impl Namespace {
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),
             holds: Mutex::new(BTreeMap::new()),
+            kept: Mutex::new(BTreeSet::new()),
             announce: Announcer::new(ANNOUNCED),
             defaults,
         };

@@ -1,6 +1,6 @@
 //! A write among names: rows to change, numbers to give out, changes to announce.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) sequence: AtomicU64,
     /// Inodes that somebody here holds open, and how often.
     pub(crate) holds: Mutex<BTreeMap<u64, u32>>,
+    /// Those of them whose content of before is kept as a version already.
+    pub(crate) kept: Mutex<BTreeSet<u64>>,
     /// Where committed changes are announced.
     pub(crate) announce: Announcer,
     /// Owner and mode of what comes without any.

@@ -5,6 +5,8 @@ pub(crate) mod listing;
 pub(crate) mod posix;
 pub(crate) mod preconditions;
 pub(crate) mod shared;
+pub(crate) mod version_listing;
+pub(crate) mod versions;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,7 +28,11 @@ pub(crate) fn inode(read: &dyn Read, inode: u64) -> Result<InodeRow, NamespaceEr
 /// The row of an inode that must be a directory.
 pub(crate) fn directory(read: &dyn Read, number: u64) -> Result<InodeRow, NamespaceError> {
     let row = inode(read, number)?;
-    if is_directory(&row) { Ok(row) } else { Err(NamespaceError::NotDirectory) }
+    match is_directory(&row) {
+        true if row.state == DirectoryState::Ghost.number() => Err(NamespaceError::NotFound),
+        true => Ok(row),
+        false => Err(NamespaceError::NotDirectory),
+    }
 }
 
 pub(crate) fn is_directory(row: &InodeRow) -> bool {
@@ -61,7 +67,9 @@ pub(crate) fn save(tx: &mut Transaction<'_, '_>, number: u64, row: &mut InodeRow
     row.version = row.version.wrapping_add(1);
     tx.put(keys::inode(number), row);
     let is_root = row.parent == number;
-    if row.links == 1 && !is_root {
+    if row.history {
+        tx.put(keys::older(row.parent, &row.name, row.sequence), &entry_of(number, row));
+    } else if row.links == 1 && !is_root {
         let entry = entry_of(number, row);
         tx.put(keys::entry(row.parent, &row.name), &entry);
     }
@@ -186,8 +194,24 @@ pub(crate) fn remove_entry(
     Ok(())
 }
 
-/// True for a directory without entries, hidden ones included.
+/// True for a directory without entries, hidden ones included. What only history is below is none.
 pub(crate) fn is_empty(read: &dyn Read, directory: u64) -> Result<bool, NamespaceError> {
+    let (mut from, mut limit) = (Vec::new(), 1);
+    loop {
+        let page = entries(read, directory, &from, limit)?;
+        if page.iter().any(|(_, row)| row.state != DirectoryState::Ghost.number()) {
+            return Ok(false);
+        }
+        match page.last() {
+            Some((name, _)) if page.len() == limit => from = [name.as_slice(), &[0]].concat(),
+            _ => return Ok(true),
+        }
+        limit = PAGE;
+    }
+}
+
+/// True for a directory without any entry.
+pub(crate) fn is_bare(read: &dyn Read, directory: u64) -> Result<bool, NamespaceError> {
     let prefix = keys::entry(directory, b"");
     Ok(rows::scan(read, &prefix, &prefix, 1)?.is_empty())
 }
@@ -270,6 +294,8 @@ fn entry_of(number: u64, row: &InodeRow) -> EntryRow {
         etag_parts: row.etag_parts,
         content_time: row.content_time,
         checksum: ChecksumForm::number(ChecksumForm::of_rows(&row.checksums)),
+        sequence: row.sequence,
+        versioned: row.versioned,
         ..bare
     };
     if is_directory(row) {

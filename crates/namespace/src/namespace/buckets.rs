@@ -5,6 +5,7 @@ use fdfs_types::GroupName;
 use super::Namespace;
 use crate::buckets::{self, Bucket, NewBucket};
 use crate::error::NamespaceError;
+use crate::tree::versions::Versioning;
 
 impl Namespace {
     /// The bucket called `name`.
@@ -29,6 +30,12 @@ impl Namespace {
     pub async fn group_bucket(&self, group: &GroupName) -> Result<Bucket, NamespaceError> {
         let group = *group;
         self.write(move |tx| buckets::of_group(tx, &group)).await
+    }
+
+    /// Begins or stops keeping versions.
+    pub async fn set_versioning(&self, name: &str, versioning: Versioning) -> Result<(), NamespaceError> {
+        let name = name.to_owned();
+        self.write(move |tx| buckets::set_versioning(tx, &name, versioning)).await
     }
 
     /// Removes an empty bucket.

@@ -99,7 +99,11 @@ impl Namespace {
 
     /// Changes attributes.
     pub async fn set_attributes(&self, inode: u64, set: SetAttributes) -> Result<Attributes, NamespaceError> {
-        self.write(move |tx| posix::set_attributes(tx, inode, &set)).await
+        let attributes = self.write(move |tx| posix::set_attributes(tx, inode, &set)).await?;
+        if set.size.is_some() {
+            self.note_kept(inode);
+        }
+        Ok(attributes)
     }
 
     /// Sets an extended attribute, or removes it (no value); notes how much of all of them is mirrored now.
@@ -124,7 +128,17 @@ impl Namespace {
         etag: ETag,
         mtime: Option<i64>,
     ) -> Result<Attributes, NamespaceError> {
-        self.write(move |tx| posix::set_content(tx, inode, &extents, size, etag, mtime)).await
+        let written =
+            self.write(move |tx| posix::set_content(tx, inode, &extents, size, etag, mtime)).await?;
+        self.note_kept(inode);
+        Ok(written)
+    }
+
+    /// What an inode was before it was opened is kept as far as its bucket wants that: until it is closed no more versions are made.
+    fn note_kept(&self, inode: u64) {
+        if self.shared.holds.lock().contains_key(&inode) {
+            self.shared.kept.lock().insert(inode);
+        }
     }
 
     /// Keeps an inode alive while somebody here has it open, even when its last name goes.
@@ -138,7 +152,10 @@ impl Namespace {
             let mut holds = self.shared.holds.lock();
             let left = holds.get(&inode).copied().unwrap_or_default().saturating_sub(1);
             match left {
-                0 => holds.remove(&inode),
+                0 => {
+                    self.shared.kept.lock().remove(&inode);
+                    holds.remove(&inode)
+                }
                 left => holds.insert(inode, left),
             };
             left == 0

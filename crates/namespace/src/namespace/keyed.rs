@@ -7,6 +7,7 @@ use crate::tree::keyed::{self, FileRecord, NewFile, RenameConditions};
 use crate::tree::listing::{self, ListPage, ListQuery};
 use crate::tree::preconditions::Preconditions;
 use crate::tree::shared::{self, ContentSource};
+use crate::tree::versions::{Deleted, VersionId};
 
 impl Namespace {
     /// Everything about the file under `key`.
@@ -33,7 +34,7 @@ impl Namespace {
         root: u64,
         key: &[u8],
         preconditions: Preconditions,
-    ) -> Result<(), NamespaceError> {
+    ) -> Result<Deleted, NamespaceError> {
         let key = key.to_vec();
         self.write(move |tx| keyed::delete(tx, root, &key, &preconditions)).await
     }
@@ -68,14 +69,15 @@ impl Namespace {
         self.write(move |tx| keyed::rename(tx, root, &key, &new_key, &conditions)).await
     }
 
-    /// Sets the tags of a key.
+    /// Sets the tags of a version of a key; of the current one, where none is named.
     pub async fn set_tags(
         &self,
         root: u64,
         key: &[u8],
+        version_id: Option<VersionId>,
         tags: ExtendedAttributes,
     ) -> Result<(), NamespaceError> {
         let key = key.to_vec();
-        self.write(move |tx| keyed::set_tags(tx, root, &key, &tags)).await
+        self.write(move |tx| keyed::set_tags(tx, root, &key, version_id, &tags)).await
     }
 }

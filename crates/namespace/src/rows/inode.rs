@@ -60,6 +60,14 @@ pub(crate) struct InodeRow {
     pub(crate) mirrored: u32,
     #[prost(uint32, tag = "28")]
     pub(crate) part_count: u32,
+    #[prost(uint64, tag = "40")]
+    pub(crate) sequence: u64,
+    #[prost(bool, tag = "41")]
+    pub(crate) versioned: bool,
+    #[prost(bool, tag = "42")]
+    pub(crate) history: bool,
+    #[prost(uint32, tag = "43")]
+    pub(crate) versioning: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -120,6 +128,10 @@ pub(crate) struct EntryRow {
     pub(crate) delete_marker: bool,
     #[prost(uint32, tag = "15")]
     pub(crate) checksum: u32,
+    #[prost(uint64, tag = "20")]
+    pub(crate) sequence: u64,
+    #[prost(bool, tag = "21")]
+    pub(crate) versioned: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

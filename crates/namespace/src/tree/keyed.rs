@@ -15,6 +15,7 @@ use crate::transaction::Transaction;
 use crate::tree;
 use crate::tree::posix;
 use crate::tree::preconditions::Preconditions;
+use crate::tree::versions::{self, Deleted, VersionId, Versioning};
 
 /// All that is known of a name: attributes, content, and what S3 keeps beside it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,9 +133,13 @@ pub(crate) fn put_row(
         old.as_ref().map(|(_, row)| row).filter(|row| row.state == DirectoryState::Explicit.number());
     preconditions.check_row(existing)?;
 
+    let versioning = versions::state(tx, root)?;
     let parent = make_directories(tx, root, &directories)?;
     let is_directory = last.ends_with(b"/");
     if is_directory {
+        let before = old.as_ref().filter(|(_, row)| row.state == DirectoryState::Explicit.number());
+        let before = before.map(|(number, row)| (*number, row));
+        let stamp = versions::supersede_copy(tx, versioning, parent, last, before)?;
         let number = match &old {
             Some((number, _)) => *number,
             None => {
@@ -143,9 +148,15 @@ pub(crate) fn put_row(
             }
         };
         let mut row = tree::inode(tx, number)?;
+        let was_ghost = row.state == DirectoryState::Ghost.number();
         row.state = DirectoryState::Explicit.number();
         fill(tx, number, &mut row, file)?;
-        tree::save(tx, number, &mut row);
+        stamp.apply(&mut row);
+        if was_ghost {
+            versions::reappear(tx, number, &mut row)?;
+        } else {
+            tree::save(tx, number, &mut row);
+        }
         tx.change(ChangeKind::Content, number, row.version, 0, b"");
         return Ok((number, row));
     }
@@ -158,40 +169,46 @@ pub(crate) fn put_row(
     let number = tx.new_inode()?;
     // The new content first: a file that the old one names as well is never without a name.
     fill(tx, number, &mut row, file)?;
-    if let Some((old_number, mut old_row)) = old {
-        tree::drop_link(tx, old_number, &mut old_row, parent, last)?;
-    }
+    versions::supersede(tx, versioning, parent, last, old)?.apply(&mut row);
     tree::add_link(tx, number, &mut row, parent, last)?;
     tree::touch(tx, parent, if replaces { 0 } else { 1 }, 0)?;
     Ok((number, row))
 }
 
-/// Removes `key`. Directories that were only there for it go as well.
+/// Removes `key`; in a bucket with versions, puts a delete marker over it. Directories that were only there for it go as well.
 pub(crate) fn delete(
     tx: &mut Transaction<'_, '_>,
     root: u64,
     key: &[u8],
     preconditions: &Preconditions,
-) -> Result<(), NamespaceError> {
+) -> Result<Deleted, NamespaceError> {
     let (directories, last) = names::split_key(key);
+    let versioning = versions::state(tx, root)?;
     let number = find(tx, root, key)?;
-    let mut row = number.map(|number| tree::inode(tx, number)).transpose()?;
+    let row = number.map(|number| tree::inode(tx, number)).transpose()?;
     preconditions.check_row(row.as_ref())?;
-    let (Some(number), Some(row)) = (number, row.as_mut()) else { return Err(NamespaceError::NotFound) };
+    let (Some(number), Some(mut row)) = (number, row) else {
+        if versioning == Versioning::Off {
+            return Err(NamespaceError::NotFound);
+        }
+        let parent = versions::make_ghosts(tx, root, &directories)?;
+        let stamp = versions::supersede(tx, versioning, parent, last, None)?;
+        return Ok(versions::put_marker(tx, parent, last, stamp));
+    };
     let parent = descend(tx, root, &directories)?.ok_or(NamespaceError::NotFound)?;
-
-    if tree::is_directory(row) && !tree::is_empty(tx, number)? {
-        row.state = DirectoryState::Implicit.number();
-        fill(tx, number, row, &NewFile::default())?;
-        (row.etag, row.etag_parts) = (Vec::new(), None);
-        tree::save(tx, number, row);
-        tx.change(ChangeKind::Content, number, row.version, 0, b"");
-        return Ok(());
+    if tree::is_directory(&row) {
+        let mut deleted = Deleted::default();
+        if versioning != Versioning::Off {
+            let stamp = versions::supersede_copy(tx, versioning, parent, last, Some((number, &row)))?;
+            deleted = versions::put_marker(tx, parent, last, stamp);
+        }
+        versions::give_up(tx, number, &mut row)?;
+        return Ok(deleted);
     }
     let entry = tree::entry(tx, parent, last)?.ok_or(NamespaceError::NotFound)?;
-    tree::remove_entry(tx, parent, last, &entry)?;
-    tree::drop_link(tx, number, row, parent, last)?;
-    prune(tx, parent)
+    let deleted = versions::bury(tx, versioning, parent, last, &entry, row)?;
+    prune(tx, parent)?;
+    Ok(deleted)
 }
 
 /// What must hold for a rename to happen.
@@ -230,7 +247,13 @@ pub(crate) fn rename(
         return Ok(());
     }
     let parent = descend(tx, root, &directories)?.ok_or(NamespaceError::NotFound)?;
+    let versioning = versions::state(tx, root)?;
+    if is_directory && versioning != Versioning::Off {
+        // Versions stand below their directories: they cannot move along without changing their keys.
+        return Err(NamespaceError::CrossBucket);
+    }
     let new_parent = make_directories(tx, root, &new_directories)?;
+    let mut stamp = None;
     if is_directory && posix::is_below(tx, new_parent, number)? {
         return Err(NamespaceError::Loop);
     }
@@ -240,9 +263,22 @@ pub(crate) fn rename(
         }
         let mut target_row = tree::inode(tx, target.inode)?;
         tree::remove_entry(tx, new_parent, new_last, &target)?;
-        tree::drop_link(tx, target.inode, &mut target_row, new_parent, new_last)?;
+        if is_directory {
+            tree::drop_link(tx, target.inode, &mut target_row, new_parent, new_last)?;
+        } else {
+            let target = Some((target.inode, target_row));
+            stamp = Some(versions::supersede(tx, versioning, new_parent, new_last, target)?);
+        }
     }
     let mut row = tree::inode(tx, number)?;
+    if !is_directory && versioning != Versioning::Off {
+        versions::leave(tx, versioning, (parent, last), number, &row)?;
+        let stamp = match stamp {
+            Some(stamp) => stamp,
+            None => versions::supersede(tx, versioning, new_parent, new_last, None)?,
+        };
+        stamp.apply(&mut row);
+    }
     row.ctime = tx.now;
     let directories = i64::from(is_directory);
     tx.delete(&keys::entry(parent, last));
@@ -265,9 +301,10 @@ pub(crate) fn set_tags(
     tx: &mut Transaction<'_, '_>,
     root: u64,
     key: &[u8],
+    version_id: Option<VersionId>,
     tags: &ExtendedAttributes,
 ) -> Result<(), NamespaceError> {
-    let number = find(tx, root, key)?.ok_or(NamespaceError::NotFound)?;
+    let number = versions::find(tx, root, key, version_id)?;
     let mut row = tree::inode(tx, number)?;
     row.tags = pairs_to_rows(tags);
     tree::save(tx, number, &mut row);
@@ -292,18 +329,32 @@ pub(crate) fn set_acl(
     Ok(())
 }
 
-/// Removes `directory` if it is implicit and empty, and then its parent likewise.
+/// Removes `directory` if it is implicit and empty, and then its parent likewise. One with history below it becomes a ghost.
 pub(crate) fn prune(tx: &mut Transaction<'_, '_>, mut directory: u64) -> Result<(), NamespaceError> {
     loop {
         let mut row = tree::inode(tx, directory)?;
         let is_root = row.parent == directory;
-        if is_root || row.state != DirectoryState::Implicit.number() || !tree::is_empty(tx, directory)? {
+        let is_ghost = row.state == DirectoryState::Ghost.number();
+        let may_go = is_ghost || row.state == DirectoryState::Implicit.number();
+        if is_root || !may_go || !tree::is_empty(tx, directory)? {
             return Ok(());
         }
         let (parent, name) = (row.parent, row.name.clone());
-        let entry = tree::entry(tx, parent, &name)?.ok_or(NamespaceError::NotFound)?;
-        tree::remove_entry(tx, parent, &name, &entry)?;
-        tree::drop_link(tx, directory, &mut row, parent, &name)?;
+        if versions::has_history(tx, directory)? {
+            if is_ghost {
+                return Ok(());
+            }
+            versions::disappear(tx, directory, &mut row)?;
+        } else {
+            match is_ghost {
+                true => tx.delete(&keys::entry(parent, &name)),
+                false => {
+                    let entry = tree::entry(tx, parent, &name)?.ok_or(NamespaceError::NotFound)?;
+                    tree::remove_entry(tx, parent, &name, &entry)?;
+                }
+            }
+            tree::drop_link(tx, directory, &mut row, parent, &name)?;
+        }
         directory = parent;
     }
 }
@@ -333,6 +384,10 @@ pub(crate) fn make_directories(
     let mut parent = root;
     for name in directories {
         parent = match tree::entry(tx, parent, name)? {
+            Some(entry) if entry.state == DirectoryState::Ghost.number() => {
+                versions::revive(tx, entry.inode)?;
+                entry.inode
+            }
             Some(entry) => entry.inode,
             None => {
                 let row = tree::new_row(tx, root, Kind::Directory);

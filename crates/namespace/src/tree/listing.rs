@@ -62,7 +62,7 @@ pub(crate) fn list(read: &dyn Read, root: u64, query: &ListQuery) -> Result<List
     let mut from = match &query.from {
         ListFrom::Start => query.prefix.clone(),
         ListFrom::Resume(from) => from.clone(),
-        ListFrom::After(key) => match rolled_up(query, key) {
+        ListFrom::After(key) => match rolled_up(&query.prefix, &query.delimiter, key) {
             Some(common) if common.len() == key.len() => successor(common),
             _ => after_key(key),
         },
@@ -101,7 +101,7 @@ fn fill(
         if row.state == DirectoryState::Ghost.number() {
             continue;
         }
-        let common = rolled_up(query, &key);
+        let common = rolled_up(&query.prefix, &query.delimiter, &key);
         if common.is_none() && !is_key {
             walk.descend(&key, row.inode);
             continue;
@@ -133,16 +133,14 @@ fn fill(
 }
 
 /// What `key` is rolled up to, if it is.
-fn rolled_up<'k>(query: &ListQuery, key: &'k [u8]) -> Option<&'k [u8]> {
-    if query.delimiter.is_empty() {
-        return None;
-    }
-    let rest = key.strip_prefix(&query.prefix[..])?;
-    let at = match query.delimiter.as_slice() {
+pub(crate) fn rolled_up<'k>(prefix: &[u8], delimiter: &[u8], key: &'k [u8]) -> Option<&'k [u8]> {
+    let rest = key.strip_prefix(prefix)?;
+    let at = match delimiter {
+        [] => None,
         [byte] => rest.iter().position(|other| other == byte),
         delimiter => rest.windows(delimiter.len()).position(|window| window == delimiter),
     };
-    at.map(|at| &key[..query.prefix.len() + at + query.delimiter.len()])
+    at.map(|at| &key[..prefix.len() + at + delimiter.len()])
 }
 
 /// The first key after `key`: no key holds a NUL.

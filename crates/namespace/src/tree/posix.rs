@@ -12,6 +12,7 @@ use crate::names::{check_posix_name, directory_name, is_posix_name};
 use crate::rows::{EntryRow, InodeRow};
 use crate::transaction::Transaction;
 use crate::tree;
+use crate::tree::versions::{self, Versioning};
 
 /// Attributes of one inode together, names and values: as much as xattr allows.
 pub(crate) const MAX_ATTRIBUTES: usize = 64 * 1024;
@@ -169,10 +170,15 @@ fn shadowed(
 ) -> Result<bool, NamespaceError> {
     let directory = directory_name(name);
     match page.binary_search_by(|(other, _)| other.as_slice().cmp(&directory)) {
-        Ok(_) => Ok(true),
+        Ok(at) => Ok(page.get(at).is_some_and(|(_, row)| is_shown(row))),
         Err(at) if at < page.len() => Ok(false),
-        Err(_) => Ok(tree::entry(read, parent, &directory)?.is_some()),
+        Err(_) => Ok(tree::entry(read, parent, &directory)?.is_some_and(|row| is_shown(&row))),
     }
+}
+
+/// What only history is below is not there for a mount.
+fn is_shown(row: &EntryRow) -> bool {
+    row.state != DirectoryState::Ghost.number()
 }
 
 /// Makes a file, directory, link or node under a name that is free.
@@ -200,9 +206,23 @@ pub(crate) fn make(
         ..row
     };
     let number = if new.kind == Kind::Directory {
-        tree::make_directory(tx, parent, &directory_name(name), row)?
+        let name = directory_name(name);
+        match tree::entry(tx, parent, &name)? {
+            // History is below it: the inode stays, with the attributes of the new directory.
+            Some(ghost) => {
+                let old = tree::inode(tx, ghost.inode)?;
+                row = InodeRow { links: 1, parent, name, version: old.version, kind: old.kind, ..row };
+                versions::reappear(tx, ghost.inode, &mut row)?;
+                ghost.inode
+            }
+            None => tree::make_directory(tx, parent, &name, row)?,
+        }
     } else {
         let number = tx.new_inode()?;
+        if new.kind == Kind::File {
+            let versioning = versions::state(tx, parent_row.bucket)?;
+            versions::supersede(tx, versioning, parent, name, None)?.apply(&mut row);
+        }
         tree::add_link(tx, number, &mut row, parent, name)?;
         tree::touch(tx, parent, 1, 0)?;
         number
@@ -258,6 +278,13 @@ pub(crate) fn remove_directory(
     if !tree::is_empty(tx, entry.inode)? {
         return Err(NamespaceError::NotEmpty);
     }
+    let mut row = tree::inode(tx, entry.inode)?;
+    versions::bury_directory(tx, parent, &name, entry.inode, &row)?;
+    if versions::has_history(tx, entry.inode)? {
+        versions::disappear(tx, entry.inode, &mut row)?;
+        versions::give_up(tx, entry.inode, &mut row)?;
+        return keep_emptied(tx, parent);
+    }
     remove(tx, parent, &name, &entry)
 }
 
@@ -279,6 +306,16 @@ pub(crate) fn rename(
     if is_directory && is_below(tx, new_parent, entry.inode)? {
         return Err(NamespaceError::Loop);
     }
+    let versioning = versions::state(tx, row.bucket)?;
+    let is_kept = versioning != Versioning::Off && row.kind == Kind::File.number();
+    if is_directory && versioning != Versioning::Off {
+        versions::may_move(tx, entry.inode)?;
+        versions::bury_directory(tx, parent, &old_name, entry.inode, &row)?;
+        if let Some(ghost) = tree::entry(tx, new_parent, &directory_name(new_name))? {
+            versions::may_move(tx, ghost.inode)?;
+        }
+    }
+    let mut stamp = None;
     if let Some((target_name, target)) = find(tx, new_parent, new_name)? {
         if mode == RenameMode::NoReplace {
             return Err(NamespaceError::AlreadyExists);
@@ -294,13 +331,26 @@ pub(crate) fn rename(
         }
         let mut target_row = tree::inode(tx, target.inode)?;
         tree::remove_entry(tx, new_parent, &target_name, &target)?;
-        tree::drop_link(tx, target.inode, &mut target_row, new_parent, &target_name)?;
+        if versioning != Versioning::Off && target_row.kind == Kind::File.number() {
+            let target = Some((target.inode, target_row));
+            stamp = Some(versions::supersede(tx, versioning, new_parent, &target_name, target)?);
+        } else {
+            tree::drop_link(tx, target.inode, &mut target_row, new_parent, &target_name)?;
+        }
     }
 
     let target_name = if is_directory { directory_name(new_name) } else { new_name.to_vec() };
     let directories = i64::from(is_directory);
     tx.delete(&keys::entry(parent, &old_name));
     tree::touch(tx, parent, -1, -directories)?;
+    if is_kept {
+        versions::leave(tx, versioning, (parent, &old_name), entry.inode, &row)?;
+        let stamp = match stamp {
+            Some(stamp) => stamp,
+            None => versions::supersede(tx, versioning, new_parent, &target_name, None)?,
+        };
+        stamp.apply(&mut row);
+    }
     row.ctime = tx.now;
     move_link(tx, entry.inode, &mut row, (parent, &old_name), (new_parent, &target_name));
     tree::touch(tx, new_parent, 1, directories)?;
@@ -388,6 +438,10 @@ pub(crate) fn set_content(
     if tree::is_directory(&row) {
         return Err(NamespaceError::IsDirectory);
     }
+    if row.history {
+        return Err(NamespaceError::NotFound);
+    }
+    versions::keep_before(tx, number, &mut row)?;
     content::replace(tx, number, &mut row, extents)?;
     row.size = size;
     new_content(tx, number, &mut row, etag);
@@ -406,6 +460,10 @@ fn resize(
     if size == row.size {
         return Ok(());
     }
+    if row.history {
+        return Err(NamespaceError::NotFound);
+    }
+    versions::keep_before(tx, number, row)?;
     let mut extents = content::extents(tx, number, row)?;
     extents.retain(|extent| extent.offset < size);
     if let Some(last) = extents.last_mut() {
@@ -436,9 +494,9 @@ fn remove(
     name: &[u8],
     entry: &EntryRow,
 ) -> Result<(), NamespaceError> {
-    let mut row = tree::inode(tx, entry.inode)?;
-    tree::remove_entry(tx, parent, name, entry)?;
-    tree::drop_link(tx, entry.inode, &mut row, parent, name)?;
+    let row = tree::inode(tx, entry.inode)?;
+    let versioning = versions::state(tx, row.bucket)?;
+    versions::bury(tx, versioning, parent, name, entry, row)?;
     keep_emptied(tx, parent)
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn for_every_engine<F: Future<Output = ()>>(suite: impl Fn(Namespace,
 /// Engines behind a service that stand here without one, too.
 const TWICE: [&str; 2] = ["lmdb behind a service", "postgres behind a service"];
 
-fn file_id(number: u32) -> FileId {
+pub(crate) fn file_id(number: u32) -> FileId {
     let fields = fdfs_types::NameFields {
         source: fdfs_types::Source::Ip([127, 0, 0, 1].into()),
         created: 1_795_323_909,
@@ -41,7 +41,7 @@ fn file_id(number: u32) -> FileId {
     format!("group1/M00/00/00/{}1234567", fields.encode()).parse().unwrap()
 }
 
-fn content(number: u32) -> NewFile {
+pub(crate) fn content(number: u32) -> NewFile {
     NewFile {
         extents: vec![Extent::whole(file_id(number), 5)],
         size: 5,
@@ -50,7 +50,7 @@ fn content(number: u32) -> NewFile {
     }
 }
 
-async fn put(namespace: &Namespace, root: u64, key: &str, number: u32) -> Attributes {
+pub(crate) async fn put(namespace: &Namespace, root: u64, key: &str, number: u32) -> Attributes {
     namespace.put(root, key.as_bytes(), content(number), Preconditions::default()).await.unwrap()
 }
 
