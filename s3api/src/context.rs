@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fdfs_objects::{BucketInfo, Objects, ObjectsError, Preconditions};
+use fdfs_objects::{BucketInfo, Deleted, Objects, ObjectsError, Preconditions, VersionId};
 use fdfs_types::GroupName;
 
 use crate::access::Rules;
@@ -41,10 +41,15 @@ impl Context {
         bucket: &str,
         key: &str,
         conditions: Preconditions,
-    ) -> Result<(), S3Error> {
+        version_id: Option<VersionId>,
+    ) -> Result<Deleted, S3Error> {
         let bucket_info = self.bucket(bucket).await?;
         if self.objects.is_raw(&bucket_info, key.as_bytes()) {
-            return Ok(self.objects.delete_raw(bucket, key.as_bytes()).await?);
+            self.objects.delete_raw(bucket, key.as_bytes()).await?;
+            return Ok(Deleted::default());
+        }
+        if let Some(version_id) = version_id {
+            return Ok(self.objects.delete_version(bucket, key.as_bytes(), version_id, conditions).await?);
         }
         Ok(self.objects.delete(bucket, key.as_bytes(), conditions).await?)
     }

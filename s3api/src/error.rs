@@ -101,6 +101,9 @@ impl From<ObjectsError> for S3Error {
             ObjectsError::InvalidRange => ErrorCode::InvalidRange,
             ObjectsError::BadDigest => ErrorCode::BadDigest,
             ObjectsError::WrongLength { .. } => ErrorCode::IncompleteBody,
+            ObjectsError::NoSuchVersion => ErrorCode::NoSuchVersion,
+            ObjectsError::DeleteMarker { named: false, .. } => ErrorCode::NoSuchKey,
+            ObjectsError::DeleteMarker { named: true, .. } => ErrorCode::MethodNotAllowed,
             ObjectsError::NoSuchUpload => ErrorCode::NoSuchUpload,
             ObjectsError::InvalidPart(_) => ErrorCode::InvalidPart,
             ObjectsError::InvalidPartOrder => ErrorCode::InvalidPartOrder,
@@ -205,6 +208,7 @@ error_codes! {
     NoSuchPublicAccessBlockConfiguration NOT_FOUND "The public access block configuration was not found"
     NoSuchTagSet NOT_FOUND "The TagSet does not exist"
     NoSuchUpload NOT_FOUND "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
+    NoSuchVersion NOT_FOUND "The specified version does not exist."
     NoSuchWebsiteConfiguration NOT_FOUND "The specified bucket does not have a website configuration"
     NotImplemented NOT_IMPLEMENTED "A header you provided implies functionality that is not implemented"
     NotModified NOT_MODIFIED "Not Modified"

@@ -1,6 +1,6 @@
 //! What can go wrong between names and files.
 
-use fdfs_namespace::NamespaceError;
+use fdfs_namespace::{NamespaceError, VersionId};
 use thiserror::Error;
 
 use crate::files::FilesError;
@@ -76,6 +76,19 @@ pub enum ObjectsError {
     /// A part other than the last is smaller than allowed.
     #[error("part {0} is too small")]
     PartTooSmall(u16),
+    /// The key has no version of that ID.
+    #[error("no such version")]
+    NoSuchVersion,
+    /// A delete marker stands for the key, or is the version that was named.
+    #[error("a delete marker stands there")]
+    DeleteMarker {
+        /// Its ID.
+        version_id: VersionId,
+        /// When it was put, milliseconds since 1970.
+        since: u64,
+        /// The request named it.
+        named: bool,
+    },
     /// No such extended attribute.
     #[error("no such attribute")]
     NoAttribute,
@@ -114,6 +127,10 @@ impl From<NamespaceError> for ObjectsError {
             NamespaceError::CrossBucket => Self::CrossBucket,
             NamespaceError::Loop => Self::Loop,
             NamespaceError::NoSuchUpload => Self::NoSuchUpload,
+            NamespaceError::NoSuchVersion => Self::NoSuchVersion,
+            NamespaceError::DeleteMarker(version_id, since) => {
+                Self::DeleteMarker { version_id, since, named: true }
+            }
             NamespaceError::InvalidPart(number) => Self::InvalidPart(number),
             NamespaceError::InvalidPartOrder => Self::InvalidPartOrder,
             NamespaceError::PartTooSmall(number) => Self::PartTooSmall(number),

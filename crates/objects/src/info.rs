@@ -1,7 +1,8 @@
 //! What is told of an object.
 
 use fdfs_namespace::{
-    Attributes, Checksum, ContentHeaders, ETag, ExtendedAttributes, Extent, FileRecord, Mirrored,
+    Attributes, Bucket, Checksum, ContentHeaders, ETag, ExtendedAttributes, Extent, FileRecord, Mirrored,
+    VersionId, Versioning,
 };
 use fdfs_types::FileId;
 
@@ -28,6 +29,8 @@ pub struct ObjectInfo {
     pub raw: bool,
     /// The target of a symbolic link.
     pub target: Vec<u8>,
+    /// Which version of its key it is, in a bucket that keeps versions.
+    pub version_id: Option<VersionId>,
 }
 
 impl ObjectInfo {
@@ -39,6 +42,12 @@ impl ObjectInfo {
     /// The ETag, for S3; content without one has none yet.
     pub fn etag(&self) -> Option<ETag> {
         self.attributes.etag
+    }
+
+    /// What its bucket's callers are told of it.
+    pub(crate) fn in_bucket(self, bucket: &Bucket) -> Self {
+        let version_id = (bucket.versioning != Versioning::Off).then_some(self.attributes.version_id);
+        Self { version_id, ..self }
     }
 
     /// The value of a `user.` attribute by its short name.
@@ -63,6 +72,7 @@ pub(crate) fn split_record(record: FileRecord) -> (ObjectInfo, Vec<Extent>) {
         mirrored: record.mirrored,
         raw: false,
         target: record.target,
+        version_id: None,
     };
     (info, record.extents)
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fdfs_namespace::{
-    Checksum, ContentHeader, ContentHeaders, ContentSource, ExtendedAttributes, ListPage, ListQuery,
-    NamespaceError, NewFile, Preconditions, RenameConditions,
+    Checksum, ContentHeader, ContentHeaders, ContentSource, Deleted, ExtendedAttributes, ListPage, ListQuery,
+    NamespaceError, NewFile, Preconditions, RenameConditions, VersionId,
 };
 
 use crate::buckets::BucketInfo;
@@ -48,6 +48,8 @@ pub struct CopyOptions {
     pub checksums: Option<Vec<Checksum>>,
     /// The canned ACL of the copy: none is `private`, whatever the source has.
     pub acl: Option<String>,
+    /// Which version of the source; none: the current one.
+    pub source_version: Option<VersionId>,
     /// What must hold of the source.
     pub source_preconditions: Preconditions,
     /// What must hold of the target.
@@ -57,22 +59,12 @@ pub struct CopyOptions {
 impl Objects {
     /// What is known of the object under `key`.
     pub async fn head(&self, bucket: &str, key: &[u8]) -> Result<ObjectInfo, ObjectsError> {
-        let bucket = self.bucket(bucket).await?;
-        if let Some(path) = raw::path_of(&bucket, key) {
-            return self.raw_info(&path?).await;
-        }
-        Ok(split_record(self.names.get(bucket.root, key).await?).0)
+        self.head_version(bucket, key, None).await
     }
 
     /// Opens the object under `key` for reading.
     pub async fn open(&self, bucket: &str, key: &[u8]) -> Result<ObjectReader, ObjectsError> {
-        let bucket = self.bucket(bucket).await?;
-        let pin = self.pins.pin();
-        if let Some(path) = raw::path_of(&bucket, key) {
-            return self.raw_open(&path?, pin).await;
-        }
-        let (info, extents) = split_record(self.names.get(bucket.root, key).await?);
-        Ok(ObjectReader::new(info, extents, Arc::clone(&self.files), pin))
+        self.open_version(bucket, key, None).await
     }
 
     /// Begins to put an object under `key`. What can be refused is refused now, before a byte comes; the conditions are checked again at the commit.
@@ -99,16 +91,17 @@ impl Objects {
         ))
     }
 
-    /// Removes the object under `key`. [`ObjectsError::NotFound`] where there is none: S3 answers that as a success.
+    /// Removes the object under `key`; in a bucket that keeps versions, puts a delete marker over it. [`ObjectsError::NotFound`] where there is none
+    /// and no versions are kept: S3 answers that as a success.
     pub async fn delete(
         &self,
         bucket: &str,
         key: &[u8],
         preconditions: Preconditions,
-    ) -> Result<(), ObjectsError> {
+    ) -> Result<Deleted, ObjectsError> {
         let bucket = self.bucket(bucket).await?;
         if let Some(path) = raw::path_of(&bucket, key) {
-            return self.raw_delete(&path?).await;
+            return self.raw_delete(&path?).await.map(|()| Deleted::default());
         }
         Ok(self.names.delete(bucket.root, key, preconditions).await?)
     }
@@ -145,7 +138,8 @@ impl Objects {
     ) -> Result<ObjectInfo, ObjectsError> {
         let target_bucket = self.bucket(target.0).await?;
         self.check_writable(&target_bucket, target.1)?;
-        let (info, content) = self.source(source, options.source_preconditions).await?;
+        let (info, content) =
+            self.source(source, options.source_version, options.source_preconditions).await?;
         let (mut headers, extended) = options.replace.unwrap_or((info.headers, info.extended));
         headers.remove(&ContentHeader::Acl);
         headers.extend(options.acl.map(|acl| (ContentHeader::Acl, acl)));
@@ -159,19 +153,20 @@ impl Objects {
         };
         let copied =
             self.names.copy(content, target_bucket.root, target.1, file, options.preconditions).await?;
-        Ok(split_record(self.names.record(copied.inode).await?).0)
+        Ok(split_record(self.names.record(copied.inode).await?).0.in_bucket(&target_bucket))
     }
 
     /// What a copy takes its content from. The conditions, and that it is still this content, are checked again when it is taken.
     pub(crate) async fn source(
         &self,
         (bucket, key): (&str, &[u8]),
+        version_id: Option<VersionId>,
         conditions: Preconditions,
     ) -> Result<(ObjectInfo, ContentSource), ObjectsError> {
         let bucket = self.bucket(bucket).await?;
         let info = match raw::path_of(&bucket, key) {
             Some(path) => self.raw_info(&path?).await?,
-            None => split_record(self.names.get(bucket.root, key).await?).0,
+            None => split_record(self.record_of(&bucket, key, version_id).await?).0.in_bucket(&bucket),
         };
         conditions.check(Some(&info.attributes))?;
         let content = match &info.file_id {
@@ -195,16 +190,17 @@ impl Objects {
         Ok(self.names.rename_key(bucket.root, key, new_key, conditions).await?)
     }
 
-    /// Sets the tags of an object.
+    /// Sets the tags of a version of an object; of the current one, where none is named.
     pub async fn set_tags(
         &self,
         bucket: &str,
         key: &[u8],
+        version_id: Option<VersionId>,
         tags: ExtendedAttributes,
     ) -> Result<(), ObjectsError> {
         let bucket = self.bucket(bucket).await?;
         self.check_writable(&bucket, key)?;
-        Ok(self.names.set_tags(bucket.root, key, tags).await?)
+        Ok(self.names.set_tags(bucket.root, key, version_id, tags).await?)
     }
 
     pub(crate) fn check_writable(

@@ -20,6 +20,7 @@ mod raw;
 mod reader;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod versions;
 mod workers;
 mod write_concern;
 mod writer;
@@ -32,10 +33,11 @@ pub use buckets::{BucketInfo, NewBucketOptions};
 pub use error::ObjectsError;
 pub use fdfs_namespace::{
     AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, ChecksumForm,
-    CompletePart, Completed, ContentHeader, ContentHeaders, Defaults, DirectoryState, ETag, ETagMatch, Entry,
-    ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, MAX_KEY_LENGTH, Mirrored, Namespace,
-    NewInode, ObjectPart, Part, Preconditions, ROOT, RenameConditions, RenameMode, SetAttributes, SetMode,
-    Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery,
+    CompletePart, Completed, ContentHeader, ContentHeaders, Defaults, Deleted, DirectoryState, ETag,
+    ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, MAX_KEY_LENGTH,
+    Mirrored, Namespace, NewInode, ObjectPart, Part, Preconditions, ROOT, RenameConditions, RenameMode,
+    SetAttributes, SetMode, Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery, VersionId,
+    VersionItem, VersionPage, VersionQuery, VersionStart, Versioning,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,

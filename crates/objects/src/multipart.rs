@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fdfs_namespace::{
     Checksum, CompletePart, Completion, ETag, NamespaceError, ObjectPart, Part, PartPlacement, Preconditions,
-    Upload, UploadId, UploadPage, UploadQuery,
+    Upload, UploadId, UploadPage, UploadQuery, VersionId,
 };
 use fdfs_types::StorageId;
 use md5::{Digest, Md5};
@@ -41,6 +41,8 @@ pub struct ShareOptions {
     pub range: Range<u64>,
     /// Checksums of these bytes.
     pub checksums: Vec<Checksum>,
+    /// Which version of the source; none: the current one.
+    pub source_version: Option<VersionId>,
     /// What must hold of the source.
     pub source_preconditions: Preconditions,
 }
@@ -156,9 +158,9 @@ impl Objects {
         upload_id: UploadId,
         part: ShareOptions,
     ) -> Result<Option<Part>, ObjectsError> {
-        let ShareOptions { number, range, checksums, source_preconditions } = part;
+        let ShareOptions { number, range, checksums, source_version, source_preconditions } = part;
         let bucket = self.bucket(target.0).await?;
-        let (info, content) = self.source(source, source_preconditions).await?;
+        let (info, content) = self.source(source, source_version, source_preconditions).await?;
         if range.start > range.end || range.end > info.size() {
             return Err(ObjectsError::InvalidRange);
         }
@@ -201,7 +203,7 @@ impl Objects {
             Err(_) => ObjectInfo::default(),
         };
         info.attributes.etag = Some(completed.etag);
-        Ok(info)
+        Ok(info.in_bucket(&bucket))
     }
 
     /// Ends the uploads of keys that begin with `prefix` which began before `before` (milliseconds since 1970); how many.

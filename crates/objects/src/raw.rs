@@ -251,6 +251,7 @@ mod tests {
             placement: Vec::new(),
             created: 0,
             owner: String::new(),
+            versioning: Default::default(),
         }
     }
 

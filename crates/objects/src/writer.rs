@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fdfs_namespace::{Attributes, Bucket, Checksum, ETag, Extent, NewFile, Part, UploadId};
+use fdfs_namespace::{Attributes, Bucket, Checksum, ETag, Extent, NewFile, Part, UploadId, Versioning};
 use fdfs_types::{Extension, FileId};
 use md5::{Digest, Md5};
 use tracing::warn;
@@ -69,6 +69,7 @@ impl ObjectWriter {
         let objects = Arc::clone(&self.incoming.objects);
         let finished = self.incoming.finish(options.expected_md5).await?;
         let extents = finished.extents();
+        let keeps_versions = matches!(&self.destination, Destination::Key { bucket, .. } if bucket.versioning != Versioning::Off);
         let attributes = match self.destination {
             Destination::Key { bucket, key, options: put } => {
                 let mirrored = xattr::mirror(&objects, finished.file.as_ref(), &put.extended).await;
@@ -92,7 +93,9 @@ impl ObjectWriter {
             }
         };
         finished.keep();
-        objects.told(attributes).await
+        let info = objects.told(attributes).await?;
+        let version_id = keeps_versions.then_some(info.attributes.version_id);
+        Ok(ObjectInfo { version_id, ..info })
     }
 }
 

@@ -27,7 +27,7 @@ impl Operation for DeleteObject {
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        match cx.remove(&self.bucket, &self.key, self.preconditions).await {
+        match cx.remove(&self.bucket, &self.key, self.preconditions, None).await {
             Err(error) if error.code() != ErrorCode::NoSuchKey => Err(error),
             _ => Ok(respond::empty(StatusCode::NO_CONTENT)),
         }

@@ -47,7 +47,7 @@ impl Operation for DeleteObjects {
                     Err(error) => Err(error),
                 };
                 let outcome = match checked {
-                    Ok(()) => cx.remove(bucket, &key, preconditions).await,
+                    Ok(()) => cx.remove(bucket, &key, preconditions, None).await,
                     Err(error) => Err(error),
                 };
                 if let Err(Some(cause)) = outcome.as_ref().map_err(S3Error::cause) {

@@ -546,7 +546,7 @@ fn settings_go_with_their_bucket() {
         namespace.set_bucket_setting(root, "cors", value("one")).await.unwrap();
         namespace.set_bucket_setting(root, "tagging", value("two")).await.unwrap();
         let settings = namespace.bucket_settings(root).await.unwrap();
-        assert_eq!(settings.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["cors", "tagging"]);
+        assert_eq!(settings.keys().map(String::as_str).collect::<Vec<_>>(), ["cors", "tagging"]);
         namespace.set_bucket_setting(root, "cors", None).await.unwrap();
         assert_eq!(namespace.bucket_settings(root).await.unwrap().len(), 1);
 

@@ -5,7 +5,7 @@ use crate::objects::now_ms;
 
 fn share(number: u16, range: std::ops::Range<u64>) -> ShareOptions {
     let source_preconditions = Preconditions::default();
-    ShareOptions { number, range, checksums: Vec::new(), source_preconditions }
+    ShareOptions { number, range, checksums: Vec::new(), source_version: None, source_preconditions }
 }
 
 async fn begin(objects: &Objects) -> UploadId {

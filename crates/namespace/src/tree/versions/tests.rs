@@ -135,7 +135,7 @@ async fn check(namespace: &Namespace, root: u64, model: &Model, page: usize) {
         for (id, number) in &versions {
             match (namespace.get_version(root, key.as_bytes(), Some(*id)).await, number) {
                 (Ok(record), Some(number)) => {
-                    assert_eq!(record.extents, content(*number).extents, "{key} {id}")
+                    assert_eq!(record.extents, content(*number).extents, "{key} {id}");
                 }
                 (Err(NamespaceError::DeleteMarker(found, _)), None) => assert_eq!(found, *id),
                 (found, _) => panic!("{key} {id}: {found:?}"),
@@ -153,7 +153,8 @@ async fn check(namespace: &Namespace, root: u64, model: &Model, page: usize) {
         .map(|key| key.split('/').next().unwrap().to_owned())
         .filter(|name| !name.is_empty())
         .collect();
-    (shown.sort(), expected.sort());
+    shown.sort();
+    expected.sort();
     expected.dedup();
     assert_eq!(shown, expected);
 }
@@ -211,7 +212,8 @@ async fn run(namespace: &Namespace, root: u64, operations: Vec<Operation>, page:
         .filter(|number| !kept.contains(number))
         .map(|number| file_id(number).to_string())
         .collect();
-    (freed.sort(), expected.sort());
+    freed.sort();
+    expected.sort();
     assert_eq!(freed, expected);
 
     let refused = namespace.delete_bucket("b").await;
