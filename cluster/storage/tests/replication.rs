@@ -58,8 +58,26 @@ fn differences() -> BTreeMap<&'static str, u8> {
         // There is one store path.
         ("storage_sync_create_trunk_path1", 22),
         ("storage_sync_create_no_content_2", 22),
+        ("storage_query_file_info_before_create_2", 22),
         ("storage_sync_delete_trunk", 95),
     ])
+}
+
+/// The status that is answered instead of a recorded one: requests about trunk files are not served yet.
+fn status_instead(name: &str) -> Option<u8> {
+    let is_about_trunk_files =
+        name.contains("trunk_") && !name.contains("sync_create") && !name.contains("sync_delete");
+    is_about_trunk_files.then_some(95).or_else(|| differences().get(name).copied())
+}
+
+/// The body of a recorded answer, as it has to be here.
+fn expected_body(name: &str, recorded: &[u8]) -> Vec<u8> {
+    let body = recorded[Header::LEN..].to_vec();
+    match name {
+        // The original sends stale bytes behind its answer to a rename.
+        _ if name.contains("sync_rename") => Vec::new(),
+        _ => body,
+    }
 }
 
 /// Plays the recorded requests whose names begin with one of `prefixes`; the number of those that were played.
@@ -67,7 +85,6 @@ fn play(cluster: &Cluster, prefixes: &[&str]) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/wire-storage-sync.json");
     let text = std::fs::read(path).expect("vectors");
     let recorded: Vec<BTreeMap<String, String>> = serde_json::from_slice(&text).expect("JSON");
-    let differences = differences();
     let mut played = 0;
     for exchange in &recorded {
         let name = exchange["name"].as_str();
@@ -75,12 +92,11 @@ fn play(cluster: &Cluster, prefixes: &[&str]) -> usize {
             continue;
         }
         let recorded = hex::decode(&exchange["response_hex"]).expect("hex");
-        let expected = differences.get(name).copied().unwrap_or(recorded[9]);
+        let expected = status_instead(name).unwrap_or(recorded[9]);
         let mut client = cluster.client();
         client.send(&hex::decode(&exchange["request_hex"]).expect("hex"));
         match client.answer() {
-            // The original sends stale bytes behind its answer to a rename.
-            Ok(body) => assert_eq!((expected, body.len()), (0, 0), "{name}"),
+            Ok(body) => assert_eq!((0, body), (expected, expected_body(name, &recorded)), "{name}"),
             Err(status) => assert_eq!(status.0, expected, "{name}"),
         }
         assert_eq!(client.peek_closed(), expected == 22, "{name}");
@@ -104,6 +120,19 @@ async fn every_row_is_answered_as_the_original_did() {
 async fn what_the_originals_sent_each_other_is_taken() {
     let cluster = Cluster::start().await;
     assert_eq!(play(&cluster, &["storage_sync_", "storage_report", "storage_active_test"]), 25);
+}
+
+#[tokio::test]
+async fn what_the_originals_asked_each_other_is_answered() {
+    let cluster = Cluster::start().await;
+    // Links, lists of records and downloads have tests of their own. What is asked about has come before.
+    let name = "M00/00/01/fwAAAmsCejaAcnwbAAAABSeg2Ck875.txt";
+    let mut file = create(name, 5);
+    file.file.time = Timestamp(0x6B02_7A36);
+    cluster.client().ask(&file, b"data4").expect("create");
+    assert_eq!(play(&cluster, &["sync_create_new", "sync_update_existing", "query_file_info_silence"]), 3);
+    assert_eq!(play(&cluster, &["storage_query_file_info_before_create"]), 2);
+    assert_eq!(play(&cluster, &["trunk_", "storage_trunk_", "tracker_to_storage_trunk_"]), 33);
 }
 
 #[tokio::test]

@@ -19,7 +19,9 @@ pub(crate) struct Exchange {
     from: String,
     pub(crate) to: String,
     pub(crate) note: Option<String>,
+    #[serde(default)]
     pub(crate) t: f64,
+    #[serde(default)]
     pub(crate) conn: u32,
     pub(crate) request_hex: String,
     pub(crate) response_hex: Option<String>,
@@ -31,8 +33,11 @@ impl Exchange {
         self.name.split('-').next().unwrap_or_default()
     }
 
-    /// Scenario and number, such as `01/006`.
+    /// Scenario and number, such as `01/006`; the name, where there are no scenarios.
     pub(crate) fn at(&self) -> String {
+        if !self.name.contains('/') {
+            return self.name.clone();
+        }
         let number = self.name.split('/').nth(1).and_then(|rest| rest.get(..3));
         format!("{}/{}", self.scenario(), number.unwrap_or_default())
     }
@@ -44,8 +49,14 @@ impl Exchange {
 
     /// Who asked.
     pub(crate) fn sender(&self) -> &str {
-        self.from.rsplit(' ').next().unwrap_or_default()
+        self.from.rsplit(' ').next().unwrap_or_default().trim_end_matches(')')
     }
+}
+
+/// Single exchanges of storages with trackers and with each other, out of several clusters.
+pub(crate) fn exchanges_of_storages() -> Vec<Exchange> {
+    serde_json::from_str(include_str!("../../../../tests/vectors/wire-storage-sync.json"))
+        .expect("a good file")
 }
 
 /// Every exchange of the recording.

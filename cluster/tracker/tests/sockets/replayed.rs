@@ -15,6 +15,7 @@ mod leaders;
 mod moving;
 mod played;
 mod script;
+mod storages;
 mod talk;
 mod trunk_servers;
 mod two_trackers;

@@ -11,7 +11,7 @@ use fdfs_types::StorageStatus;
 use crate::recorded::{Exchange, connect, read_answer};
 use crate::support::{World, eventually, group, ip};
 
-/// The port of every storage of the recording but one.
+/// The port of every storage of a recording, but for one.
 const STORAGE_PORT: u16 = 23301;
 
 /// Scenario and number of a connection.
@@ -33,7 +33,7 @@ impl Talk {
 
     /// Sends a recorded request again, and reads the answer.
     pub(super) async fn ask(&mut self, world: &World, exchange: &Exchange, sender: Option<&str>) -> Vec<u8> {
-        let key = (exchange.scenario().to_owned(), exchange.conn);
+        let key = key_of(exchange);
         let request = hex::decode(&exchange.request_hex).expect("hex");
         self.ask_on(world, key, &request, sender.unwrap_or(exchange.sender())).await
     }
@@ -117,15 +117,20 @@ impl Talk {
     /// Ends a connection, as it ended there.
     pub(super) fn end(&mut self, exchange: &Exchange) {
         if exchange.command() == Command::QUIT {
-            self.open.remove(&(exchange.scenario().to_owned(), exchange.conn));
+            self.open.remove(&key_of(exchange));
         }
     }
 }
 
+fn key_of(exchange: &Exchange) -> Key {
+    (exchange.scenario().to_owned(), exchange.conn)
+}
+
 /// Waits until the tracker has noticed that the connection of a storage has ended.
 pub(super) async fn until_missed(world: &World, from: &str) {
-    let request =
-        StorageStatusRequest { group: group("group1"), address: SocketAddr::new(ip(from), STORAGE_PORT) };
+    // Without ids the port does not count.
+    let address = SocketAddr::new(ip(from), STORAGE_PORT);
+    let request = StorageStatusRequest { group: group("group1"), address };
     eventually("it is missed", async || {
         let status = world.client_like_server().await.try_ask(&request).await.map(|answer| answer.status);
         let is_there = matches!(status, Ok(StorageStatus::Active | StorageStatus::Online));
