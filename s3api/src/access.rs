@@ -136,7 +136,8 @@ impl Access {
         {
             let source = CopySource::parse(source)?;
             let source_bucket = self.in_bucket(cx, &source.bucket).await?;
-            source_bucket.check(cx, "s3:GetObject", Some(&source.key)).await?;
+            let action = if source.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+            source_bucket.check(cx, action, Some(&source.key)).await?;
         }
         Ok(())
     }

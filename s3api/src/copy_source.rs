@@ -1,7 +1,9 @@
 //! `x-amz-copy-source`: the object that is copied.
 
+use fdfs_objects::VersionId;
+
 use crate::error::{ErrorCode, S3Error};
-use crate::request::Request;
+use crate::request::{Request, invalid_version_id};
 use crate::target::check_key;
 use crate::uri;
 
@@ -12,6 +14,8 @@ pub(crate) struct CopySource {
     pub(crate) bucket: String,
     /// Its key.
     pub(crate) key: String,
+    /// The version of it.
+    pub(crate) version_id: Option<VersionId>,
 }
 
 impl CopySource {
@@ -31,10 +35,10 @@ impl CopySource {
             .detail("ArgumentName", "x-amz-copy-source")
             .detail("ArgumentValue", text)
         };
-        let (path, version) = text.split_once("?versionId=").unwrap_or((text, "null"));
-        if version != "null" {
-            return Err(S3Error::new(ErrorCode::InvalidArgument, "Invalid version id specified"));
-        }
+        let (path, version_id) = match text.split_once("?versionId=") {
+            Some((path, version)) => (path, Some(version.parse().map_err(|_| invalid_version_id(version))?)),
+            None => (text, None),
+        };
         let path = path.strip_prefix('/').unwrap_or(path);
         // Some clients encode the slash between bucket and key, too.
         let path = uri::decode(path)?;
@@ -43,7 +47,7 @@ impl CopySource {
             return Err(invalid());
         }
         check_key(key)?;
-        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned(), version_id })
     }
 }
 
@@ -59,7 +63,7 @@ mod tests {
             let source = CopySource::parse(text).unwrap();
             assert_eq!((source.bucket.as_str(), source.key.as_str()), ("pets", "a b/c+d"), "{text}");
         }
-        for text in ["", "pets", "/pets", "pets/", "//key", "pets/key?versionId=7"] {
+        for text in ["", "pets", "/pets", "pets/", "//key", "pets/key?versionId=7", "pets/key?versionId="] {
             assert_eq!(CopySource::parse(text).unwrap_err().code(), ErrorCode::InvalidArgument, "{text}");
         }
     }

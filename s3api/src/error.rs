@@ -6,6 +6,7 @@ use std::fmt;
 use fdfs_objects::ObjectsError;
 use http::StatusCode;
 
+use crate::time;
 use crate::xml::XmlWriter;
 
 /// Why a request was refused.
@@ -16,6 +17,7 @@ pub(crate) struct S3Error {
     code: ErrorCode,
     message: Cow<'static, str>,
     details: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
     /// What happened on our side: for the log, not for the client.
     cause: Option<Box<str>>,
 }
@@ -23,13 +25,24 @@ pub(crate) struct S3Error {
 impl S3Error {
     /// An error with its own message instead of the code's usual one.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Vec::new(), cause: None }
+        Self { code, message: message.into(), details: Vec::new(), headers: Vec::new(), cause: None }
     }
 
     /// Adds an element to the error's document.
     pub(crate) fn detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.push((name, value.into()));
         self
+    }
+
+    /// Adds a header to the answer.
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Headers that go with the answer.
+    pub(crate) fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
     }
 
     /// What happened on our side, if it is our fault.
@@ -127,6 +140,15 @@ impl From<ObjectsError> for S3Error {
             ObjectsError::InvalidPart(number) | ObjectsError::PartTooSmall(number) => {
                 answer = answer.detail("PartNumber", number.to_string());
             }
+            ObjectsError::DeleteMarker { version_id, since, named } => {
+                answer = answer
+                    .header("x-amz-delete-marker", "true")
+                    .header("x-amz-version-id", version_id.to_string())
+                    .header("last-modified", time::http_date(time::of_millis(*since)));
+                if *named {
+                    answer = answer.header("allow", "DELETE");
+                }
+            }
             _ => {}
         }
         // A client learns that it is our fault; what happened is for the log.
@@ -176,6 +198,7 @@ error_codes! {
     BucketNotEmpty CONFLICT "The bucket you tried to delete is not empty"
     EntityTooLarge BAD_REQUEST "Your proposed upload exceeds the maximum allowed size"
     EntityTooSmall BAD_REQUEST "Your proposed upload is smaller than the minimum allowed size"
+    IllegalVersioningConfigurationException BAD_REQUEST "Indicates that the versioning configuration specified in the request is invalid."
     IncompleteBody BAD_REQUEST "The request body terminated unexpectedly"
     InternalError INTERNAL_SERVER_ERROR "We encountered an internal error. Please try again."
     InvalidAccessKeyId FORBIDDEN "The AWS Access Key Id you provided does not exist in our records."

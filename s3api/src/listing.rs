@@ -60,7 +60,7 @@ impl Listing {
         match cx.objects.head(&self.bucket, key).await {
             Ok(info) => entry.attributes = Some(info.attributes),
             // It was deleted meanwhile: the list is that of the moment before.
-            Err(ObjectsError::NotFound) => {}
+            Err(ObjectsError::NotFound | ObjectsError::DeleteMarker { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())
@@ -74,6 +74,11 @@ impl Listing {
     /// Whether this list can name a key or prefix to the byte: a mount can make names that are no text.
     fn can_name(&self, item: &ListItem) -> bool {
         let (ListItem::Key { key, .. } | ListItem::CommonPrefix(key)) = item;
+        self.can_write(key)
+    }
+
+    /// Whether this list can name a key to the byte.
+    pub(crate) fn can_write(&self, key: &[u8]) -> bool {
         self.encoded || std::str::from_utf8(key).is_ok()
     }
 

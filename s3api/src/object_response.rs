@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use fdfs_objects::{ETag, ObjectInfo};
+use fdfs_objects::{ETag, ObjectInfo, VersionId};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::checksum::ChecksumAlgorithm;
@@ -23,6 +23,8 @@ use crate::uri::Query;
 /// What a read asks besides bucket and key.
 #[derive(Debug)]
 pub(crate) struct ReadQuestion {
+    /// The version that is asked for.
+    pub(crate) version_id: Option<VersionId>,
     conditions: Conditions,
     part_number: Option<u16>,
     range: Option<String>,
@@ -43,7 +45,6 @@ pub(crate) enum ReadAnswer {
 impl ReadQuestion {
     /// Reads headers and query.
     pub(crate) fn parse(request: &Request) -> Result<Self, S3Error> {
-        request.check_version_id()?;
         let part_number = request.query.has("partNumber").then(|| part_number(request)).transpose()?;
         if part_number.is_some() && request.headers.contains_key("range") {
             return Err(S3Error::new(
@@ -52,6 +53,7 @@ impl ReadQuestion {
             ));
         }
         Ok(Self {
+            version_id: request.version_id()?,
             part_number,
             conditions: Conditions::of_read(&request.headers),
             range: request.header("range")?.map(str::to_owned),
@@ -71,6 +73,7 @@ impl ReadQuestion {
             Err(error) if error.code() == ErrorCode::NotModified => {
                 let mut response = respond::empty(StatusCode::NOT_MODIFIED);
                 write_identity(response.headers_mut(), &etag, modified);
+                write_version_id(response.headers_mut(), info);
                 return Ok(ReadAnswer::Head(response));
             }
             checked => checked?,
@@ -83,6 +86,7 @@ impl ReadQuestion {
         let mut response = respond::empty(StatusCode::OK);
         let headers = response.headers_mut();
         write_identity(headers, &etag, modified);
+        write_version_id(headers, info);
         headers.insert("accept-ranges", HeaderValue::from_static("bytes"));
         write_content_headers(headers, &info.headers);
         write_user_metadata(headers, &info.extended);
@@ -131,6 +135,13 @@ impl ReadQuestion {
 /// An ETag's text; content that has none yet is told apart from any other by an odd one.
 pub(crate) fn etag_text(etag: Option<ETag>) -> String {
     etag.unwrap_or(ETag { digest: [0; 16], parts: Some(0) }).to_string()
+}
+
+/// Says which version it is, in a bucket that keeps versions.
+pub(crate) fn write_version_id(headers: &mut HeaderMap, info: &ObjectInfo) {
+    if let Some(version_id) = info.version_id {
+        respond::set(headers, "x-amz-version-id", &version_id.to_string());
+    }
 }
 
 fn write_identity(headers: &mut HeaderMap, etag: &str, modified: SystemTime) {

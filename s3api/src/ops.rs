@@ -19,12 +19,14 @@ mod head_bucket;
 mod head_object;
 mod list_buckets;
 mod list_multipart_uploads;
+mod list_object_versions;
 mod list_objects;
 mod list_objects_v2;
 mod list_parts;
 mod object_acl;
 mod put_bucket_policy;
 mod put_bucket_setting;
+mod put_bucket_versioning;
 mod put_object;
 mod upload_part;
 mod upload_part_copy;
@@ -90,10 +92,12 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         Route::HeadObject => of::<head_object::HeadObject>(cx, request).await,
         Route::ListBuckets => of::<list_buckets::ListBuckets>(cx, request).await,
         Route::ListMultipartUploads => of::<list_multipart_uploads::ListMultipartUploads>(cx, request).await,
+        Route::ListObjectVersions => of::<list_object_versions::ListObjectVersions>(cx, request).await,
         Route::ListObjects => of::<list_objects::ListObjects>(cx, request).await,
         Route::ListObjectsV2 => of::<list_objects_v2::ListObjectsV2>(cx, request).await,
         Route::ListParts => of::<list_parts::ListParts>(cx, request).await,
         Route::PutBucketSetting => of::<put_bucket_setting::PutBucketSetting>(cx, request).await,
+        Route::PutBucketVersioning => of::<put_bucket_versioning::PutBucketVersioning>(cx, request).await,
         Route::PutObject => of::<put_object::PutObject>(cx, request).await,
         Route::UploadPart => of::<upload_part::UploadPart>(cx, request).await,
         Route::UploadPartCopy => of::<upload_part_copy::UploadPartCopy>(cx, request).await,

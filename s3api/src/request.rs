@@ -1,5 +1,6 @@
 //! A request whose signature has been verified, on its way to an operation.
 
+use fdfs_objects::VersionId;
 use http::HeaderMap;
 
 use crate::access::Access;
@@ -75,13 +76,17 @@ impl Request {
         }
     }
 
-    /// Refuses to act on a version: there is only the null version of anything.
+    /// The version it names.
+    pub(crate) fn version_id(&self) -> Result<Option<VersionId>, S3Error> {
+        let Some(text) = self.query.get("versionId") else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| invalid_version_id(text))
+    }
+
+    /// Refuses to act on a version that it names.
     pub(crate) fn check_version_id(&self) -> Result<(), S3Error> {
-        match self.query.get("versionId") {
-            None | Some("null") => Ok(()),
-            Some(other) => Err(S3Error::new(ErrorCode::InvalidArgument, "Invalid version id specified")
-                .detail("ArgumentName", "versionId")
-                .detail("ArgumentValue", other)),
+        match self.version_id()? {
+            None => Ok(()),
+            Some(_) => Err(S3Error::from(ErrorCode::NotImplemented).detail("ArgumentName", "versionId")),
         }
     }
 
@@ -104,6 +109,18 @@ impl Request {
             .detail("ArgumentValue", text)),
         }
     }
+}
+
+/// The refusal of a version ID that is none.
+pub(crate) fn invalid_version_id(text: &str) -> S3Error {
+    let message = if text.is_empty() {
+        "Version id cannot be the empty string"
+    } else {
+        "Invalid version id specified"
+    };
+    S3Error::new(ErrorCode::InvalidArgument, message)
+        .detail("ArgumentName", "versionId")
+        .detail("ArgumentValue", text)
 }
 
 /// Largest object, in bytes: 5 TiB.

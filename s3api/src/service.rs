@@ -22,6 +22,7 @@ use crate::ops;
 use crate::payload::{BodySource, Payload};
 use crate::peer::Peer;
 use crate::request::Request;
+use crate::respond;
 use crate::route::Operation;
 use crate::signature::{SignedHead, Signer, Verifier};
 use crate::target::{Target, bucket_of_host};
@@ -200,6 +201,9 @@ fn refuse(error: &S3Error, parts: &Parts, request_id: &str) -> Response {
     }
     let mut response = http::Response::new(ResponseBody::empty());
     *response.status_mut() = status;
+    for (name, value) in error.headers() {
+        respond::set(response.headers_mut(), name, value);
+    }
     if parts.method != Method::HEAD && status != StatusCode::NOT_MODIFIED {
         *response.body_mut() = error.to_xml(parts.uri.path(), request_id).into();
         response.headers_mut().insert("content-type", HeaderValue::from_static("application/xml"));

@@ -7,7 +7,7 @@ use crate::conditions;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::multipart::{MAX_PARTS, upload_id};
-use crate::object_response::etag_text;
+use crate::object_response::{etag_text, write_version_id};
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
@@ -49,7 +49,7 @@ impl Operation for CompleteMultipartUpload {
                 },
             )
             .await?;
-        Ok(respond::document("CompleteMultipartUploadResult", |xml| {
+        let mut response = respond::document("CompleteMultipartUploadResult", |xml| {
             xml.text(
                 "Location",
                 &format!(
@@ -62,7 +62,9 @@ impl Operation for CompleteMultipartUpload {
             xml.text("Bucket", &self.bucket);
             xml.text("Key", &self.key);
             xml.text("ETag", &respond::quoted(&etag_text(done.etag())));
-        }))
+        });
+        write_version_id(response.headers_mut(), &done);
+        Ok(response)
     }
 }
 

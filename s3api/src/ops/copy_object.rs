@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::copy_source::CopySource;
 use crate::error::{ErrorCode, S3Error};
 use crate::object_headers::{content_headers, user_metadata};
-use crate::object_response::etag_text;
+use crate::object_response::{etag_text, write_version_id};
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
@@ -50,14 +50,16 @@ impl Operation for CopyObject {
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         let (source, key) = (&self.source, self.key.as_bytes());
-        if source.bucket == self.bucket && source.key == self.key && self.replace.is_none() {
+        let onto_itself =
+            source.bucket == self.bucket && source.key == self.key && source.version_id.is_none();
+        if onto_itself && self.replace.is_none() {
             return Err(S3Error::new(
                 ErrorCode::InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the \
                  object's metadata, storage class, website redirect location or encryption attributes.",
             ));
         }
-        let info = cx.objects.head(&source.bucket, source.key.as_bytes()).await?;
+        let info = cx.objects.head_version(&source.bucket, source.key.as_bytes(), source.version_id).await?;
         self.source_conditions
             .check(&etag_text(info.etag()), time::of_millis(info.attributes.content_time))
             .map_err(|_| ErrorCode::PreconditionFailed)?;
@@ -66,15 +68,21 @@ impl Operation for CopyObject {
         let options = CopyOptions {
             replace: self.replace,
             acl: self.acl,
+            source_version: source.version_id,
             source_preconditions: Preconditions::same(info.etag()),
             preconditions: self.preconditions,
             ..CopyOptions::default()
         };
         let copy =
             cx.objects.copy((&source.bucket, source.key.as_bytes()), (&self.bucket, key), options).await?;
-        Ok(respond::document("CopyObjectResult", |xml| {
+        let mut response = respond::document("CopyObjectResult", |xml| {
             xml.text("ETag", &respond::quoted(&etag_text(copy.etag())));
             xml.text("LastModified", &time::iso8601(time::of_millis(copy.attributes.content_time)));
-        }))
+        });
+        write_version_id(response.headers_mut(), &copy);
+        if let Some(version_id) = info.version_id {
+            respond::set(response.headers_mut(), "x-amz-copy-source-version-id", &version_id.to_string());
+        }
+        Ok(response)
     }
 }

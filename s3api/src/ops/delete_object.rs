@@ -1,6 +1,6 @@
 //! `DELETE /bucket/key`
 
-use fdfs_objects::Preconditions;
+use fdfs_objects::{Deleted, Preconditions, VersionId};
 use http::StatusCode;
 
 use super::Operation;
@@ -11,25 +11,34 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 
-/// Deletes one key. A key that is not there counts as deleted.
+/// Deletes one key, or one version of it for ever. What is not there counts as deleted.
 #[derive(Debug)]
 pub(crate) struct DeleteObject {
     bucket: String,
     key: String,
+    version_id: Option<VersionId>,
     preconditions: Preconditions,
 }
 
 impl Operation for DeleteObject {
     async fn parse(request: Request) -> Result<Self, S3Error> {
-        request.check_version_id()?;
         let preconditions = conditions::of_write(&request.headers)?;
-        Ok(Self { bucket: request.bucket()?, key: request.key()?, preconditions })
+        let version_id = request.version_id()?;
+        Ok(Self { bucket: request.bucket()?, key: request.key()?, version_id, preconditions })
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        match cx.remove(&self.bucket, &self.key, self.preconditions, None).await {
-            Err(error) if error.code() != ErrorCode::NoSuchKey => Err(error),
-            _ => Ok(respond::empty(StatusCode::NO_CONTENT)),
+        let deleted = match cx.remove(&self.bucket, &self.key, self.preconditions, self.version_id).await {
+            Err(error) if error.code() == ErrorCode::NoSuchKey => Deleted::default(),
+            deleted => deleted?,
+        };
+        let mut response = respond::empty(StatusCode::NO_CONTENT);
+        if let Some(version_id) = deleted.version_id {
+            respond::set(response.headers_mut(), "x-amz-version-id", &version_id.to_string());
         }
+        if deleted.delete_marker {
+            respond::set(response.headers_mut(), "x-amz-delete-marker", "true");
+        }
+        Ok(response)
     }
 }

@@ -1,6 +1,6 @@
 //! `POST /bucket?delete`
 
-use fdfs_objects::{ETagMatch, Preconditions};
+use fdfs_objects::{Deleted, ETagMatch, Preconditions};
 use futures_util::{StreamExt as _, stream};
 use tracing::warn;
 
@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::target::check_key;
-use crate::xml::Element;
+use crate::xml::{Element, XmlWriter};
 
 /// Deletes up to 1,000 keys, and tells of each what became of it.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct DeleteObjects {
 #[derive(Debug)]
 pub(super) struct Doomed {
     key: String,
+    /// The version as it was named.
+    version: Option<String>,
     preconditions: Preconditions,
 }
 
@@ -41,35 +43,52 @@ impl Operation for DeleteObjects {
         let in_bucket = self.access.in_bucket(cx, &self.bucket).await?;
         let bucket = &self.bucket;
         let outcomes: Vec<_> = stream::iter(self.keys)
-            .map(async |Doomed { key, preconditions }| {
+            .map(async |Doomed { key, version, preconditions }| {
+                let version_id =
+                    version.as_deref().map(|text| text.parse().map_err(|_| ErrorCode::NoSuchVersion));
+                let action = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
                 let checked = match check_key(&key) {
-                    Ok(()) => in_bucket.check(cx, "s3:DeleteObject", Some(&key)).await,
+                    Ok(()) => in_bucket.check(cx, action, Some(&key)).await,
                     Err(error) => Err(error),
                 };
-                let outcome = match checked {
-                    Ok(()) => cx.remove(bucket, &key, preconditions, None).await,
-                    Err(error) => Err(error),
+                let outcome = match (checked, version_id.transpose()) {
+                    (Ok(()), Ok(version_id)) => cx.remove(bucket, &key, preconditions, version_id).await,
+                    (Ok(()), Err(code)) => Err(code.into()),
+                    (Err(error), _) => Err(error),
                 };
                 if let Err(Some(cause)) = outcome.as_ref().map_err(S3Error::cause) {
                     warn!(key, cause, "key not deleted");
                 }
-                (key, outcome)
+                (key, version, outcome)
             })
             .buffered(AT_ONCE)
             .collect()
             .await;
         Ok(respond::document("DeleteResult", |xml| {
-            for (key, outcome) in &outcomes {
+            for (key, version, outcome) in &outcomes {
                 match outcome {
                     Err(error) if error.code() != ErrorCode::NoSuchKey => xml.element("Error", |xml| {
                         xml.text("Key", key);
+                        version.iter().for_each(|version| xml.text("VersionId", version));
                         error.write_code_and_message(xml);
                     }),
                     _ if self.quiet => {}
-                    _ => xml.element("Deleted", |xml| xml.text("Key", key)),
+                    outcome => {
+                        let deleted = outcome.as_ref().copied().unwrap_or_default();
+                        xml.element("Deleted", |xml| write_deleted(xml, key, version.as_deref(), deleted));
+                    }
                 }
             }
         }))
+    }
+}
+
+fn write_deleted(xml: &mut XmlWriter, key: &str, version: Option<&str>, deleted: Deleted) {
+    xml.text("Key", key);
+    version.iter().for_each(|version| xml.text("VersionId", version));
+    if deleted.delete_marker {
+        xml.value("DeleteMarker", true);
+        deleted.version_id.iter().for_each(|version_id| xml.value("DeleteMarkerVersionId", version_id));
     }
 }
 
@@ -80,15 +99,17 @@ pub(super) fn parse_body(body: &[u8]) -> Result<(Vec<Doomed>, bool), S3Error> {
     let mut keys = Vec::new();
     for object in delete.all("Object") {
         let key = object.text_of("Key").ok_or(ErrorCode::MalformedXML)?.to_owned();
-        if object.text_of("VersionId").is_some_and(|version| !version.is_empty() && version != "null") {
-            return Err(S3Error::new(ErrorCode::NotImplemented, "Versions are not implemented"));
-        }
+        let version = object.text_of("VersionId").filter(|version| !version.is_empty()).map(str::to_owned);
         let etag = object.text_of("ETag");
         let if_match = etag.map(|tag| match tag {
             "*" => ETagMatch::Any,
             tag => ETagMatch::OneOf(tag.parse().into_iter().collect()),
         });
-        keys.push(Doomed { key, preconditions: Preconditions { if_match, ..Preconditions::default() } });
+        keys.push(Doomed {
+            key,
+            version,
+            preconditions: Preconditions { if_match, ..Preconditions::default() },
+        });
     }
     if keys.is_empty() || keys.len() > MAX_KEYS {
         return Err(ErrorCode::MalformedXML.into());

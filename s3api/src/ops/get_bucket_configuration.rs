@@ -9,6 +9,7 @@ use crate::route::subresource;
 use crate::service::Response;
 
 use super::Operation;
+use fdfs_objects::Versioning;
 
 /// `GET /bucket?NAME`
 #[derive(Debug)]
@@ -40,7 +41,11 @@ impl Operation for GetBucketConfiguration {
             "requestPayment" => {
                 Ok(respond::document("RequestPaymentConfiguration", |xml| xml.text("Payer", "BucketOwner")))
             }
-            "versioning" => empty("VersioningConfiguration"),
+            "versioning" => Ok(respond::document("VersioningConfiguration", |xml| match bucket.versioning {
+                Versioning::Off => {}
+                Versioning::Enabled => xml.text("Status", "Enabled"),
+                Versioning::Suspended => xml.text("Status", "Suspended"),
+            })),
             other => Err(S3Error::from(not_configured(other)).detail("BucketName", self.bucket)),
         }
     }

@@ -27,7 +27,8 @@ impl Operation for GetObject {
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        let reader = cx.objects.open(&self.bucket, self.key.as_bytes()).await?;
+        let reader =
+            cx.objects.open_version(&self.bucket, self.key.as_bytes(), self.question.version_id).await?;
         match self.question.answer(cx, reader.info()).await? {
             ReadAnswer::Head(response) => Ok(response),
             ReadAnswer::Content(mut response, range) => {

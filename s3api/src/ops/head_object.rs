@@ -22,7 +22,8 @@ impl Operation for HeadObject {
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        let info = cx.objects.head(&self.bucket, self.key.as_bytes()).await?;
+        let info =
+            cx.objects.head_version(&self.bucket, self.key.as_bytes(), self.question.version_id).await?;
         Ok(match self.question.answer(cx, &info).await? {
             ReadAnswer::Head(response) => response,
             ReadAnswer::Content(mut response, range) => {

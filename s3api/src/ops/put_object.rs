@@ -8,7 +8,7 @@ use crate::conditions;
 use crate::context::Context;
 use crate::error::S3Error;
 use crate::object_headers::{content_headers, user_metadata};
-use crate::object_response::{FILE_ID, etag_text};
+use crate::object_response::{FILE_ID, etag_text, write_version_id};
 use crate::payload::Payload;
 use crate::request::Request;
 use crate::respond;
@@ -49,6 +49,7 @@ impl Operation for PutObject {
         let mut response = respond::empty(StatusCode::OK);
         let headers = response.headers_mut();
         respond::set(headers, "etag", &respond::quoted(&etag_text(info.etag())));
+        write_version_id(headers, &info);
         if let Some(file_id) = &info.file_id {
             respond::set(headers, FILE_ID, &file_id.to_string());
         }

@@ -42,7 +42,10 @@ impl Operation for UploadPartCopy {
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        let reader = cx.objects.open(&self.source.bucket, self.source.key.as_bytes()).await?;
+        let reader = cx
+            .objects
+            .open_version(&self.source.bucket, self.source.key.as_bytes(), self.source.version_id)
+            .await?;
         let range = self.judge(reader.info())?;
         let (key, length) = (self.key.as_bytes(), Some(range.length));
         let mut writer =

@@ -8,3 +8,4 @@ mod manners;
 mod metrics;
 mod objects;
 mod support;
+mod versions;
