@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use fdfs_client::Client;
 use fdfs_http::{ClusterFiles, HttpServer};
@@ -20,7 +20,7 @@ use fdfs_s3::{CredentialsFile, S3Server};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use self::config::{Concern, GatewayConfig, Patience};
 use self::console::Console;
@@ -60,9 +60,18 @@ impl GatewayArgs {
             let gateway = Gateway::start(config, &health).await?;
             let stop = CancellationToken::new();
             let watching = tokio::spawn(signals.watch(stop.clone(), fdfs_ops::rotate_logs));
-            stop.cancelled().await;
+            let fenced = tokio::select! {
+                () = stop.cancelled() => false,
+                () = gateway.objects().fenced() => true,
+            };
+            stop.cancel();
             gateway.shutdown().await;
-            watching.await.context("the task that watches signals failed")
+            watching.await.context("the task that watches signals failed")?;
+            ensure!(
+                !fenced,
+                "another gateway took this one for dead (it stood still for longer than fence_after, or its clock is wrong): start it anew"
+            );
+            Ok(())
         })
     }
 }
@@ -82,14 +91,15 @@ impl Gateway {
             opened.await?.with_context(|| format!("cannot open the namespace {}", config.namespace))?;
         let settings = Settings {
             free_after: Duration::from_secs(config.free_after),
+            fence_after: Duration::from_secs(config.fence_after),
             write_concern: config.write_concern.except(&config.write_concern_of),
             ..Settings::default()
         };
-        let watch = Watch::new(client.clone(), names.clone(), &config.namespace, health);
         let rows = RowServer::bind(config.namespace_listen, &names, config.namespace_secret.clone()).await?;
         let namespace = rows.address();
         let objects = Objects::new(names, Arc::new(client.clone()), settings);
         objects.start();
+        let watch = Watch::new(client.clone(), Arc::clone(&objects), &config.namespace, health);
         let s3 = fdfs_s3::Config {
             region: config.region.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
@@ -122,6 +132,10 @@ impl Gateway {
         self.s3.shutdown(GRACE).await;
         while self.servers.join_next().await.is_some() {}
         self.objects.stop().await;
+        let ended = tokio::time::timeout(GRACE, self.objects.namespace().end_session()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            warn!("the session of this gateway ends by its time");
+        }
         info!("gateway has ended");
     }
 

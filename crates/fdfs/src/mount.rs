@@ -135,6 +135,7 @@ impl MountArgs {
             // Freeing and joining are the gateway's work.
             free_after: Duration::MAX,
             join_multipart: JoinMultipart::Never,
+            sweep_interval: None,
             raw_delete: options.raw_delete,
             write_concern: options.write_concern.into(),
             ..Settings::default()

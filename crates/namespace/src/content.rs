@@ -37,7 +37,7 @@ pub(crate) fn replace(
     let old = extent_rows(tx, inode, row)?;
     let new: Vec<ExtentRow> = extents.iter().map(Extent::to_row).collect();
     let (taken, left) = (counts(&new), counts(&old));
-    expect_uses(tx, inode, taken.keys().copied(), left.keys().copied())?;
+    expect_uses(tx, tx.shared.session, inode, taken.keys().copied(), left.keys().copied())?;
     for (file, uses) in taken {
         take(tx, file, inode, uses)?;
     }
@@ -63,11 +63,15 @@ pub(crate) fn replace(
 /// Says which files are about to be taken and let go of.
 pub(crate) fn expect_uses<'a>(
     read: &dyn Read,
+    session: u64,
     inode: u64,
     taken: impl Iterator<Item = &'a str>,
     left: impl Iterator<Item = &'a str>,
 ) -> Result<(), NamespaceError> {
-    let keys: Vec<Vec<u8>> = taken.map(|file| keys::reverse(file, inode)).collect();
+    let mut keys: Vec<Vec<u8>> = taken.map(|file| keys::reverse(file, inode)).collect();
+    if !keys.is_empty() {
+        keys.push(keys::session(session));
+    }
     let users = |file| {
         let prefix = keys::reverses(file);
         let end = prefix_end(&prefix);
@@ -97,6 +101,7 @@ pub(crate) fn take(
     inode: u64,
     uses: Uses,
 ) -> Result<(), NamespaceError> {
+    tx.check_session()?;
     let key = keys::reverse(file, inode);
     let mut row = rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default();
     row.uses = row.uses.saturating_add(uses.count);
@@ -180,6 +185,19 @@ pub(crate) fn free_unnamed(tx: &mut Transaction<'_, '_>, files: &[FileId]) -> Re
         }
     }
     Ok(())
+}
+
+/// Puts files onto the free list that a session which is gone left without a name. They may have had one, so readers are waited for.
+pub(crate) fn free_left(tx: &mut Transaction<'_, '_>, files: &[FileId]) -> Result<u64, NamespaceError> {
+    let mut freed = 0;
+    for file in files {
+        let file = file.to_string();
+        if !is_named(tx, &file)? {
+            tx.put(keys::freed(tx.now_ms(), &file), &FreedRow::default());
+            freed += 1;
+        }
+    }
+    Ok(freed)
 }
 
 /// One page of the free list from `from` on: files freed before `before` (ms) whose next attempt is due, and where the next page begins.

@@ -41,6 +41,7 @@ pub use error::NamespaceError;
 pub use keys::ROOT;
 pub use names::{MAX_KEY_LENGTH, MAX_POSIX_NAME};
 pub use namespace::Namespace;
+pub use sessions::{Session, SessionReport};
 pub use settings::BucketSettings;
 pub use store_url::{ParseStoreUrlError, StoreUrl};
 pub use transaction::Defaults;

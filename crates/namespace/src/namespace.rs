@@ -54,6 +54,7 @@ impl Namespace {
     pub fn open(engine: Arc<dyn Engine>, defaults: Defaults) -> Result<Self, NamespaceError> {
         let shared = Shared {
             session: 0,
+            owner: 0,
             slot: 0,
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),
@@ -63,11 +64,12 @@ impl Namespace {
             defaults,
         };
         let namespace = Self { engine, shared: Arc::new(shared) };
-        namespace.write_blocking(stamp::check_or_write)?;
+        let store = namespace.write_blocking(stamp::check_or_write)?;
         let sharing = namespace.engine.sharing();
         let session = namespace.write_blocking(move |tx| session_rows::begin(tx, sharing))?;
         let shared = Shared {
             session,
+            owner: session_rows::owner(&store, session),
             slot: session_rows::slot(session, sharing),
             inodes: Mutex::new(0..0),
             sequence: AtomicU64::new(1),

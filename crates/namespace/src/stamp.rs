@@ -9,8 +9,8 @@ use crate::transaction::Transaction;
 /// The format that this program writes.
 const FORMAT: u32 = 1;
 
-/// Writes the stamp of a new store, or checks that of an old one.
-pub(crate) fn check_or_write(tx: &mut Transaction<'_, '_>) -> Result<(), NamespaceError> {
+/// Writes the stamp of a new store, or checks that of an old one; the store's own random number.
+pub(crate) fn check_or_write(tx: &mut Transaction<'_, '_>) -> Result<Vec<u8>, NamespaceError> {
     let key = keys::stamp();
     let Some(stamp) = rows::load::<StampRow>(tx, &key)? else {
         if !tx.range(&[0], &[u8::MAX], 1)?.is_empty() {
@@ -20,9 +20,15 @@ pub(crate) fn check_or_write(tx: &mut Transaction<'_, '_>) -> Result<(), Namespa
         }
         let mut store = vec![0; 16];
         fastrand::fill(&mut store);
-        let stamp = StampRow { format: FORMAT, min_reader: FORMAT, min_writer: FORMAT, store, epoch: 1 };
+        let stamp = StampRow {
+            format: FORMAT,
+            min_reader: FORMAT,
+            min_writer: FORMAT,
+            store: store.clone(),
+            epoch: 1,
+        };
         tx.put(key, &stamp);
-        return Ok(());
+        return Ok(store);
     };
     if stamp.min_reader > FORMAT || stamp.min_writer > FORMAT {
         let needed = stamp.min_reader.max(stamp.min_writer);
@@ -31,5 +37,5 @@ pub(crate) fn check_or_write(tx: &mut Transaction<'_, '_>) -> Result<(), Namespa
             stamp.format
         )));
     }
-    Ok(())
+    Ok(stamp.store)
 }

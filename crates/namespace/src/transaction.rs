@@ -11,7 +11,7 @@ use crate::changes::{self, Change, ChangeKind};
 use crate::engine::{EngineError, Range, Read, Row, Txn, Watcher};
 use crate::error::NamespaceError;
 use crate::keys;
-use crate::rows::{self, ChangeRow};
+use crate::rows::{self, ChangeRow, SessionRow};
 use crate::settings::Announcer;
 
 /// A running transaction on the namespace.
@@ -27,6 +27,8 @@ pub(crate) struct Transaction<'a, 'b> {
 pub(crate) struct Shared {
     /// This process's session, which is its writer number among the changes.
     pub(crate) session: u64,
+    /// Whose files are that this process uploads: its session among those of all stores.
+    pub(crate) owner: u64,
     /// Its slot among directory deltas.
     pub(crate) slot: u32,
     /// Leased inode numbers that are left.
@@ -106,6 +108,15 @@ impl<'a, 'b> Transaction<'a, 'b> {
     /// A number that no inode ever had.
     pub(crate) fn new_inode(&mut self) -> Result<u64, NamespaceError> {
         self.shared.inodes.lock().next().ok_or(NamespaceError::LeaseExhausted)
+    }
+
+    /// Refuses where this session was fenced: its files may be gone already.
+    pub(crate) fn check_session(&self) -> Result<(), NamespaceError> {
+        if self.shared.session == 0 {
+            return Ok(());
+        }
+        let row: Option<SessionRow> = rows::load(self, &keys::session(self.shared.session))?;
+        row.filter(|row| !row.fenced).map(drop).ok_or(NamespaceError::Fenced)
     }
 
     /// The time in milliseconds.

@@ -509,7 +509,7 @@ fn remove(
         let parts: Vec<PartRow> =
             page.iter().map(|(key, value)| rows::unseal(key, value)).collect::<Result<_, _>>()?;
         let files = parts.iter().flat_map(|part| &part.extents).map(|extent| extent.file.as_str());
-        content::expect_uses(tx, WAITING, std::iter::empty(), files)?;
+        content::expect_uses(tx, tx.shared.session, WAITING, std::iter::empty(), files)?;
         page.iter().for_each(|(key, _)| tx.delete(key));
         for part in &parts {
             let_part_go(tx, part)?;

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fdfs_client::{ByteRange, Client, ClientError, Group, Topology, Upload, UploadSpec};
-use fdfs_proto::ours::{Capabilities, JoinFilesRequest, OwnerToken as WireToken, WriteConcern};
+use fdfs_proto::ours::{
+    Capabilities, ForgetOwnedRequest, JoinFilesRequest, OwnerToken as WireToken, WriteConcern,
+};
 use fdfs_proto::storage::MetadataMode;
 use fdfs_proto::tracker::{GroupRecord, StorageRecord};
 use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename};
@@ -15,7 +18,7 @@ use futures_util::StreamExt as _;
 
 use crate::files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, Replica, UploadTarget,
+    RawFiles, Replica, TokenKeeper, UploadTarget,
 };
 
 #[async_trait]
@@ -140,6 +143,42 @@ impl Files for Client {
         let topology = self.topology().await?;
         Ok(topology.groups.values().map(|group| space_of(&group.record)).collect())
     }
+
+    async fn keepers(&self) -> Result<Vec<TokenKeeper>, FilesError> {
+        let topology = self.fresh_topology().await?;
+        let keepers = topology.groups.values().flat_map(|group| {
+            group.members().filter_map(|storage| {
+                let address = Group::address(storage)?;
+                Some(TokenKeeper { group: group.record.group, storage: storage.id, address })
+            })
+        });
+        Ok(keepers.collect())
+    }
+
+    async fn owned(
+        &self,
+        keeper: &TokenKeeper,
+        owner: u64,
+        after: u64,
+        limit: usize,
+    ) -> Result<(Vec<(u64, FileId)>, bool), FilesError> {
+        let owner = NonZeroU64::new(owner).ok_or(FilesError::Unsupported)?;
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+        let listed = self.list_owned(keeper.address, keeper.group, owner, after, limit).await?;
+        let id = |filename| FileId { group: keeper.group, filename };
+        let files = listed.files.into_iter().map(|file| (file.sequence, id(file.filename)));
+        Ok((files.collect(), listed.has_more))
+    }
+
+    async fn forget(&self, keeper: &TokenKeeper, owner: u64, sequences: Vec<u64>) -> Result<(), FilesError> {
+        let session = NonZeroU64::new(owner).ok_or(FilesError::Unsupported)?;
+        let request = ForgetOwnedRequest { group: keeper.group, session, sequences };
+        Ok(self.forget_owned(keeper.address, &request).await?)
+    }
+
+    fn unowned_uploads(&self) -> u64 {
+        UNOWNED.load(Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
@@ -152,6 +191,7 @@ impl FileUpload for Upload {
         let uploaded = Upload::finish(*self).await?;
         if !uploaded.has_owner {
             metrics::counter!("fdfs_objects_uploads_without_owner_total").increment(1);
+            UNOWNED.fetch_add(1, Ordering::Relaxed);
         }
         Ok(uploaded.file_id)
     }
@@ -217,6 +257,9 @@ impl From<ClientError> for FilesError {
         }
     }
 }
+
+/// Files that this process gave to storages which keep no owners.
+static UNOWNED: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
 mod tests {

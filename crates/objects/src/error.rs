@@ -139,6 +139,7 @@ impl From<NamespaceError> for ObjectsError {
             NamespaceError::Engine(EngineError::NoSpace) => Self::NoSpace,
             NamespaceError::Engine(EngineError::KeyTooLong(_)) => Self::InvalidName,
             NamespaceError::Timeout
+            | NamespaceError::Fenced
             | NamespaceError::Engine(
                 EngineError::Stopped(_) | EngineError::Unavailable(_) | EngineError::Refused(_),
             ) => Self::Unavailable(error.to_string()),

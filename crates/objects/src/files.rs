@@ -1,7 +1,7 @@
 //! What this crate needs of the cluster's files.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -63,6 +63,38 @@ pub trait Files: Send + Sync + 'static {
 
     /// The groups and their space.
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError>;
+
+    /// Storages that may keep whose the files are which were uploaded there.
+    async fn keepers(&self) -> Result<Vec<TokenKeeper>, FilesError> {
+        Ok(Vec::new())
+    }
+
+    /// Files that a storage keeps for an owner, with their sequence, behind the sequence `after`; whether there are more. [`FilesError::Unsupported`]
+    /// where it keeps none for anybody.
+    async fn owned(
+        &self,
+        _keeper: &TokenKeeper,
+        _owner: u64,
+        _after: u64,
+        _limit: usize,
+    ) -> Result<(Vec<(u64, FileId)>, bool), FilesError> {
+        Err(FilesError::Unsupported)
+    }
+
+    /// Has a storage forget tokens.
+    async fn forget(
+        &self,
+        _keeper: &TokenKeeper,
+        _owner: u64,
+        _sequences: Vec<u64>,
+    ) -> Result<(), FilesError> {
+        Err(FilesError::Unsupported)
+    }
+
+    /// How many files this process has given to storages that keep no owners.
+    fn unowned_uploads(&self) -> u64 {
+        0
+    }
 }
 
 /// An upload under way. Dropped before [`FileUpload::finish`], it leaves nothing.
@@ -114,6 +146,17 @@ pub struct UploadTarget {
     pub storage: StorageId,
     /// The store path.
     pub path: u8,
+}
+
+/// A storage that may keep whose its files are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenKeeper {
+    /// Its group.
+    pub group: GroupName,
+    /// The storage.
+    pub storage: StorageId,
+    /// Where it answers.
+    pub address: SocketAddr,
 }
 
 /// Who uploaded a file: a session of a namespace and a number in it.

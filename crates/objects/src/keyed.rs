@@ -7,6 +7,8 @@ use fdfs_namespace::{
     NamespaceError, NewFile, Preconditions, RenameConditions, VersionId,
 };
 
+use fdfs_ops::fault_point;
+
 use crate::buckets::BucketInfo;
 use crate::error::ObjectsError;
 use crate::files::NewUpload;
@@ -103,7 +105,10 @@ impl Objects {
         if let Some(path) = raw::path_of(&bucket, key) {
             return self.raw_delete(&path?).await.map(|()| Deleted::default());
         }
-        Ok(self.names.delete(bucket.root, key, preconditions).await?)
+        fault_point("delete.checked");
+        let deleted = self.names.delete(bucket.root, key, preconditions).await?;
+        fault_point("delete.committed");
+        Ok(deleted)
     }
 
     /// True for keys that raw files have in a group's bucket.
@@ -151,8 +156,10 @@ impl Objects {
             checksums: options.checksums.unwrap_or(info.checksums),
             ..NewFile::default()
         };
+        fault_point("copy.checked");
         let copied =
             self.names.copy(content, target_bucket.root, target.1, file, options.preconditions).await?;
+        fault_point("copy.committed");
         Ok(split_record(self.names.record(copied.inode).await?).0.in_bucket(&target_bucket))
     }
 

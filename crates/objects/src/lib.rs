@@ -18,6 +18,7 @@ mod objects;
 mod pins;
 mod raw;
 mod reader;
+mod sweeper;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod versions;
@@ -41,7 +42,7 @@ pub use fdfs_namespace::{
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, Replica, UploadTarget,
+    RawFiles, Replica, TokenKeeper, UploadTarget,
 };
 pub use info::ObjectInfo;
 pub use inodes::{DirectoryEntry, DirectoryPage, Space};
@@ -49,5 +50,6 @@ pub use keyed::{CopyOptions, PutOptions};
 pub use multipart::{CompleteOptions, ShareOptions, UploadOptions};
 pub use objects::{JoinMultipart, Objects, Settings};
 pub use reader::{ObjectReader, ObjectStream};
+pub use sweeper::Swept;
 pub use write_concern::{WriteConcern, WriteConcerns};
 pub use writer::{CommitOptions, ObjectWriter, PartWriter};

@@ -7,6 +7,7 @@ use fdfs_namespace::{
     Checksum, CompletePart, Completion, ETag, NamespaceError, ObjectPart, Part, PartPlacement, Preconditions,
     Upload, UploadId, UploadPage, UploadQuery, VersionId,
 };
+use fdfs_ops::fault_point;
 use fdfs_types::StorageId;
 use md5::{Digest, Md5};
 use tracing::info;
@@ -193,7 +194,9 @@ impl Objects {
             min_part: self.settings.min_part,
             preconditions,
         };
+        fault_point("complete.checked");
         let completed = self.names.complete_upload(bucket.root, key, upload_id, completion).await?;
+        fault_point("complete.committed");
         if self.settings.join_multipart == JoinMultipart::Background {
             self.join_wanted.notify_one();
         }

@@ -14,6 +14,7 @@ use crate::buckets::Groups;
 use crate::files::{Files, OwnerToken};
 use crate::pins::Pins;
 use crate::raw::RawInodes;
+use crate::sweeper::UnnamedFiles;
 use crate::write_concern::WriteConcerns;
 
 /// Names and files of one cluster. Shared by everything that serves it.
@@ -27,6 +28,8 @@ pub struct Objects {
     pub(crate) join_wanted: Notify,
     pub(crate) rewrite_wanted: Notify,
     pub(crate) free_wanted: Notify,
+    pub(crate) unnamed: Mutex<UnnamedFiles>,
+    pub(crate) fenced: Notify,
     sequence: AtomicU64,
     pub(crate) workers: Mutex<JoinSet<()>>,
 }
@@ -38,6 +41,10 @@ pub struct Settings {
     pub free_after: Duration,
     /// How often the free list is looked at.
     pub free_interval: Duration,
+    /// How often the files of sessions that are gone are looked for; never, where that is somebody else's work.
+    pub sweep_interval: Option<Duration>,
+    /// A session that has said nothing for so long is taken for dead, and commits nothing any more.
+    pub fence_after: Duration,
     /// When parts are joined into one file.
     pub join_multipart: JoinMultipart,
     /// Content of unknown length is gathered up to this many bytes before the upload begins, and is an ordinary upload if that was all. 0 where
@@ -70,6 +77,8 @@ impl Default for Settings {
         Self {
             free_after: Duration::from_secs(3_600),
             free_interval: Duration::from_secs(30),
+            sweep_interval: Some(Duration::from_secs(60)),
+            fence_after: Duration::from_secs(300),
             join_multipart: JoinMultipart::Background,
             small_file: 0,
             abandoned_uploads_after: None,
@@ -94,6 +103,8 @@ impl Objects {
             join_wanted: Notify::new(),
             rewrite_wanted: Notify::new(),
             free_wanted: Notify::new(),
+            unnamed: Mutex::default(),
+            fenced: Notify::new(),
             sequence: AtomicU64::new(1),
             workers: Mutex::new(JoinSet::new()),
         })
@@ -111,7 +122,7 @@ impl Objects {
 
     /// The token of the next upload.
     pub(crate) fn owner_token(&self) -> OwnerToken {
-        OwnerToken { session: self.names.session(), sequence: self.sequence.fetch_add(1, Ordering::Relaxed) }
+        OwnerToken { session: self.names.owner(), sequence: self.sequence.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// Groups that content of a bucket may go to.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use crate::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, Replica, UploadTarget, WriteConcern,
+    RawFiles, Replica, TokenKeeper, UploadTarget, WriteConcern,
 };
 
 /// The files of a cluster that is not there; a clone shares them.
@@ -46,6 +46,8 @@ pub struct State {
     pub pieces: usize,
     /// Longest piece that a read comes in.
     pub read_piece: usize,
+    /// Whose files are, by owner and sequence.
+    pub tokens: BTreeMap<(u64, u64), FileId>,
     /// Empty files are refused, as original storages do.
     pub refuses_empty: bool,
     /// Files cannot be joined, as at original storages.
@@ -70,6 +72,7 @@ impl Default for State {
             reads: Vec::new(),
             pieces: 0,
             read_piece: 50_000,
+            tokens: BTreeMap::new(),
             refuses_empty: false,
             cannot_join: false,
             away: false,
@@ -178,7 +181,9 @@ impl Files for MemoryFiles {
 
     async fn delete(&self, file: &FileId) -> Result<(), FilesError> {
         self.reach()?;
-        self.state.lock().files.remove(&file.to_string()).map(drop).ok_or(FilesError::NotFound)
+        let mut state = self.state.lock();
+        state.tokens.retain(|_, owned| owned != file);
+        state.files.remove(&file.to_string()).map(drop).ok_or(FilesError::NotFound)
     }
 
     async fn stat(&self, file: &FileId) -> Result<FileStat, FilesError> {
@@ -226,7 +231,7 @@ impl Files for MemoryFiles {
         &self,
         parts: &[FileId],
         extension: &Extension,
-        _: OwnerToken,
+        owner: OwnerToken,
         write_concern: WriteConcern,
     ) -> Result<FileId, FilesError> {
         self.reach()?;
@@ -242,7 +247,9 @@ impl Files for MemoryFiles {
         for part in parts {
             whole.extend_from_slice(&self.content(part).ok_or(FilesError::NotFound)?);
         }
-        Ok(self.store(&parts[0].group, extension, whole.into()))
+        let file = self.store(&parts[0].group, extension, whole.into());
+        self.state.lock().tokens.insert((owner.session, owner.sequence), file.clone());
+        Ok(file)
     }
 
     async fn list(
@@ -280,6 +287,37 @@ impl Files for MemoryFiles {
         };
         Ok(self.state.lock().groups.iter().map(space).collect())
     }
+
+    async fn keepers(&self) -> Result<Vec<TokenKeeper>, FilesError> {
+        self.reach()?;
+        let group = self.state.lock().groups[0];
+        let address = ([127, 0, 0, 2], 23_000).into();
+        Ok(vec![TokenKeeper { group, storage: "100001".parse().unwrap(), address }])
+    }
+
+    async fn owned(
+        &self,
+        _: &TokenKeeper,
+        owner: u64,
+        after: u64,
+        limit: usize,
+    ) -> Result<(Vec<(u64, FileId)>, bool), FilesError> {
+        self.reach()?;
+        let state = self.state.lock();
+        let range = state.tokens.range((owner, after.saturating_add(1))..=(owner, u64::MAX));
+        // As a storage may: fewer than asked for.
+        let limit = limit.min(2);
+        let files: Vec<_> = range.map(|((_, sequence), file)| (*sequence, file.clone())).collect();
+        let more = files.len() > limit;
+        Ok((files.into_iter().take(limit).collect(), more))
+    }
+
+    async fn forget(&self, _: &TokenKeeper, owner: u64, sequences: Vec<u64>) -> Result<(), FilesError> {
+        self.reach()?;
+        let mut state = self.state.lock();
+        sequences.into_iter().for_each(|sequence| drop(state.tokens.remove(&(owner, sequence))));
+        Ok(())
+    }
 }
 
 struct MemoryUpload {
@@ -300,6 +338,10 @@ impl FileUpload for MemoryUpload {
 
     async fn finish(self: Box<Self>) -> Result<FileId, FilesError> {
         self.files.reach()?;
-        Ok(self.files.store(&self.group, &self.new.extension, self.content.freeze()))
+        let file = self.files.store(&self.group, &self.new.extension, self.content.freeze());
+        if let Some(owner) = self.new.owner {
+            self.files.state.lock().tokens.insert((owner.session, owner.sequence), file.clone());
+        }
+        Ok(file)
     }
 }

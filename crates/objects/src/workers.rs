@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fdfs_namespace::{Extent, FileRecord, FreedFile, NamespaceError, WaitingJoin};
+use fdfs_ops::fault_point;
 use fdfs_types::{Extension, FileId};
 use futures_util::{StreamExt, stream};
 use tracing::{debug, info, warn};
@@ -60,13 +61,19 @@ impl Objects {
         workers.spawn(async move {
             objects
                 .every(HOUSEKEEPING_INTERVAL, async || {
-                    objects.names.renew_session().await?;
+                    objects.renew_session().await?;
                     objects.names.remove_orphans().await?;
                     while objects.names.trim_changes(CHANGES_KEPT).await? {}
                     Ok(())
                 })
                 .await;
         });
+        if let Some(interval) = self.settings.sweep_interval {
+            let objects = Arc::clone(self);
+            workers.spawn(async move {
+                objects.every(interval, async || objects.sweep().await.map(drop)).await;
+            });
+        }
         let objects = Arc::clone(self);
         workers.spawn(async move {
             objects
@@ -90,7 +97,8 @@ impl Objects {
         loop {
             let free_after = u64::try_from(self.settings.free_after.as_millis()).unwrap_or(u64::MAX);
             let due = now_ms().saturating_add(1).saturating_sub(free_after);
-            let before = due.min(self.pins.oldest().unwrap_or(u64::MAX));
+            let elsewhere = self.names.oldest_open_elsewhere().await?.unwrap_or(u64::MAX);
+            let before = due.min(self.pins.oldest().unwrap_or(u64::MAX)).min(elsewhere);
             let batch = self.names.freed(before, FREE_BATCH).await?;
             if batch.is_empty() {
                 return Ok(deleted);
@@ -148,6 +156,7 @@ impl Objects {
         };
         let deleted = retry_in.is_none();
         if deleted {
+            fault_point("free.deleted");
             metrics::counter!("fdfs_objects_freed_total").increment(1);
             debug!(file_id = %file.file, "freed file deleted");
         }
@@ -188,11 +197,13 @@ impl Objects {
                 return Ok(false);
             }
         };
+        fault_point("join.stored");
         let parts = record.extents.len();
         let mirrored = xattr::mirror(self, Some(&file), &record.extended).await;
         let whole = Extent::whole(file.clone(), record.attributes.size);
         match self.names.joined(inode, record.extents, whole, mirrored).await {
             Ok(_) => {
+                fault_point("join.swapped");
                 info!(ino = inode, file_id = %file, parts, rewrite, "parts joined");
                 Ok(true)
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fdfs_namespace::{Attributes, Bucket, Checksum, ETag, Extent, NewFile, Part, UploadId, Versioning};
+use fdfs_ops::fault_point;
 use fdfs_types::{Extension, FileId};
 use md5::{Digest, Md5};
 use tracing::warn;
@@ -68,6 +69,7 @@ impl ObjectWriter {
     pub async fn commit(self, options: CommitOptions) -> Result<ObjectInfo, ObjectsError> {
         let objects = Arc::clone(&self.incoming.objects);
         let finished = self.incoming.finish(options.expected_md5).await?;
+        fault_point("put.stored");
         let extents = finished.extents();
         let keeps_versions = matches!(&self.destination, Destination::Key { bucket, .. } if bucket.versioning != Versioning::Off);
         let attributes = match self.destination {
@@ -92,6 +94,7 @@ impl ObjectWriter {
                 objects.names.set_content(inode, extents, finished.size, finished.etag, options.mtime).await?
             }
         };
+        fault_point("put.committed");
         finished.keep();
         let info = objects.told(attributes).await?;
         let version_id = keeps_versions.then_some(info.attributes.version_id);
@@ -127,7 +130,9 @@ impl PartWriter {
             checksums: options.checksums,
             time: crate::objects::now_ms(),
         };
+        fault_point("part.stored");
         objects.names.put_part(self.bucket.root, &self.key, self.upload_id, part.clone()).await?;
+        fault_point("part.committed");
         finished.keep();
         Ok(part)
     }
@@ -189,6 +194,7 @@ impl Incoming {
             upload.write(bytes).await?;
         }
         self.upload = Some(upload);
+        fault_point("upload.begun");
         Ok(())
     }
 
@@ -219,6 +225,7 @@ impl Incoming {
             }
         }
         let upload = self.upload.take().ok_or(FilesError::Unsupported)?;
+        fault_point("upload.sent");
         let file = upload.finish().await?;
         Ok(Finished { objects: self.objects, file: Some(file), size, etag })
     }

@@ -5,6 +5,7 @@
 //! `/metrics` and `/healthz`, and [`LogOptions`] describe the log files in the original's line format.
 
 mod access_log;
+mod fault;
 mod health;
 mod line_clock;
 mod log_file;
@@ -19,6 +20,7 @@ mod signals;
 mod text_format;
 
 pub use access_log::{AccessAction, AccessFile, AccessLine, AccessLog, Begun};
+pub use fault::fault_point;
 pub use health::{Health, HealthSwitch, PartState};
 pub use log_file::LogFile;
 pub use logs::{LogError, LogOptions};

@@ -53,6 +53,9 @@ pub struct GatewayConfig {
     /// Seconds after which content that no name refers to any more is deleted.
     #[serde(default = "free_after")]
     pub free_after: u64,
+    /// Seconds after which a gateway or mount that has said nothing is taken for dead, so that what it left can be deleted.
+    #[serde(default = "fence_after")]
+    pub fence_after: u64,
     /// What storages are asked for before content counts as stored.
     #[serde(default)]
     pub write_concern: Concern,
@@ -134,6 +137,10 @@ fn region() -> String {
     "us-east-1".to_owned()
 }
 
+fn fence_after() -> u64 {
+    300
+}
+
 fn free_after() -> u64 {
     3600
 }
@@ -209,6 +216,7 @@ mod tests {
             "region | us-east-1",
             "trusted_proxies |",
             "free_after | 3600 s",
+            "fence_after | 300 s",
             "write_concern | storage",
             "write_concern_of.BUCKET |",
             "patience.connect_timeout | 5 s",

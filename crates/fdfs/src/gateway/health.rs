@@ -1,11 +1,12 @@
 //! What a gateway tells in `/healthz`: whether trackers answer, files can be stored, and names be read and written.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fdfs_client::{Client, ClientError, Group, Topology};
-use fdfs_namespace::engine::EngineError;
-use fdfs_namespace::{Namespace, NamespaceError, StoreUrl};
+use fdfs_namespace::{NamespaceError, StoreUrl};
+use fdfs_objects::{Objects, ObjectsError};
 use fdfs_ops::{Health, HealthSwitch, PartState};
 use rustix::fs::statvfs;
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 /// Looks at everything that a gateway needs, now and then.
 pub struct Watch {
     client: Client,
-    names: Namespace,
+    objects: Arc<Objects>,
     /// Where the names are kept, if it is a disk of this machine.
     directory: Option<PathBuf>,
     trackers: HealthSwitch,
@@ -23,13 +24,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(client: Client, names: Namespace, store: &StoreUrl, health: &Health) -> Self {
+    pub fn new(client: Client, objects: Arc<Objects>, store: &StoreUrl, health: &Health) -> Self {
         let directory = match store {
             StoreUrl::Lmdb(directory) => Some(directory.clone()),
             StoreUrl::Postgres(_) => None,
         };
         let (trackers, storages) = (health.switch("trackers"), health.switch("storages"));
-        Self { client, names, directory, trackers, storages, namespace: health.switch("namespace") }
+        Self { client, objects, directory, trackers, storages, namespace: health.switch("namespace") }
     }
 
     /// Looks until told to stop.
@@ -61,13 +62,13 @@ impl Watch {
 
     async fn look_at_names(&self) {
         let look = async {
-            self.names.buckets("", 1).await?;
-            self.names.renew_session().await
+            self.objects.namespace().buckets("", 1).await?;
+            self.objects.renew_session().await
         };
-        self.namespace.set(match timeout(LIMIT, look).await.unwrap_or(Err(NamespaceError::Timeout)) {
+        self.namespace.set(match timeout(LIMIT, look).await.unwrap_or(Err(NamespaceError::Timeout.into())) {
             // A commit as small as this one finds room where a larger one does not.
             Ok(()) if !self.is_disk_full() => PartState::Ok,
-            Ok(()) | Err(NamespaceError::Engine(EngineError::NoSpace)) => PartState::Degraded(format!(
+            Ok(()) | Err(ObjectsError::NoSpace) => PartState::Degraded(format!(
                 "no space left for names: they are read, not written; free space at {}",
                 self.directory
                     .as_ref()

@@ -132,6 +132,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         region: "us-east-1".to_owned(),
         trusted_proxies: Vec::new(),
         free_after: FREE_AFTER,
+        fence_after: FENCE_AFTER,
         // The storage stands alone.
         write_concern: Concern::Storage,
         write_concern_of: BTreeMap::new(),
@@ -211,6 +212,7 @@ const RESERVED: ReservedSpace = ReservedSpace::Millionths(10_000);
 const SUBDIRS: u16 = 32;
 const MAX_CONNECTIONS: u32 = 4096;
 const FREE_AFTER: u64 = 3600;
+const FENCE_AFTER: u64 = 300;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(10);
 const ENOTCONN: i32 = 107;

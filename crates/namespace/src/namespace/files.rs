@@ -26,6 +26,17 @@ impl Namespace {
         self.write(move |tx| content::free_unnamed(tx, &files)).await
     }
 
+    /// Has files deleted that a session which is gone left without a name, once nobody can read them any more; how many.
+    pub async fn free_left(&self, files: Vec<FileId>) -> Result<u64, NamespaceError> {
+        self.write(move |tx| content::free_left(tx, &files)).await
+    }
+
+    /// Which of the files a name or a part uses, in their order.
+    pub async fn are_named(&self, files: Vec<FileId>) -> Result<Vec<bool>, NamespaceError> {
+        self.read(move |read| files.iter().map(|file| content::is_named(read, &file.to_string())).collect())
+            .await
+    }
+
     /// Up to `limit` files that were freed before `before` (milliseconds since 1970) and may be deleted now.
     pub async fn freed(&self, before: u64, limit: usize) -> Result<Vec<FreedFile>, NamespaceError> {
         let (mut files, mut from) = (Vec::new(), None);

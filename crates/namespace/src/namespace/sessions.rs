@@ -7,11 +7,11 @@ use tokio::sync::broadcast;
 
 use super::{Namespace, now_ms};
 use crate::changes::{self, Change};
-use crate::engine::{Engine, PAGE};
+use crate::engine::{Engine, PAGE, Sharing};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, SessionRow};
-use crate::sessions;
+use crate::sessions::{self, Session, SessionReport};
 use crate::settings::Announcer;
 use crate::uploads;
 
@@ -70,18 +70,68 @@ impl Namespace {
         Ok(())
     }
 
-    /// Ends this session: what it held open may go at once, and it writes nothing more.
-    pub async fn end_session(&self) -> Result<(), NamespaceError> {
-        let session = self.shared.session;
+    /// What the files that this process uploads carry: whose they are.
+    pub fn owner(&self) -> u64 {
+        self.shared.owner
+    }
+
+    /// All sessions of the store.
+    pub async fn sessions(&self) -> Result<Vec<Session>, NamespaceError> {
+        let (own, alone) = (self.shared.session, self.is_alone());
+        self.read(move |read| sessions::all(read, own, now_ms(), alone)).await
+    }
+
+    /// Fences sessions that have said nothing for `dead_after`: what they uploaded may be deleted then, as they commit nothing more. Those that are new among the fenced.
+    pub async fn fence_sessions(&self, dead_after: Duration) -> Result<Vec<u64>, NamespaceError> {
+        let alone = self.is_alone();
+        let limit = u64::try_from(dead_after.as_millis()).unwrap_or(u64::MAX).max(sessions::ALIVE_MS);
+        // Most of the time there is nothing to be written.
+        let own = self.shared.session;
+        let dead =
+            |session: &Session| !session.is_alive && session.fenced_for.is_none() && session.session != own;
+        if !self.sessions().await?.iter().any(dead) {
+            return Ok(Vec::new());
+        }
+        self.write(move |tx| sessions::fence(tx, limit, alone)).await
+    }
+
+    /// Forgets a fenced session of which nothing is left.
+    pub async fn forget_session(&self, session: u64) -> Result<(), NamespaceError> {
         self.write(move |tx| {
-            tx.delete(&keys::session(session));
+            let key = keys::session(session);
+            if rows::load::<SessionRow>(tx, &key)?.is_some_and(|row| row.fenced) {
+                tx.delete(&key);
+            }
             Ok(())
         })
         .await
     }
 
-    /// Says that this session lives.
-    pub async fn renew_session(&self) -> Result<(), NamespaceError> {
+    /// Since when other processes may have content open, milliseconds since 1970: what was freed before nobody there reads any more.
+    pub async fn oldest_open_elsewhere(&self) -> Result<Option<u64>, NamespaceError> {
+        let (own, alone) = (self.shared.session, self.is_alone());
+        self.read(move |read| sessions::oldest_open(read, own, now_ms(), alone)).await
+    }
+
+    /// Ends this session: what it held open may go at once, and it commits no content any more. What it left at storages is the sweeper's.
+    pub async fn end_session(&self) -> Result<(), NamespaceError> {
+        let session = self.shared.session;
+        self.write(move |tx| {
+            let key = keys::session(session);
+            if let Some(row) = rows::load::<SessionRow>(tx, &key)? {
+                tx.put(key, &SessionRow { fenced: true, renewed: tx.now_ms(), ..row });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn is_alone(&self) -> bool {
+        self.engine.sharing() == Sharing::Alone
+    }
+
+    /// Says that this session lives, and what it has open.
+    pub async fn renew_session(&self, report: SessionReport) -> Result<(), NamespaceError> {
         let session = self.shared.session;
         self.write(move |tx| {
             let key = keys::session(session);
@@ -89,7 +139,8 @@ impl Namespace {
             if row.fenced {
                 return Err(NamespaceError::Fenced);
             }
-            tx.put(key, &SessionRow { renewed: tx.now_ms(), ..row });
+            let oldest_open = report.oldest_open.unwrap_or_default();
+            tx.put(key, &SessionRow { renewed: tx.now_ms(), oldest_open, unowned: report.unowned, ..row });
             Ok(())
         })
         .await

@@ -36,6 +36,8 @@ pub(crate) struct SessionRow {
     pub(crate) slot: u32,
     #[prost(bool, tag = "7")]
     pub(crate) fenced: bool,
+    #[prost(uint64, tag = "8")]
+    pub(crate) unowned: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

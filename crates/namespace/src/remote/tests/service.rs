@@ -16,7 +16,7 @@ use crate::namespace::Namespace;
 use crate::remote::{READ_DEADLINE, RemoteEngine, RowServer, Secret, ServeError};
 use crate::transaction::Defaults;
 use crate::tree::posix::{NewInode, SetAttributes};
-use crate::{Bucket, NewBucket};
+use crate::{Bucket, NewBucket, SessionReport};
 
 fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
@@ -354,7 +354,7 @@ async fn an_orphan_lives_as_long_as_its_session() {
     there.end_session().await.unwrap();
     here.remove_orphans().await.unwrap();
     assert!(matches!(here.attributes(of_there).await, Err(NamespaceError::NotFound)));
-    assert!(matches!(there.renew_session().await, Err(NamespaceError::Fenced)));
+    assert!(matches!(there.renew_session(SessionReport::default()).await, Err(NamespaceError::Fenced)));
 }
 
 /// Opens a store once its last user has let go of it.
