@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -47,22 +47,39 @@ impl Gateway {
     ///
     /// When it does not.
     pub fn start_with(cluster: &Cluster, namespace: Option<&Path>, lines: &str) -> Result<Self> {
+        let namespace = namespace.map(|directory| format!("lmdb://{}", directory.display()));
+        Self::start_on(cluster, namespace.as_deref(), lines, &[])
+    }
+
+    /// As [`Gateway::start_with`], with the URL of a namespace, and variables of the environment.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn start_on(
+        cluster: &Cluster,
+        namespace: Option<&str>,
+        lines: &str,
+        environment: &[(&str, &Path)],
+    ) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("fdfs-gateway-").tempdir()?;
         let address = IpAddr::from(Addresses::next()?);
         let config = dir.path().join("gateway.toml");
-        let names = namespace.map_or_else(|| dir.path().join("namespace"), PathBuf::from);
+        let own = format!("lmdb://{}", dir.path().join("namespace").display());
+        let names = namespace.unwrap_or(&own);
         let listen = ["s3_listen = '{}:9000'", "front_listen = '{}:8000'", "console_listen = '{}:9001'"]
             .map(|line| line.replace("{}", &address.to_string()))
             .join("\n");
         let text = format!(
-            "trackers = ['{}']\nnamespace = 'lmdb://{}'\ncredentials = '{}'\n{listen}\n\
+            "trackers = ['{}']\nnamespace = '{}'\ncredentials = '{}'\n{listen}\n\
              namespace_listen = '{address}:23100'\n{lines}\n",
             cluster.config().trackers.first().context("a tracker")?,
-            names.display(),
+            names,
             dir.path().join("credentials").display(),
         );
         fs::write(&config, text)?;
         let mut command = Command::new(fdfs_binary()?);
+        command.envs(environment.iter().copied());
         let daemon =
             Daemon::start(command.arg("gateway").arg("-c").arg(&config), &dir.path().join("output"))?;
         let mut gateway = Self { daemon, address, dir };
@@ -137,6 +154,15 @@ impl Gateway {
     /// The process.
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
+    }
+
+    /// Waits until the process ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn wait_for_end(&mut self) -> Result<ExitStatus> {
+        self.daemon.wait(Deadline::after(ANSWER_LIMIT))
     }
 
     fn s3_url(&self, path: &str) -> String {

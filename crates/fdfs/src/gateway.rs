@@ -91,7 +91,10 @@ impl Gateway {
             opened.await?.with_context(|| format!("cannot open the namespace {}", config.namespace))?;
         let settings = Settings {
             free_after: Duration::from_secs(config.free_after),
+            // Often enough for what is due to be at most a quarter late.
+            free_interval: Duration::from_secs((config.free_after / 4).clamp(1, 30)),
             fence_after: Duration::from_secs(config.fence_after),
+            sweep_interval: Some(Duration::from_secs((config.fence_after / 4).clamp(1, 60))),
             write_concern: config.write_concern.except(&config.write_concern_of),
             ..Settings::default()
         };
