@@ -31,7 +31,12 @@ impl Stage {
     fn gateway(&self) -> Result<Gateway> {
         let url = format!("lmdb://{}", self.dir.path().join("namespace").display());
         let chosen = self.chosen();
-        Gateway::start_on(&self.cluster, Some(&url), "free_after = 0\nfence_after = 4", &[("FDFS_FAULT_POINTS", &chosen)])
+        Gateway::start_on(
+            &self.cluster,
+            Some(&url),
+            "free_after = 0\nfence_after = 4",
+            &[("FDFS_FAULT_POINTS", &chosen)],
+        )
     }
 
     fn chosen(&self) -> PathBuf {
@@ -48,7 +53,8 @@ impl Stage {
         fs::write(self.chosen(), point)?;
         // It may have been answered, where something after the answer was to be killed.
         let answered = request(&gateway);
-        let ended = gateway.wait_for_end().with_context(|| format!("{point} was not reached: {answered:?}"))?;
+        let ended =
+            gateway.wait_for_end().with_context(|| format!("{point} was not reached: {answered:?}"))?;
         ensure!(!ended.success(), "{point}: it ended with {ended}");
         fs::remove_file(self.chosen())?;
         drop(gateway);
@@ -178,7 +184,8 @@ fn upload(gateway: &Gateway, upload_id: &str, parts: &[Vec<u8>]) -> Result<()> {
         let (content, headers) = (dir.path().join("part"), dir.path().join("headers"));
         fs::write(&content, part)?;
         let path = format!("/group1/key?partNumber={number}&uploadId={upload_id}");
-        let answer = gateway.s3(&path, &["--upload-file", text(&content)?, "--dump-header", text(&headers)?])?;
+        let answer =
+            gateway.s3(&path, &["--upload-file", text(&content)?, "--dump-header", text(&headers)?])?;
         ensure!(answer.status == 200, "part {number}: {}", answer.status);
         let headers = fs::read_to_string(&headers)?;
         let tag = headers.lines().find_map(|line| {
