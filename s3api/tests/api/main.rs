@@ -4,6 +4,7 @@
 
 mod access;
 mod buckets;
+mod lists;
 mod manners;
 mod metrics;
 mod objects;

@@ -411,7 +411,8 @@ async fn configuration_that_nobody_set_is_answered_so() {
     for name in ["accelerate", "acl", "logging", "notification", "requestPayment", "versioning"] {
         assert_eq!(wire.send(get(&format!("/pets?{name}"))).await.status, 200, "{name}");
     }
-    for (method, target) in [("PUT", "/pets?accelerate"), ("PUT", "/pets?logging"), ("GET", "/pets?inventory")]
+    for (method, target) in
+        [("PUT", "/pets?accelerate"), ("PUT", "/pets?logging"), ("GET", "/pets?inventory")]
     {
         let answer = wire.send(Signed::new(method, target)).await;
         assert_eq!((answer.status, answer.code().as_str()), (501, "NotImplemented"), "{method} {target}");
