@@ -2,16 +2,19 @@
 
 use std::env;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
-use fdfs_client::{ByteRange, Client, ClientError, UploadSpec};
-use fdfs_tests::{Cluster, SmallDisk, wait_for_equal_replicas};
-use fdfs_types::{Extension, FileId};
+use fdfs_client::{ByteRange, Client, ClientError, UploadKind, UploadSpec};
+use fdfs_proto::Request as _;
+use fdfs_proto::sync::{SyncUpdateRequest, SyncedFile};
+use fdfs_tests::{Answer, Cluster, SmallDisk, Wire, wait_for_equal_replicas};
+use fdfs_types::{Extension, FileId, Timestamp};
 
 use crate::fleet::{client_of, fleet};
 use crate::load::Load;
@@ -64,6 +67,37 @@ fn a_peer_that_stalls_holds_up_nobody_and_gets_what_it_missed() -> Result<()> {
     let record = load.stop()?;
     let files = wait_for_equal_replicas(&cluster, &[0, 1], SYNC_LIMIT)?;
     record.agrees_with("group1", &files)
+}
+
+/// What a peer has given up lies whole in the receiver's memory, where newer changes have been made since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_peer_gave_up_while_a_member_stalled_is_not_made_when_that_goes_on() -> Result<()> {
+    let cluster = Cluster::start(fleet(1, &[("group1", 2)])?)?;
+    let client = client_of(&cluster.config().trackers);
+    let spec = UploadSpec::new(Extension::none()).of_kind(UploadKind::Appender);
+    let file_id = client.upload(spec, b"newer").await?.file_id;
+    wait_for_equal_replicas(&cluster, &[0, 1], SYNC_LIMIT)?;
+    let there = cluster.store_path(1, 0).join("data").join(file_id.filename.local_path());
+    let file = SyncedFile { file_id, size: 5, time: Timestamp(1) };
+    let request = [&SyncUpdateRequest { file }.frame()[..], b"older"].concat();
+
+    cluster.freeze_storage(1)?;
+    let mut given_up = TcpStream::connect(cluster.config().storages[1].address)?;
+    given_up.set_read_timeout(Some(SYNC_LIMIT))?;
+    given_up.write_all(&request)?;
+    given_up.shutdown(Shutdown::Write)?;
+    cluster.thaw_storage(1)?;
+    let mut answer = Vec::new();
+    given_up.read_to_end(&mut answer)?;
+    ensure!(answer.is_empty() && fs::read(&there)? == b"newer", "{answer:?}");
+
+    cluster.freeze_storage(1)?;
+    let mut waiting = Wire::connect(cluster.config().storages[1].address)?;
+    waiting.send(&request)?;
+    cluster.thaw_storage(1)?;
+    ensure!(matches!(waiting.read_answer()?, Answer::Frame { status: 0, .. }));
+    ensure!(fs::read(&there)? == b"older", "a peer that waits has its change made");
+    Ok(())
 }
 
 /// An hour is less than the time after which trackers take a file for synced on any account.

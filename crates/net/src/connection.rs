@@ -179,6 +179,12 @@ impl Connection {
         self.wire.chunk().await
     }
 
+    /// Whether the peer has left without waiting for the answer to the request that was just read, as far as this machine has
+    /// heard.
+    pub fn has_peer_left(&self) -> bool {
+        self.wire.has_left()
+    }
+
     /// Counts `length` bytes more to the body: for content that the header's length leaves out.
     pub fn expect_more(&mut self, length: u64) {
         self.wire.expect_more(length);

@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use fdfs_proto::Header;
-use rustix::net::SendFlags;
+use fdfs_proto::{Command, Header};
+use rustix::{io::Errno, net::SendFlags};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
@@ -265,6 +265,25 @@ impl Wire {
             Ok(rustix::net::recv(&self.stream, &mut [0_u8; 1], flags)?)
         });
         !matches!(peek, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether the peer has closed the connection, or says so in what has come behind the present message. The runtime may
+    /// not have heard of it yet, so that the kernel is asked.
+    pub(crate) fn has_left(&self) -> bool {
+        let mut ahead = [0; Header::LEN];
+        let received = self.received();
+        let mut length = received.len().min(Header::LEN);
+        ahead[..length].copy_from_slice(&received[..length]);
+        if length < Header::LEN {
+            let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+            match rustix::net::recv(&self.stream, &mut ahead[length..], flags) {
+                Ok((_, 0)) => return true,
+                Ok((_, more)) => length += more,
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(_) => return true,
+            }
+        }
+        length == Header::LEN && Header::decode(&ahead).is_ok_and(|header| header.command == Command::QUIT)
     }
 
     /// Counts `length` bytes more to the present body.

@@ -13,6 +13,7 @@ use fdfs_proto::{
 };
 use fdfs_store::{Replica, Replicated, Store, StoreError};
 use fdfs_types::{GroupName, RemoteFilename, StorageId, Timestamp};
+use tracing::debug;
 
 use super::{Served, Session, StorageService, handle::SMALL};
 use crate::error::Refusal;
@@ -205,6 +206,7 @@ impl StorageService {
         let time = request.time();
         let result = match self.check_peer(connection, &request) {
             Ok(()) => {
+                stay(connection)?;
                 // Freeing a large file takes its time.
                 let size = request.filename().fields().ok().and_then(|fields| fields.size.size());
                 let may_wait = self.shared.waits_for_disk || size.is_none_or(|size| size > QUICK_REPLACE);
@@ -232,6 +234,7 @@ impl StorageService {
                 return Ok(Err(error.into()));
             }
         }
+        stay(connection)?;
         let may_wait = self.shared.waits_for_disk || content > QUICK_COPY;
         Ok(self.act(may_wait, move |_| Ok(replica.finish()?)).await)
     }
@@ -279,6 +282,19 @@ impl StorageService {
         let ip = connection.peer_ip();
         if self.shared.takes_replicas_from(ip) { Ok(()) } else { Err(Refusal::Stranger(ip)) }
     }
+}
+
+/// Ends the conversation with a peer that has left before its change is made.
+///
+/// It has given the change up, and sends it again as it is then. So much may have lain here unread while this process stood
+/// still that the peer has sent other changes since, which are made by now: an old one must not follow them.
+fn stay(connection: &Connection) -> Result<(), NetError> {
+    if !connection.has_peer_left() {
+        return Ok(());
+    }
+    metrics::counter!("fdfs_storage_replicated_total", "answer" => "left").increment(1);
+    debug!(peer = %connection.peer_ip(), "a change is not made, for the peer has given it up");
+    Err(NetError::Closed)
 }
 
 /// Comparing up to this many bytes with what is here takes no time to speak of.

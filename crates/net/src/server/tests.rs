@@ -45,6 +45,15 @@ impl Echo {
                     let body = connection.read_body(100_000).await?.to_vec();
                     connection.respond(&body).await?;
                 }
+                // Whether the peer leaves, for which it has some time if the body says so.
+                Command::TRUNCATE_FILE => {
+                    let patience = Duration::from_secs(u64::from(connection.read_body(1).await?[0]));
+                    let begun = Instant::now();
+                    while !connection.has_peer_left() && begun.elapsed() < patience {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    connection.respond(&[u8::from(connection.has_peer_left())]).await?;
+                }
                 Command::CREATE_LINK => {
                     connection.respond_status(Status::EINVAL).await?;
                     return Ok(true);
@@ -101,6 +110,24 @@ fn is_closed(client: &mut TcpStream) -> bool {
         Ok(count) => count == 0,
         Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
     }
+}
+
+#[test]
+fn a_peer_that_has_left_is_known_before_it_is_answered() {
+    let server = start(|_| {});
+    let ask = |patience| request(Command::TRUNCATE_FILE, &[patience]);
+    let mut client = connect(&server);
+    client.write_all(&ask(0)).expect("request");
+    assert_eq!(answer(&mut client).1, [0], "it waits");
+    // Another request behind it is no farewell.
+    client.write_all(&[ask(0), ask(0)].concat()).expect("requests");
+    assert_eq!([answer(&mut client).1, answer(&mut client).1], [[0], [0]]);
+    client.write_all(&[ask(20), request(Command::QUIT, &[])].concat()).expect("requests");
+    assert_eq!(answer(&mut client).1, [1], "it has said so");
+    let mut client = connect(&server);
+    client.write_all(&ask(20)).expect("request");
+    client.shutdown(Shutdown::Write).expect("shutdown");
+    assert_eq!(answer(&mut client).1, [1], "it has closed");
 }
 
 #[test]
