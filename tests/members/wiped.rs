@@ -1,8 +1,11 @@
 //! A storage that loses a disk, its base path, or everything.
 
 use std::fs;
+use std::io;
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use fdfs_client::UploadSpec;
 use fdfs_tests::{Cluster, Deadline, wait_for_equal_replicas};
 
 use crate::{REPLICATION, client_of, fill, group_of};
@@ -100,3 +103,69 @@ async fn a_recovery_that_is_killed_again_and_again_ends_equal() -> Result<()> {
     ensure!(!data.join(".recovery.flag").exists());
     Ok(())
 }
+
+/// The member that it fetches from is frozen first, so that the rest of the file cannot come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_that_is_killed_in_the_middle_of_a_fetch_ends_equal() -> Result<()> {
+    let mut cluster = Cluster::start(group_of(2)?)?;
+    let client = client_of(&cluster);
+    fill(&client, 20).await?;
+    let content: Vec<u8> = (0..LARGE).map(|at| (at / 7) as u8).collect();
+    let spec = UploadSpec::new("bin".parse()?).in_group("group1".parse()?);
+    let large = client.upload(spec, &content).await?.file_id.filename;
+    let before = wait_for_equal_replicas(&cluster, &[0, 1], REPLICATION)?;
+    let data = cluster.store_path(1, large.store_path().into()).join("data");
+    for _ in 0..TRIES {
+        cluster.kill_storage(1)?;
+        fs::remove_dir_all(&data)?;
+        cluster.launch_storage(1)?;
+        let is_half = half_a_fetch(&cluster, &data, &data.join(large.local_path()))?;
+        cluster.kill_storage(1)?;
+        cluster.thaw_storage(0)?;
+        if is_half {
+            ensure!(!data.join(large.local_path()).exists(), "it has its name before it is whole");
+            cluster.start_storage(1)?;
+            ensure!(wait_for_equal_replicas(&cluster, &[0, 1], REPLICATION)? == before);
+            ensure!(
+                !data.join(".recovery.flag").exists() && fs::read_dir(data.join(".tmp"))?.next().is_none()
+            );
+            return Ok(());
+        }
+        cluster.start_storage(1)?;
+    }
+    bail!("no kill has hit the middle of a fetch");
+}
+
+/// Freezes member 0 while member 1 fetches a large file from it. Whether so much is missing then that the network cannot
+/// hold it.
+fn half_a_fetch(cluster: &Cluster, data: &Path, whole: &Path) -> Result<bool> {
+    let descriptors = format!("/proc/{}/fd", cluster.storage_pid(1)?.as_raw_nonzero());
+    let (descriptors, deadline) = (Path::new(&descriptors), Deadline::after(REPLICATION));
+    while longest_draft(descriptors, data)? < BEGUN && !whole.exists() {
+        ensure!(!deadline.passed(), "the large file is not fetched");
+        std::thread::yield_now();
+    }
+    cluster.freeze_storage(0)?;
+    let length = longest_draft(descriptors, data)?;
+    Ok(length >= BEGUN && length + HELD_BY_THE_NETWORK < LARGE as u64)
+}
+
+/// Length of the longest file without a final name that a process has open.
+fn longest_draft(descriptors: &Path, data: &Path) -> io::Result<u64> {
+    let mut longest = 0;
+    for entry in fs::read_dir(descriptors)? {
+        let path = entry?.path();
+        // It may be closed by now.
+        let is_draft = fs::read_link(&path).is_ok_and(|target| target.starts_with(data.join(".tmp")));
+        if let (true, Ok(found)) = (is_draft, fs::metadata(&path)) {
+            longest = longest.max(found.len());
+        }
+    }
+    Ok(longest)
+}
+
+const LARGE: usize = 96 << 20;
+/// More than any other file has.
+const BEGUN: u64 = 64 << 10;
+const HELD_BY_THE_NETWORK: u64 = 32 << 20;
+const TRIES: u32 = 20;

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use self::config::{ClusterConfig, StorageConfig};
@@ -227,6 +227,15 @@ impl Cluster {
     /// When it is not running.
     pub fn thaw_storage(&self, index: usize) -> Result<()> {
         signal(self.storages[index].as_ref(), Signal::CONT)
+    }
+
+    /// The process ID of a storage.
+    ///
+    /// # Errors
+    ///
+    /// When it is not running.
+    pub fn storage_pid(&self, index: usize) -> Result<Pid> {
+        self.storages[index].as_ref().context("the storage is not running")?.pid()
     }
 
     /// Stops a tracker in its tracks (SIGSTOP).
