@@ -16,7 +16,7 @@ use fdfs_proto::{
     sync::{SyncCreateRequest, SyncDeleteRequest, SyncedFile},
 };
 use fdfs_storage::Storage;
-use fdfs_types::{FileId, Metadata, RemoteFilename, StorageStatus, Timestamp};
+use fdfs_types::{FileId, FileKind, Metadata, RemoteFilename, StorageStatus, Timestamp};
 use support::{
     Client, FakeTracker, Role,
     group::{Group, TIME, appender_name, file_name},
@@ -241,6 +241,42 @@ async fn a_file_that_has_not_come_is_not_taken_for_gone_while_its_source_is_away
     assert_eq!(delete(&mut client, &name), Err(Status::ENOENT));
     assert_eq!(set_metadata(&mut client, &name), Err(Status::ENOENT));
     assert_eq!(changes(&group), [[], []]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slave_that_has_not_come_is_deleted_or_described_where_it_is() {
+    let (mut group, storage) = beside(|_| {}).await;
+    let mut client = client(&storage);
+    // It is called after its master, whoever made it.
+    for source in [group.me, group.members[0].ip] {
+        let master = file_name(source, b"content");
+        let slave: RemoteFilename = format!("{}_small.txt", &master.as_str()[..40]).parse().expect("name");
+        assert_eq!(slave.kind(), Ok(FileKind::Slave), "{slave}");
+        assert_eq!(delete(&mut client, &slave), Err(Status::ENOENT));
+        group.members[1].tells(&slave, b"small");
+        assert_eq!(set_metadata(&mut client, &slave).expect("metadata"), b"");
+        assert_eq!(delete(&mut client, &slave).expect("delete"), b"");
+        // Who asks for a client of its own asks each for itself.
+        let mut member = Client::connect(storage.addresses()[0]);
+        let hello =
+            Hello { version: 1, capabilities: Capabilities::FOR_ANOTHER, software: String::from("test") };
+        member.get(&HelloRequest(hello)).expect("hello");
+        assert_eq!(delete(&mut member, &slave), Err(Status::ENOENT));
+        // While somebody is away who may have it, it is not taken for gone.
+        group.members[1].files.lock().clear();
+        group.tracker.others.lock()[0].1 = StorageStatus::Offline;
+        until_known(&mut group).await;
+        assert_eq!(delete(&mut client, &slave), Err(Status::EAGAIN));
+        assert_eq!(set_metadata(&mut client, &slave), Err(Status::EAGAIN));
+        group.tracker.others.lock()[0].1 = StorageStatus::Active;
+        until_known(&mut group).await;
+        let deleted = SyncDeleteRequest { file_id: id(&slave), time: Timestamp(TIME) };
+        assert_eq!(client.ask(&deleted, b""), Err(Status::ENOENT));
+        group.members[1].tells(&slave, b"small");
+        assert_eq!(delete(&mut client, &slave), Err(Status::ENOENT), "deleted before");
+    }
+    let made = [Command::SET_METADATA, Command::DELETE_FILE];
+    assert_eq!(changes(&group), [[].to_vec(), [made, made].concat()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,9 +11,9 @@ use std::{
 };
 
 use fdfs_proto::{
-    Command, Decode,
+    Command, Decode, Status,
     cluster::{JoinRequest, SyncNotifyRequest},
-    storage::{DownloadRequest, UploadRequest},
+    storage::{DeleteRequest, DownloadRequest, UploadRequest},
 };
 use fdfs_types::{FileId, RemoteFilename, StorageStatus};
 use support::{
@@ -94,7 +94,7 @@ async fn what_was_deleted_here_does_not_come_back() {
     group.next(Command::BEAT).await;
     let name = upload(&storage, None, b"deleted");
     let file_id = FileId { group: "group1".parse().expect("group"), filename: name.clone() };
-    let delete = fdfs_proto::storage::DeleteRequest { file_id };
+    let delete = DeleteRequest { file_id };
     Client::connect(storage.addresses()[0]).ask(&delete, b"").expect("delete");
     storage.shutdown(Duration::from_secs(5)).await.expect("shutdown");
     group.wipe();
@@ -155,6 +155,27 @@ async fn what_is_there_is_served_while_another_store_path_is_filled() {
     member.open.send_replace(usize::MAX);
     group.next(Command::JOIN).await;
     assert!(group.content(&lost).is_some());
+    drop(storage);
+}
+
+#[tokio::test]
+async fn a_file_that_is_on_its_way_back_to_its_source_is_not_taken_for_gone() {
+    let mut group = Group::wiped(1).await;
+    let member = Arc::clone(&group.members[0]);
+    let lost = file_name(group.me, b"lost");
+    member.tells(&lost, b"lost");
+    member.open.send_replace(0);
+    let storage = group.start(1).await;
+    wait_until("the file is asked for", || member.asked.load(Ordering::Relaxed) > 0).await;
+    let delete =
+        DeleteRequest { file_id: FileId { group: "group1".parse().expect("group"), filename: lost.clone() } };
+    let mut client = Client::connect(storage.addresses()[0]);
+    assert_eq!(client.ask(&delete, b""), Err(Status::EAGAIN));
+    member.open.send_replace(usize::MAX);
+    group.next(Command::JOIN).await;
+    assert_eq!(client.ask(&delete, b"").expect("delete"), b"");
+    assert_eq!(group.content(&lost), None);
+    assert_eq!(client.ask(&delete, b""), Err(Status::ENOENT));
     drop(storage);
 }
 

@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 
 use fdfs_net::{CallError, Connection, NetError};
 use fdfs_proto::{Request, Status};
+use fdfs_store::StoreError;
 use fdfs_types::{FileId, FileKind, RemoteFilename, StorageStatus};
 use tokio::time::timeout;
 
-use super::{Line, LineError, PATIENCE, Relay, accepted};
+use super::{Candidates, Line, LineError, PATIENCE, Relay, accepted, is_made_by_anybody};
 use crate::{error::Refusal, shared::Shared};
 
 /// Where a change of a file is made.
@@ -20,6 +21,13 @@ pub(crate) enum ChangePlace {
     Here,
     /// At the member with these addresses.
     At(Vec<SocketAddr>),
+    /// At the first of these members that has the file.
+    AtWhoHasIt {
+        /// Addresses of each.
+        members: Vec<Vec<SocketAddr>>,
+        /// Somebody else may have it who cannot be asked now.
+        is_one_away: bool,
+    },
     /// Nowhere now: the member whose file it is may come back.
     Away,
 }
@@ -57,7 +65,8 @@ impl Shared {
         }
     }
 
-    /// Where a file that may be missing here is deleted, or given metadata: at its source, if that may have it still.
+    /// Where a file that may be missing here is deleted, or given metadata: at its source, if that may have it still. A slave
+    /// may have been made by any member, whomever its name tells of.
     ///
     /// A client whose first try was cut off takes "no such file" for done.
     pub(crate) fn place_of_file(&self, FileId { group, filename: name }: &FileId) -> ChangePlace {
@@ -66,8 +75,21 @@ impl Shared {
         if *group != self.group() {
             return ChangePlace::Here;
         }
-        if self.is_named_by(fields.source) || self.store.is_there(name) || self.store.was_deleted(name) {
+        if self.store.is_there(name) || self.store.was_deleted(name) {
             return ChangePlace::Here;
+        }
+        if is_made_by_anybody(name) {
+            // No tracker has told of anybody yet.
+            if self.membership.lock().members().is_empty() {
+                return ChangePlace::Away;
+            }
+            let Candidates { ask, is_one_away, .. } = Candidates::of(self, name);
+            let members = ask.into_iter().map(|(_, addresses)| addresses).collect();
+            return ChangePlace::AtWhoHasIt { members, is_one_away };
+        }
+        if self.is_named_by(fields.source) {
+            // It may be on its way back to a disk that was lost.
+            return if self.filling.is_over() { ChangePlace::Here } else { ChangePlace::Away };
         }
         let membership = self.membership.lock();
         match membership.members().iter().find(|member| accepted(member, fields.source)) {
@@ -103,6 +125,26 @@ impl Relay {
         };
         metrics::counter!("fdfs_relayed_total", "answer" => answer).increment(1);
         Ok(passed)
+    }
+
+    /// Passes a change without content on to the first of `members` that has its file.
+    ///
+    /// The outer result is the fate of the client's connection.
+    pub(crate) async fn pass_on_to_who_has_it<R: Request>(
+        &self,
+        members: &[Vec<SocketAddr>],
+        mut is_one_away: bool,
+        request: &R,
+        client: &mut Connection,
+    ) -> Result<Result<Vec<u8>, Refusal>, NetError> {
+        for addresses in members {
+            match self.pass_on(addresses, request, client).await? {
+                Err(Refusal::Told(Status::ENOENT)) => {}
+                Err(Refusal::SourceAway | Refusal::Told(Status::EAGAIN)) => is_one_away = true,
+                result => return Ok(result),
+            }
+        }
+        Ok(Err(if is_one_away { Refusal::SourceAway } else { Refusal::Store(StoreError::NotFound) }))
     }
 
     async fn passed_on<R: Request>(

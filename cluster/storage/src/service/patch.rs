@@ -75,6 +75,15 @@ impl StorageService {
             ChangePlace::At(addresses) => {
                 Box::pin(self.shared.relay.pass_on(&addresses, request, connection)).await?
             }
+            // A member asks each for itself.
+            ChangePlace::AtWhoHasIt { .. } if session.is_for_another && self.shared.knows_all() => {
+                return Ok(None);
+            }
+            ChangePlace::AtWhoHasIt { .. } if session.is_for_another => Err(Refusal::SourceAway),
+            ChangePlace::AtWhoHasIt { members, is_one_away } => {
+                let relay = &self.shared.relay;
+                Box::pin(relay.pass_on_to_who_has_it(&members, is_one_away, request, connection)).await?
+            }
             ChangePlace::Away => Err(Refusal::SourceAway),
         };
         match result {

@@ -18,12 +18,17 @@ use fdfs_proto::{
         JoinResponse, Notification, ReportStatusRequest, SyncNotifyRequest, SyncSource, SyncSourceResponse,
     },
     ours::{Capabilities, Hello},
-    storage::{DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest},
+    storage::{
+        DeleteRequest, DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest,
+        SetMetadataRequest,
+    },
     sync::PathBinlogRequest,
     tracker::{GetMyIpResponse, GetServerIdResponse, ListStoragesResponse, StorageRecord},
 };
 use fdfs_storage::Storage;
-use fdfs_types::{NameFields, RemoteFilename, RwMode, SizeField, Source, StorageStatus, Subdir, Timestamp};
+use fdfs_types::{
+    FileId, FileKind, NameFields, RemoteFilename, RwMode, SizeField, Source, StorageStatus, Subdir, Timestamp,
+};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
@@ -206,6 +211,15 @@ impl Member {
         self.lines.lock().push_str(&format!("{TIME} C {name}\n"));
     }
 
+    /// Whether a request is about a slave that this member was not given.
+    fn lacks_slave(&self, command: Command, body: &[u8]) -> bool {
+        let FileId { filename, .. } = match command {
+            Command::DELETE_FILE => DeleteRequest::decode(body).expect("request").file_id,
+            _ => SetMetadataRequest::decode(body).expect("request").file_id,
+        };
+        filename.kind() == Ok(FileKind::Slave) && !self.files.lock().contains_key(filename.as_str())
+    }
+
     async fn talk(&self, connection: &mut Connection) -> Result<(), NetError> {
         while let Some(header) = connection.next_request().await? {
             let body = connection.read_body(1 << 16).await?.to_vec();
@@ -248,6 +262,9 @@ impl Member {
                         software: String::from("test"),
                     };
                     connection.respond_message(&hello).await?;
+                }
+                Command::DELETE_FILE | Command::SET_METADATA if self.lacks_slave(header.command, &body) => {
+                    connection.respond_status(Status::ENOENT).await?;
                 }
                 Command::APPEND_FILE
                 | Command::MODIFY_FILE
