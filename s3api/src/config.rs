@@ -7,6 +7,7 @@ use std::time::Duration;
 use fdfs_objects::access::Network;
 
 use crate::credentials::CredentialsProvider;
+use crate::tls::TlsFiles;
 
 /// How to serve S3.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Config {
     pub region: String,
     /// The name under which `BUCKET.suffix` reaches this server (virtual-host style).
     pub virtual_host_suffix: Option<String>,
+    /// Certificate and key, where connections are encrypted.
+    pub tls: Option<TlsFiles>,
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<Network>,
     /// Threads that serve, each with a runtime of its own.
@@ -39,6 +42,7 @@ impl Config {
             credentials,
             region: "us-east-1".to_owned(),
             virtual_host_suffix: None,
+            tls: None,
             trusted_proxies: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             max_connections: 10_000,

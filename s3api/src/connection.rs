@@ -1,5 +1,6 @@
 //! One connection: requests after requests, then a close that loses no answer.
 
+mod stream;
 mod timed_stream;
 
 use std::future::poll_fn;
@@ -18,6 +19,7 @@ use tracing::debug;
 
 use crate::peer::Peer;
 use crate::service::S3Service;
+use stream::Stream;
 use timed_stream::TimedStream;
 
 /// Serves a connection until one side ends it, or until `stop` says so and the request in progress is answered.
@@ -27,9 +29,9 @@ pub(crate) async fn serve(
     service: Arc<S3Service>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let from = Peer { address: peer, tls: false, trusted: service.trusted_proxies() };
+    let from = Peer { address: peer, tls: service.tls().is_some(), trusted: service.trusted_proxies() };
     let (idle, transfer) = (service.config().idle_timeout, service.config().transfer_timeout);
-    let stream = match open(socket) {
+    let stream = match open(socket, &service).await {
         Ok(stream) => TimedStream::new(stream, transfer),
         Err(error) => {
             debug!(%peer, %error, "connection was lost at once");
@@ -63,15 +65,21 @@ pub(crate) async fn serve(
     }
 }
 
-fn open(socket: TcpStream) -> std::io::Result<tokio::net::TcpStream> {
+async fn open(socket: TcpStream, service: &S3Service) -> std::io::Result<Stream> {
     socket.set_nonblocking(true)?;
     socket.set_nodelay(true)?;
-    tokio::net::TcpStream::from_std(socket)
+    let stream = tokio::net::TcpStream::from_std(socket)?;
+    let Some(tls) = service.tls() else { return Ok(Stream::Plain(stream)) };
+    let accepted = timeout(service.config().idle_timeout.min(HANDSHAKE), tls.accept(stream)).await;
+    let accepted = accepted.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+    accepted.map(|stream| Stream::Tls(Box::new(stream))).inspect_err(|_| {
+        metrics::counter!("fdfs_s3_tls_handshakes_failed_total").increment(1);
+    })
 }
 
 /// Closes so that the last answer arrives: a close over unread bytes would be a reset, which
 /// throws away at the client what it has not read yet.
-async fn linger(mut stream: tokio::net::TcpStream) {
+async fn linger(mut stream: Stream) {
     let linger = async {
         stream.shutdown().await?;
         let mut unread = [0; 4096];
@@ -89,5 +97,7 @@ async fn linger(mut stream: tokio::net::TcpStream) {
 
 /// Limits a request's head, and what is read ahead of a body.
 const MAX_BUFFER: usize = 256 * 1024;
+/// How long a client may take to agree on keys.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 * 1024 * 1024;

@@ -37,6 +37,7 @@ mod signature;
 mod tagging;
 mod target;
 mod time;
+mod tls;
 mod unsupported;
 mod uri;
 mod xml;
@@ -46,3 +47,4 @@ pub use credentials::{
     Credentials, CredentialsError, CredentialsFile, CredentialsProvider, Identity, KeyPair,
 };
 pub use server::S3Server;
+pub use tls::TlsFiles;

@@ -54,7 +54,7 @@ impl S3Server {
         }
         let acceptor = Acceptor {
             max_connections: config.max_connections,
-            service: Arc::new(S3Service::new(Context::new(config, objects))),
+            service: Arc::new(S3Service::new(Context::new(config, objects))?),
             handles,
             stop: stop.subscribe(),
             connections: Arc::clone(&connections),

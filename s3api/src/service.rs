@@ -26,6 +26,7 @@ use crate::respond;
 use crate::route::Operation;
 use crate::signature::{SignedHead, Signer, Verifier};
 use crate::target::{Target, bucket_of_host};
+use crate::tls::Tls;
 use crate::unsupported::refuse_unsupported;
 use crate::uri::Query;
 
@@ -38,13 +39,20 @@ pub(crate) struct S3Service {
     context: Context,
     verifier: Verifier,
     trusted_proxies: Arc<[Network]>,
+    tls: Option<Tls>,
 }
 
 impl S3Service {
     /// Answers out of `context`.
-    pub(crate) fn new(context: Context) -> Self {
+    pub(crate) fn new(context: Context) -> std::io::Result<Self> {
         let trusted_proxies = context.config.trusted_proxies.clone().into();
-        Self { context, verifier: Verifier::default(), trusted_proxies }
+        let tls = context.config.tls.clone().map(Tls::read).transpose()?;
+        Ok(Self { context, verifier: Verifier::default(), trusted_proxies, tls })
+    }
+
+    /// What encrypts connections, where they are.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// Networks of proxies that are believed.

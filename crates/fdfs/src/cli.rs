@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::access::AccessArgs;
 use crate::bench::BenchArgs;
 use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
 use crate::gateway::GatewayArgs;
@@ -31,6 +32,8 @@ enum Command {
     Tracker(DaemonArgs),
     /// Run a storage in the foreground.
     Storage(DaemonArgs),
+    /// Make, list and remove keys of S3 users while gateways run.
+    Access(AccessArgs),
     /// Measure a FastDFS-compatible cluster.
     Bench(BenchArgs),
     #[command(flatten)]
@@ -45,6 +48,7 @@ pub fn run() -> ExitCode {
         Command::Up(args) => args.run(),
         Command::Gateway(args) => args.run(),
         Command::Mount(args) => args.run(),
+        Command::Access(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Tool(tool) => return tool.run(),
     };

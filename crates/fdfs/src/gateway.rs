@@ -106,6 +106,7 @@ impl Gateway {
         let s3 = fdfs_s3::Config {
             region: config.region.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
+            tls: config.tls()?,
             ..fdfs_s3::Config::new(config.s3_listen, credentials)
         };
         let s3 = S3Server::bind(s3, Arc::clone(&objects))

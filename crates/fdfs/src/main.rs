@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "a program exports nothing; pub says what a module offers the others")]
 
+mod access;
 mod bench;
 mod cli;
 mod daemon;

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::stream::Stream;
 
 /// A socket whose writes fail when none succeeds for a while. Reads have their own deadlines above.
 #[derive(Debug)]
 pub(super) struct TimedStream {
-    stream: TokioIo<TcpStream>,
+    stream: TokioIo<Stream>,
     write_timeout: Duration,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -22,19 +23,19 @@ pub(super) struct TimedStream {
 
 impl TimedStream {
     /// Wraps a socket.
-    pub(super) fn new(stream: TcpStream, write_timeout: Duration) -> Self {
+    pub(super) fn new(stream: Stream, write_timeout: Duration) -> Self {
         Self { stream: TokioIo::new(stream), write_timeout, stalled: None }
     }
 
     /// The socket.
-    pub(super) fn into_inner(self) -> TcpStream {
+    pub(super) fn into_inner(self) -> Stream {
         self.stream.into_inner()
     }
 
     fn timed<T>(
         &mut self,
         cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut TokioIo<TcpStream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        write: impl FnOnce(Pin<&mut TokioIo<Stream>>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if let Poll::Ready(result) = write(Pin::new(&mut self.stream), cx) {
             self.stalled = None;

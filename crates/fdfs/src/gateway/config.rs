@@ -13,6 +13,7 @@ use fdfs_namespace::StoreUrl;
 use fdfs_namespace::remote::Secret;
 use fdfs_objects::access::Network;
 use fdfs_proto::ServerAddress;
+use fdfs_s3::TlsFiles;
 use serde::{Deserialize, Deserializer};
 
 pub use self::{concern::Concern, patience::Patience};
@@ -47,6 +48,10 @@ pub struct GatewayConfig {
     /// The region that buckets are said to be in.
     #[serde(default = "region")]
     pub region: String,
+    /// The certificate of S3 and those behind it, PEM; with `s3_tls_key` connections are encrypted.
+    pub s3_tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub s3_tls_key: Option<PathBuf>,
     /// Networks of proxies that say for whom they ask, `X-Forwarded-For` and `X-Forwarded-Proto`.
     #[serde(default, deserialize_with = "networks")]
     pub trusted_proxies: Vec<Network>,
@@ -76,6 +81,17 @@ impl GatewayConfig {
     pub const CONSOLE_PORT: u16 = 9001;
     /// The port of the namespace service.
     pub const NAMESPACE_PORT: u16 = fdfs_namespace::remote::DEFAULT_PORT;
+
+    /// Certificate and key of S3.
+    pub fn tls(&self) -> anyhow::Result<Option<TlsFiles>> {
+        match (&self.s3_tls_cert, &self.s3_tls_key) {
+            (Some(certificate), Some(key)) => {
+                Ok(Some(TlsFiles { certificate: certificate.clone(), key: key.clone() }))
+            }
+            (None, None) => Ok(None),
+            _ => anyhow::bail!("s3_tls_cert and s3_tls_key belong together: one of them is missing"),
+        }
+    }
 
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -214,6 +230,8 @@ mod tests {
             "namespace_listen | 127.0.0.1:23100",
             "namespace_secret |",
             "region | us-east-1",
+            "s3_tls_cert |",
+            "s3_tls_key |",
             "trusted_proxies |",
             "free_after | 3600 s",
             "fence_after | 300 s",

@@ -130,6 +130,8 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         namespace_listen: SocketAddr::new(namespace_address(args.bind), args.namespace_port),
         namespace_secret: None,
         region: "us-east-1".to_owned(),
+        s3_tls_cert: None,
+        s3_tls_key: None,
         trusted_proxies: Vec::new(),
         free_after: FREE_AFTER,
         fence_after: FENCE_AFTER,
