@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -64,6 +64,20 @@ fn boto3_does_the_s3_api() -> Result<()> {
 #[test]
 fn the_aws_command_line_does_the_s3_api() -> Result<()> {
     drive_s3("s3_aws_cli.py")
+}
+
+#[test]
+fn the_aws_command_line_does_the_s3_api_over_https() -> Result<()> {
+    let site = Site::start_encrypted(certificate)?;
+    let authority = site.dir().join("ca.pem");
+    drive_s3_at("s3_aws_cli.py", site, &[("AWS_CA_BUNDLE", authority)])
+}
+
+#[test]
+fn boto3_does_the_s3_api_over_https() -> Result<()> {
+    let site = Site::start_encrypted(certificate)?;
+    let authority = site.dir().join("ca.pem");
+    drive_s3_at("s3_boto3.py", site, &[("AWS_CA_BUNDLE", authority)])
 }
 
 #[test]
@@ -131,7 +145,11 @@ fn drive_against(driver: &str, tracker_lines: &str, storage_lines: &str) -> Resu
 
 /// Runs a driver against `fdfs up` with a new directory.
 fn drive_s3(driver: &str) -> Result<()> {
-    let mut site = Site::start_without_mount()?;
+    drive_s3_at(driver, Site::start_without_mount()?, &[])
+}
+
+/// The same against one that runs.
+fn drive_s3_at(driver: &str, mut site: Site, environment: &[(&str, PathBuf)]) -> Result<()> {
     let work = site.dir().join("client");
     fs::create_dir(&work)?;
     let output = site.dir().join("steps");
@@ -141,10 +159,28 @@ fn drive_s3(driver: &str) -> Result<()> {
         .env("FDFS_GROUP", "group1")
         .env("FDFS_WORK_DIR", &work)
         .env("AWS_SHARED_CREDENTIALS_FILE", site.credentials())
-        .env("AWS_CONFIG_FILE", site.dir().join("no-such-file"));
+        .env("AWS_CONFIG_FILE", site.dir().join("no-such-file"))
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     run(&mut command, &output)?;
     compare(driver, &fs::read_to_string(output)?)?;
     site.stop()
+}
+
+/// A certificate for an address, by an authority that is made for it: `ca.pem`, `cert.pem` and `key.pem`.
+fn certificate(address: IpAddr, dir: &Path) -> Result<(PathBuf, PathBuf)> {
+    let mut authority = rcgen::CertificateParams::new(Vec::new())?;
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+    let authority_key = rcgen::KeyPair::generate()?;
+    fs::write(dir.join("ca.pem"), authority.self_signed(&authority_key)?.pem())?;
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate()?;
+    let mut params = rcgen::CertificateParams::new(vec![address.to_string()])?;
+    params.use_authority_key_identifier_extension = true;
+    let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
+    fs::write(&cert_file, params.signed_by(&key, &issuer)?.pem())?;
+    fs::write(&key_file, key.serialize_pem())?;
+    Ok((cert_file, key_file))
 }
 
 /// A driver, to be run by the interpreter of its language beside the clients that `setup` installed.

@@ -16,6 +16,8 @@ pub struct Site {
     mounts: bool,
     address: IpAddr,
     dir: tempfile::TempDir,
+    /// Certificate and key of S3, where it is encrypted.
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Site {
@@ -37,9 +39,20 @@ impl Site {
         Self::new(false)?.run()
     }
 
+    /// Starts it without a mount, S3 encrypted by a certificate of this name and key beside the test's files.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub fn start_encrypted(make: impl FnOnce(IpAddr, &Path) -> Result<(PathBuf, PathBuf)>) -> Result<Self> {
+        let mut site = Self::new(false)?;
+        site.tls = Some(make(site.address, site.dir.path())?);
+        site.run()
+    }
+
     fn new(mounts: bool) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("fdfs-up-").tempdir()?;
-        Ok(Self { daemon: None, mounts, address: Addresses::next()?.into(), dir })
+        Ok(Self { daemon: None, mounts, address: Addresses::next()?.into(), dir, tls: None })
     }
 
     /// Ends it in order.
@@ -81,6 +94,9 @@ impl Site {
         if !self.mounts {
             command.arg("--no-mount");
         }
+        if let Some((certificate, key)) = &self.tls {
+            command.arg("--s3-tls-cert").arg(certificate).arg("--s3-tls-key").arg(key);
+        }
         let mut daemon = Daemon::start(&mut command, &output)?;
         daemon.wait_until(Deadline::after(READY_LIMIT), "\"fdfs is ready\"", || {
             let text = fs::read_to_string(&output)?;
@@ -114,7 +130,8 @@ impl Site {
 
     /// Base URL of S3.
     pub fn s3(&self) -> String {
-        format!("http://{}:9000", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}:9000", self.address)
     }
 
     /// Base URL of the storage's native paths.

@@ -38,6 +38,12 @@ pub struct UpArgs {
     /// Port of the S3 API.
     #[arg(long, default_value_t = GatewayConfig::S3_PORT)]
     s3_port: u16,
+    /// Certificate of S3, PEM; then S3 is HTTPS.
+    #[arg(long, value_name = "FILE", requires = "s3_tls_key")]
+    s3_tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "s3_tls_cert")]
+    s3_tls_key: Option<PathBuf>,
     /// Port of the console, metrics and health.
     #[arg(long, default_value_t = GatewayConfig::CONSOLE_PORT)]
     console_port: u16,

@@ -9,4 +9,5 @@ mod manners;
 mod metrics;
 mod objects;
 mod support;
+mod tls;
 mod versions;

@@ -60,7 +60,8 @@ impl Site {
             println!("HTTP paths  http://{http}/{group}/M00/...");
         }
         println!("front       http://{}/{group}/M00/...", self.gateway.front());
-        println!("S3          http://{}  keys in {dir}/credentials", self.gateway.s3());
+        let scheme = if args.s3_tls_cert.is_some() { "https" } else { "http" };
+        println!("S3          {scheme}://{}  keys in {dir}/credentials", self.gateway.s3());
         println!("console     http://{}/", self.gateway.console());
         println!("namespace   {}  for `fdfs mount {tracker} DIR`", self.gateway.namespace());
         match &self.mount {
@@ -70,7 +71,7 @@ impl Site {
         println!("\nTry:");
         println!("  export AWS_SHARED_CREDENTIALS_FILE={dir}/credentials");
         println!(
-            "  aws --endpoint-url http://{} s3 cp README.md s3://{group}/hello/README.md",
+            "  aws --endpoint-url {scheme}://{} s3 cp README.md s3://{group}/hello/README.md",
             self.gateway.s3()
         );
         if self.mount.is_ok() {
@@ -130,8 +131,8 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         namespace_listen: SocketAddr::new(namespace_address(args.bind), args.namespace_port),
         namespace_secret: None,
         region: "us-east-1".to_owned(),
-        s3_tls_cert: None,
-        s3_tls_key: None,
+        s3_tls_cert: args.s3_tls_cert.clone(),
+        s3_tls_key: args.s3_tls_key.clone(),
         trusted_proxies: Vec::new(),
         free_after: FREE_AFTER,
         fence_after: FENCE_AFTER,
