@@ -71,6 +71,13 @@ impl Access {
         Self { caller, circumstances: Circumstances { time, source_ip, secure, values } }
     }
 
+    /// The same caller, who uploads by a form.
+    pub(crate) fn by_form(mut self, caller: Caller) -> Self {
+        self.caller = caller;
+        self.circumstances.values.insert("s3:authtype", "POST".to_owned());
+        self
+    }
+
     /// Who sent it.
     pub(crate) fn caller(&self) -> &Caller {
         &self.caller

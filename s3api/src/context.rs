@@ -8,6 +8,7 @@ use fdfs_types::GroupName;
 
 use crate::access::Rules;
 use crate::config::Config;
+use crate::credentials::Identity;
 use crate::error::{ErrorCode, S3Error};
 use crate::xml::XmlWriter;
 
@@ -25,6 +26,15 @@ impl Context {
     /// Puts it together.
     pub(crate) fn new(config: Config, objects: Arc<Objects>) -> Self {
         Self { config, objects, rules: Rules::default() }
+    }
+
+    /// Whose access key this is: one of the file, else one among the names.
+    pub(crate) async fn identity(&self, access_key_id: &str) -> Result<Option<Arc<Identity>>, S3Error> {
+        if let Some(identity) = self.config.credentials.identity(access_key_id) {
+            return Ok(Some(identity));
+        }
+        let key = self.objects.access_key(access_key_id).await?;
+        Ok(key.filter(|key| !key.disabled).map(|key| Arc::new(key.into())))
     }
 
     /// The bucket of this name.

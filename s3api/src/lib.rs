@@ -18,6 +18,7 @@ mod copy_source;
 mod cors;
 mod credentials;
 mod error;
+mod form;
 #[doc(hidden)]
 pub mod fuzzing;
 mod listing;

@@ -24,6 +24,7 @@ mod list_objects;
 mod list_objects_v2;
 mod list_parts;
 mod object_acl;
+mod post_object;
 mod put_bucket_policy;
 mod put_bucket_setting;
 mod put_bucket_versioning;
@@ -79,6 +80,7 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         Route::PutObjectAcl => of::<object_acl::PutObjectAcl>(cx, request).await,
         Route::GetBucketPolicy => of::<get_bucket_policy::GetBucketPolicy>(cx, request).await,
         Route::GetBucketPolicyStatus => of::<get_bucket_policy::GetBucketPolicyStatus>(cx, request).await,
+        Route::PostObject => of::<post_object::PostObject>(cx, request).await,
         Route::PutBucketPolicy => of::<put_bucket_policy::PutBucketPolicy>(cx, request).await,
         Route::GetBucketConfiguration => {
             of::<get_bucket_configuration::GetBucketConfiguration>(cx, request).await

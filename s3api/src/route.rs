@@ -35,6 +35,7 @@ pub(crate) enum Operation {
     ListObjects,
     ListObjectsV2,
     ListParts,
+    PostObject,
     PutBucketAcl,
     PutBucketPolicy,
     PutBucketSetting,
@@ -89,6 +90,7 @@ impl Operation {
             Self::ListObjects => "ListObjects",
             Self::ListObjectsV2 => "ListObjectsV2",
             Self::ListParts => "ListParts",
+            Self::PostObject => "PostObject",
             Self::PutBucketAcl => "PutBucketAcl",
             Self::PutBucketPolicy => "PutBucketPolicy",
             Self::PutBucketSetting => "PutBucketSetting",
@@ -132,8 +134,9 @@ impl Operation {
                 Ok(Self::DeleteBucketSetting)
             }
             (&Method::POST, Some("delete")) => Ok(Self::DeleteObjects),
-            // POST without a subresource is an upload by an HTML form.
-            (&Method::POST, None) | (_, Some(_)) => Err(not_implemented()),
+            // An upload by an HTML form.
+            (&Method::POST, None) => Ok(Self::PostObject),
+            (_, Some(_)) => Err(not_implemented()),
             _ => Err(ErrorCode::MethodNotAllowed.into()),
         }
     }
@@ -280,7 +283,6 @@ mod tests {
             (Method::GET, "/b", "inventory"),
             (Method::GET, "/b/k", "attributes"),
             (Method::POST, "/b/k", "select&select-type=2"),
-            (Method::POST, "/b", ""),
         ] {
             assert_eq!(
                 of(method.clone(), path, query),

@@ -16,7 +16,6 @@ use crate::body::ResponseBody;
 use crate::config::Config;
 use crate::context::Context;
 use crate::cors;
-use crate::credentials::Identity;
 use crate::error::{ErrorCode, S3Error};
 use crate::ops;
 use crate::payload::{BodySource, Payload};
@@ -136,7 +135,7 @@ impl S3Service {
             host_bucket: host_bucket.as_deref(),
         };
         let signer = match head.access_key_id() {
-            Some(id) => self.verifier.verify(head, &self.identity(id).await?, now)?,
+            Some(id) => self.verifier.verify(head, &self.context.identity(id).await?, now)?,
             None => Signer::anonymous(&head)?,
         };
         let operation = operation?;
@@ -155,15 +154,6 @@ impl S3Service {
         );
         let outcome = ops::run(operation, &self.context, request).await;
         self.hide_missing(outcome, &access, &target).await
-    }
-
-    /// Whose access key this is: one of the file, else one among the names.
-    async fn identity(&self, access_key_id: &str) -> Result<Option<Arc<Identity>>, S3Error> {
-        if let Some(identity) = self.config().credentials.identity(access_key_id) {
-            return Ok(Some(identity));
-        }
-        let key = self.context.objects.access_key(access_key_id).await?;
-        Ok(key.filter(|key| !key.disabled).map(|key| Arc::new(key.into())))
     }
 
     /// Who may not list a bucket is not told which keys it has not.

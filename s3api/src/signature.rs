@@ -6,6 +6,7 @@
 mod canonical;
 mod chunk_signer;
 mod claim;
+mod form;
 mod payload_mode;
 mod signing_key;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::time;
 use crate::uri::Query;
 
 pub(crate) use chunk_signer::ChunkSigner;
+pub(crate) use form::FormSignature;
 pub(crate) use payload_mode::PayloadMode;
 
 use canonical::CanonicalRequest;

@@ -169,6 +169,7 @@ fn drive_s3_at(driver: &str, mut site: Site, environment: &[(&str, PathBuf)]) ->
 /// A certificate for an address, by an authority that is made for it: `ca.pem`, `cert.pem` and `key.pem`.
 fn certificate(address: IpAddr, dir: &Path) -> Result<(PathBuf, PathBuf)> {
     let mut authority = rcgen::CertificateParams::new(Vec::new())?;
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "an authority for one test");
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
     let authority_key = rcgen::KeyPair::generate()?;
@@ -176,6 +177,7 @@ fn certificate(address: IpAddr, dir: &Path) -> Result<(PathBuf, PathBuf)> {
     let issuer = rcgen::Issuer::new(authority, authority_key);
     let key = rcgen::KeyPair::generate()?;
     let mut params = rcgen::CertificateParams::new(vec![address.to_string()])?;
+    params.distinguished_name.push(rcgen::DnType::CommonName, address.to_string());
     params.use_authority_key_identifier_extension = true;
     let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
     fs::write(&cert_file, params.signed_by(&key, &issuer)?.pem())?;

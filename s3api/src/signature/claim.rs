@@ -41,7 +41,7 @@ pub(super) enum Placement {
 
 /// The credential of a signature: `id/date/region/service/aws4_request`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     pub(super) access_key_id: String,
     pub(super) date: String,
     pub(super) region: String,
@@ -173,7 +173,8 @@ impl Claim {
 }
 
 impl Scope {
-    fn parse(credential: &str) -> Result<Self, String> {
+    /// Reads a credential.
+    pub(super) fn parse(credential: &str) -> Result<Self, String> {
         // An access key id may contain slashes; the four fields behind it may not.
         let mut fields = credential.rsplitn(5, '/');
         let mut next = || fields.next().ok_or("the credential has not five fields".to_owned());

@@ -81,7 +81,8 @@ impl<'a> PresignedVersion2<'a> {
     }
 }
 
-fn sign(secret: &str, string_to_sign: &str) -> String {
+/// The signature over a text.
+pub(super) fn sign(secret: &str, string_to_sign: &str) -> String {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("a key of any length is taken");
     mac.update(string_to_sign.as_bytes());
     BASE64_STANDARD.encode(mac.finalize().into_bytes())

@@ -4,6 +4,7 @@
 
 mod access;
 mod buckets;
+mod forms;
 mod lists;
 mod manners;
 mod metrics;
