@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
-use fdfs_tests::{Addresses, Cluster, ClusterConfig, Deadline, Gateway, SmallDisk, StorageConfig, http_get};
+use fdfs_tests::{
+    Addresses, BrokenFile, Cluster, ClusterConfig, Deadline, Gateway, SmallDisk, StorageConfig, http_get,
+};
 
 use crate::{GRACE, cluster_of};
 
@@ -59,5 +61,28 @@ fn a_storage_tells_of_a_full_and_of_a_read_only_store_path() -> Result<()> {
     disk.set_read_only(true)?;
     told(health, 503, "cannot write: Read-only file system")?;
     disk.set_read_only(false)?;
+    told(health, 200, r#""store path M00":"ok""#)
+}
+
+#[test]
+fn a_storage_tells_of_a_disk_that_answers_errors() -> Result<()> {
+    let mut config = ClusterConfig::new((Addresses::next()?, 22_122).into());
+    let mut storage = StorageConfig::new((Addresses::next()?, 23_000).into(), "group1", 1);
+    let metrics = SocketAddr::new(storage.address.ip(), 23_080);
+    storage.lines.push_str(&format!("subdir_count_per_path=4\nmetrics_listen={metrics}\nhttp_listen=off\n"));
+    config.storages.push(storage);
+    let cluster = Cluster::start(config)?;
+    let health = || http_get(&format!("http://{metrics}/healthz"));
+    told(health, 200, r#""store path M00":"ok""#)?;
+    // What the storage writes now and then to see whether the disk takes it.
+    let probe = cluster.store_path(0, 0).join("data/.tmp/disk_check");
+    // The storage may remove it in between.
+    let lay = || -> Result<Option<BrokenFile>> {
+        std::fs::write(&probe, b"")?;
+        BrokenFile::over(&probe)
+    };
+    let Some(broken) = lay()?.map_or_else(lay, |broken| Ok(Some(broken)))? else { return Ok(()) };
+    told(health, 503, "cannot write: Input/output error")?;
+    drop(broken);
     told(health, 200, r#""store path M00":"ok""#)
 }

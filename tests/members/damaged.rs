@@ -3,9 +3,9 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
-use fdfs_client::Client;
+use fdfs_client::{ByteRange, Client, UploadSpec};
 use fdfs_proto::ours::{ScrubAction, ScrubResponse};
-use fdfs_tests::{Cluster, wait_for_equal_replicas};
+use fdfs_tests::{BrokenFile, Cluster, wait_for_equal_replicas};
 use fdfs_types::FileId;
 use tokio::time::{Instant, sleep};
 
@@ -62,5 +62,33 @@ async fn damaged_files_are_found_and_healed_from_the_other_member() -> Result<()
     ensure!((told.damaged, told.healed, told.left) == (1, 0, 1), "{told:?}");
     ensure!(told.files_left[0].filename == lost.filename, "{told:?}");
     ensure!(fs::read(path(&cluster, 0, lost))? == b"damaged at 0");
+    Ok(())
+}
+
+/// The file cannot be replaced here, for something is mounted over it. So it is told, and the others serve it.
+#[tokio::test]
+async fn a_file_that_a_disk_does_not_give_out_is_told_and_read_elsewhere() -> Result<()> {
+    let mut config = group_of(2)?;
+    for storage in &mut config.storages {
+        storage.lines.push_str("scrub_rate=1GB\nscrub_min_age=0\n");
+    }
+    let cluster = Cluster::start(config)?;
+    let client = client_of(&cluster);
+    fill(&client, 5).await?;
+    let spec = UploadSpec::new("bin".parse()?).in_group("group1".parse()?);
+    let file = client.upload(spec, &vec![7; BrokenFile::SIZE]).await?.file_id;
+    wait_for_equal_replicas(&cluster, &[0, 1], REPLICATION)?;
+    let Some(broken) = BrokenFile::over(&path(&cluster, 0, &file))? else { return Ok(()) };
+    let told = search(&cluster, &client, 0).await?;
+    ensure!((told.damaged, told.healed, told.left) == (1, 0, 1), "{told:?}");
+    ensure!(told.files_left[0].filename == file.filename, "{told:?}");
+    for _ in 0..4 {
+        let content = client.read(&file, ByteRange::ALL, 1 << 20).await?;
+        ensure!(content == vec![7; BrokenFile::SIZE]);
+    }
+
+    drop(broken);
+    let told = search(&cluster, &client, 0).await?;
+    ensure!((told.damaged, told.left) == (0, 0), "{told:?}");
     Ok(())
 }

@@ -3,6 +3,8 @@
 mod damaged;
 mod identity;
 mod joining;
+mod moving;
+mod repair;
 mod wiped;
 
 use std::time::Duration;

@@ -6,11 +6,12 @@ mod listing;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -178,6 +179,28 @@ impl Cluster {
         self.config.storages.push(storage);
         self.storages.push(None);
         self.storages.len() - 1
+    }
+
+    /// Gives storage number `index`, which does not run, another address.
+    pub fn move_storage(&mut self, index: usize, address: SocketAddr) {
+        self.config.storages[index].address = address;
+    }
+
+    /// Waits until every running tracker lists the storage that is or was at `ip` with this status.
+    ///
+    /// # Errors
+    ///
+    /// When one does not.
+    pub fn wait_for_status(&self, group: &str, ip: IpAddr, wanted: u8) -> Result<()> {
+        Deadline::after(OFFLINE_LIMIT).wait_for("listing of the storage", || {
+            for (tracker, _) in
+                self.config.trackers.iter().zip(&self.trackers).filter(|(_, one)| one.is_some())
+            {
+                let status = storage_status(*tracker, group, ip)?;
+                ensure!(status == wanted, "status {status} at {tracker}");
+            }
+            Ok(())
+        })
     }
 
     /// Stops storage number `index` and waits until the trackers list it as OFFLINE.

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod binary;
+mod broken_file;
 mod clients;
 mod cluster;
 mod daemon;
@@ -18,6 +19,7 @@ mod small_disk;
 
 pub use addresses::Addresses;
 pub use binary::fdfs_binary;
+pub use broken_file::BrokenFile;
 pub use clients::clients_dir;
 pub use cluster::{Cluster, ClusterConfig, StorageConfig};
 pub use daemon::Daemon;

@@ -58,8 +58,9 @@ fn write_a_little(path: &StorePath) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
     let file = openat(&path.temporary, NAME, flags, Mode::RUSR | Mode::WUSR)?;
     let written = rustix::io::write(&file, &[0; BLOCK]).map(drop).and_then(|()| fdatasync(&file));
-    unlinkat(&path.temporary, NAME, rustix::fs::AtFlags::empty())?;
-    Ok(written?)
+    let removed = unlinkat(&path.temporary, NAME, rustix::fs::AtFlags::empty());
+    // What the disk said first is what is wrong with it.
+    Ok(written.and(removed)?)
 }
 
 /// What a crash leaves of it is swept with other leftovers.
