@@ -465,6 +465,8 @@ fn the_records_of_a_store_path_tell_what_is_there_now() {
     let (link, _) = store.create_link(&source, None, &"lnk".parse().unwrap()).unwrap();
     let dangling = name_of(b"", "002.lnk", false);
     store.replicate_link(&dangling, &gone, TIME).unwrap();
+    let across = name_of(b"", "003.lnk", false);
+    store.replicate_link(&across, &other, TIME).unwrap();
     let replica = name_of(b"replica", "001.txt", false);
     create(&store, &replica, b"replica").unwrap();
     let trunk = "M00/00/00/fwAAAmsCe-OINMySAAAADemKt44AAAAAQAAAAAAAAEA001.txt";
@@ -490,6 +492,7 @@ fn the_records_of_a_store_path_tell_what_is_there_now() {
         format!("C {source}"),
         format!("C {renamed}"),
         format!("L {link} {source}"),
+        format!("l {across} {other}"),
         format!("c {replica}"),
         format!("C {trunk}"),
     ];
