@@ -1,20 +1,25 @@
 //! `fdfs bench`: load on a FastDFS-compatible cluster, and what it took.
 //!
 //! Connections share half as many threads as there are cores: the generator spends as little as it can beside
-//! the server that it measures, and says how much. Only standard commands are used, so the peer may be any FastDFS.
+//! the server that it measures, and says how much. Only standard commands are used, so the peer may be any FastDFS, or
+//! any server of S3.
 
 mod load;
 mod report;
+mod s3;
 mod server_cpu;
+mod target;
 mod wire;
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use self::load::Load;
+use self::s3::{S3Connection, S3Site};
 use self::server_cpu::ServerCpu;
 use self::wire::{Wire, within};
 
@@ -27,6 +32,18 @@ pub struct BenchArgs {
     /// Storages to load, HOST:PORT, instead of those that the tracker offers.
     #[arg(long)]
     storage: Vec<String>,
+    /// Address of an S3 server to load instead, HOST:PORT; without TLS.
+    #[arg(long)]
+    s3: Option<String>,
+    /// Bucket that is loaded there; it must exist.
+    #[arg(long, default_value = "bench")]
+    bucket: String,
+    /// Credentials for it, a file as AWS's tools share it.
+    #[arg(long, default_value = "credentials")]
+    credentials: PathBuf,
+    /// Region for it.
+    #[arg(long, default_value = "us-east-1")]
+    region: String,
     /// What each request does.
     #[arg(value_enum)]
     operation: Operation,
@@ -69,6 +86,8 @@ enum Operation {
     Delete,
     /// Ask for size and time of a file.
     Info,
+    /// Read a page of 1,000 names, of S3; the names count as bytes.
+    List,
 }
 
 /// What becomes of downloaded bytes.
@@ -85,14 +104,16 @@ enum Reading {
 impl BenchArgs {
     /// Runs the load and prints what was measured.
     pub fn run(self) -> anyhow::Result<()> {
-        let storages = self.storages()?;
+        let servers = match &self.s3 {
+            Some(address) => vec![resolve(address)?],
+            None => self.storages()?,
+        };
         let cpu = match self.server_pid {
             Some(pid) => Some(ServerCpu::of(pid)),
-            None => ServerCpu::listening_on(&storages),
+            None => ServerCpu::listening_on(&servers),
         };
         let load = Load {
             operation: self.operation,
-            storages,
             size: self.size,
             connections: self.connections.max(1),
             duration: Duration::from_secs_f64(self.seconds),
@@ -100,7 +121,13 @@ impl BenchArgs {
             reading: self.reading,
             clean: self.clean,
         };
-        let measured = load.run(cpu)?;
+        let server = |index: usize| servers.get(index % servers.len()).copied().context("no server");
+        let measured = if self.s3.is_some() {
+            let site = S3Site::new(&self.bucket, &self.region, &self.credentials)?;
+            load.run(cpu, async |index| S3Connection::open(server(index)?, &site, index).await)?
+        } else {
+            load.run(cpu, async |index| Wire::connect(server(index)?).await)?
+        };
         if self.json {
             measured.print_json();
         } else {

@@ -1,23 +1,21 @@
 //! The load: connections that repeat an operation until time is up, on half as many threads as there are cores.
 
-use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use fdfs_types::{Extension, FileId};
 use futures_util::future::{join_all, try_join_all};
 use hdrhistogram::Histogram;
 
 use super::report::Measured;
 use super::server_cpu::ServerCpu;
+use super::target::Target;
 use super::wire::{Wire, within};
 use super::{Operation, Reading};
 
 /// What to do, and against whom.
 pub struct Load {
     pub operation: Operation,
-    pub storages: Vec<SocketAddr>,
     pub size: usize,
     pub connections: usize,
     pub duration: Duration,
@@ -27,12 +25,12 @@ pub struct Load {
 }
 
 /// One connection's part of the load.
-struct Worker<'a> {
+struct Worker<'a, T: Target> {
     load: &'a Load,
-    wire: Wire,
+    target: T,
     content: Vec<u8>,
-    files: Vec<FileId>,
-    uploaded: Vec<FileId>,
+    files: Vec<T::Name>,
+    uploaded: Vec<T::Name>,
     tally: Tally,
 }
 
@@ -45,8 +43,13 @@ pub struct Tally {
 }
 
 impl Load {
-    /// Prepares, runs and cleans up.
-    pub fn run(&self, cpu: Option<ServerCpu>) -> anyhow::Result<Measured> {
+    /// Prepares, runs and cleans up. `connect` makes the connection of a number.
+    pub fn run<T: Target>(
+        &self,
+        cpu: Option<ServerCpu>,
+        connect: impl AsyncFn(usize) -> anyhow::Result<T> + Sync,
+    ) -> anyhow::Result<Measured> {
+        let connect = &connect;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.div_ceil(2).min(self.connections);
         let ready = Barrier::new(threads + 1);
@@ -54,7 +57,8 @@ impl Load {
         std::thread::scope(|scope| {
             let run = |thread| {
                 let (ready, done) = (&ready, &done);
-                scope.spawn(move || self.run_thread((thread..self.connections).step_by(threads), ready, done))
+                let connections = (thread..self.connections).step_by(threads);
+                scope.spawn(move || self.run_thread(connections, connect, ready, done))
             };
             let threads: Vec<_> = (0..threads).map(run).collect();
             let clock = || (Instant::now(), own_time(), cpu.as_ref().and_then(ServerCpu::used));
@@ -74,16 +78,18 @@ impl Load {
     }
 
     /// The connections of one thread.
-    fn run_thread(
+    fn run_thread<T: Target>(
         &self,
         connections: impl Iterator<Item = usize>,
+        connect: &impl AsyncFn(usize) -> anyhow::Result<T>,
         ready: &Barrier,
         done: &Barrier,
     ) -> anyhow::Result<Vec<Tally>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let prepared = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
-            let workers =
-                runtime.block_on(try_join_all(connections.map(|index| Worker::prepare(self, index))))?;
+            let workers = runtime.block_on(try_join_all(
+                connections.map(async |index| Worker::prepare(self, index, connect(index).await?).await),
+            ))?;
             Ok((runtime, workers))
         });
         ready.wait();
@@ -101,9 +107,8 @@ impl Load {
     }
 }
 
-impl<'a> Worker<'a> {
-    async fn prepare(load: &'a Load, index: usize) -> anyhow::Result<Self> {
-        let address = load.storages.get(index % load.storages.len()).context("no storage")?;
+impl<'a, T: Target> Worker<'a, T> {
+    async fn prepare(load: &'a Load, index: usize, target: T) -> anyhow::Result<Self> {
         let content = (0..load.size).map(|at| (at * 31 + at / 256 + index) as u8).collect();
         let tally = Tally {
             latency: Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3)?,
@@ -111,14 +116,13 @@ impl<'a> Worker<'a> {
             errors: 0,
             first_error: String::new(),
         };
-        let wire = Wire::connect(*address).await?;
-        let mut worker = Self { load, wire, content, files: Vec::new(), uploaded: Vec::new(), tally };
+        let mut worker = Self { load, target, content, files: Vec::new(), uploaded: Vec::new(), tally };
         let prepared = match load.operation {
             Operation::Upload => 0,
             _ => load.files.div_ceil(load.connections).max(1),
         };
         for _ in 0..prepared {
-            let id = within(worker.wire.upload(&worker.content, extension())).await?;
+            let id = within(worker.target.upload(&worker.content)).await?;
             worker.files.push(id);
         }
         Ok(worker)
@@ -162,15 +166,16 @@ impl<'a> Worker<'a> {
         };
         match operation {
             Operation::Upload | Operation::Mixed => {
-                let id = self.wire.upload(&self.content, extension()).await?;
+                let id = self.target.upload(&self.content).await?;
                 if self.load.clean || self.load.operation == Operation::Mixed {
                     self.uploaded.push(id);
                 }
                 Ok(Some(self.load.size as u64))
             }
             Operation::Download => self.download().await.map(Some),
+            Operation::List => self.target.list().await.map(Some),
             Operation::Info => {
-                let size = self.wire.info(&self.any_file()?).await?;
+                let size = self.target.info(&self.any_file()?).await?;
                 ensure!(size == self.load.size as u64, "file has {size} bytes");
                 Ok(Some(0))
             }
@@ -181,7 +186,7 @@ impl<'a> Worker<'a> {
                     &mut self.files
                 };
                 match files.pop() {
-                    Some(id) => self.wire.delete(&id).await.map(|()| Some(0)),
+                    Some(id) => self.target.delete(&id).await.map(|()| Some(0)),
                     None => Ok(None),
                 }
             }
@@ -193,29 +198,29 @@ impl<'a> Worker<'a> {
         let content = &self.content;
         let mut equal = true;
         let length = match self.load.reading {
-            Reading::Drain => self.wire.drain(&id).await?,
-            Reading::Copy => self.wire.download(&id, |_, _| ()).await?,
+            Reading::Drain => self.target.drain(&id).await?,
+            Reading::Copy => self.target.download(&id, |_, _| ()).await?,
             Reading::Verify => {
                 let compare = |at, piece: &[u8]| {
                     let at = usize::try_from(at).unwrap_or(usize::MAX);
                     equal &= content.get(at..at + piece.len()) == Some(piece);
                 };
-                self.wire.download(&id, compare).await?
+                self.target.download(&id, compare).await?
             }
         };
-        ensure!(length == content.len() as u64, "{id} has {length} bytes");
-        ensure!(equal, "{id} came back with other bytes");
+        ensure!(length == content.len() as u64, "a file has {length} bytes");
+        ensure!(equal, "a file came back with other bytes");
         Ok(length)
     }
 
-    fn any_file(&self) -> anyhow::Result<FileId> {
+    fn any_file(&self) -> anyhow::Result<T::Name> {
         self.files.get(fastrand::usize(..self.files.len().max(1))).cloned().context("no file prepared")
     }
 
     async fn finish(mut self) -> anyhow::Result<Tally> {
         if self.load.clean {
             for id in self.files.iter().chain(&self.uploaded) {
-                within(self.wire.delete(id)).await?;
+                within(self.target.delete(id)).await?;
             }
         }
         Ok(self.tally)
@@ -226,10 +231,6 @@ impl<'a> Worker<'a> {
 fn own_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
-}
-
-fn extension() -> Extension {
-    Extension::from_local_name("a.bin")
 }
 
 /// A connection gives up after this many failures.

@@ -13,6 +13,8 @@ use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::TcpStream;
 
+use super::target::Target;
+
 /// A connection with its buffer.
 pub struct Wire {
     stream: TcpStream,
@@ -36,64 +38,6 @@ impl Wire {
     /// The storages that a tracker offers for uploads.
     pub async fn storages(&mut self) -> anyhow::Result<Vec<SocketAddr>> {
         Ok(self.ask(&QueryStoreAllRequest).await?.storages)
-    }
-
-    /// Stores `content`.
-    pub async fn upload(&mut self, content: &[u8], extension: Extension) -> anyhow::Result<FileId> {
-        let request = UploadRequest { store_path: None, size: content.len() as u64, extension };
-        self.send(&request.frame(), content).await?;
-        self.answer::<UploadRequest>().await
-    }
-
-    /// Reads a file, drops its content in the kernel, and returns its length: what the client saves is left to the server.
-    pub async fn drain(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
-        let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
-        self.send(&request.frame(), &[]).await?;
-        let (header, have) = self.header_within(Header::LEN).await?;
-        let mut left = header.length - (have - Header::LEN) as u64;
-        while left > 0 {
-            let wanted = usize::try_from(left)?.min(self.buffer.len());
-            let buffer = &mut self.buffer[..wanted];
-            let drop = || Ok(recv(&self.stream, &mut *buffer, RecvFlags::TRUNC)?.1);
-            let dropped = self.stream.async_io(Interest::READABLE, drop).await?;
-            ensure!(dropped > 0, "connection closed {left} bytes before the end of {}", header.length);
-            left -= dropped as u64;
-        }
-        Ok(header.length)
-    }
-
-    /// Reads a file, hands each piece of it to `piece`, and returns its length.
-    pub async fn download(
-        &mut self,
-        file_id: &FileId,
-        mut piece: impl FnMut(u64, &[u8]),
-    ) -> anyhow::Result<u64> {
-        let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
-        self.send(&request.frame(), &[]).await?;
-        let (header, mut have) = self.header().await?;
-        let mut at = 0;
-        let body = Header::LEN..have.min(Header::LEN + usize::try_from(header.length)?);
-        piece(at, &self.buffer[body.clone()]);
-        at += body.len() as u64;
-        while at < header.length {
-            let left = usize::try_from(header.length - at)?.min(self.buffer.len());
-            have = self.stream.read(&mut self.buffer[..left]).await?;
-            ensure!(have > 0, "connection closed after {at} of {} bytes", header.length);
-            piece(at, &self.buffer[..have]);
-            at += have as u64;
-        }
-        Ok(header.length)
-    }
-
-    /// Removes a file.
-    pub async fn delete(&mut self, file_id: &FileId) -> anyhow::Result<()> {
-        self.ask(&DeleteRequest { file_id: file_id.clone() }).await.map(drop)
-    }
-
-    /// Asks for a file's size.
-    pub async fn info(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
-        let request = FileInfoRequest { file_id: file_id.clone(), skip_crc32: true, is_silent: false };
-        Ok(self.ask(&request).await?.size)
     }
 
     async fn ask<R: Request>(&mut self, request: &R) -> anyhow::Result<R::Response> {
@@ -137,6 +81,64 @@ impl Wire {
         }
         self.stream.write_all(&content[sent.saturating_sub(head.len())..]).await?;
         Ok(())
+    }
+}
+
+impl Target for Wire {
+    type Name = FileId;
+
+    async fn upload(&mut self, content: &[u8]) -> anyhow::Result<FileId> {
+        let extension = Extension::from_local_name("a.bin");
+        let request = UploadRequest { store_path: None, size: content.len() as u64, extension };
+        self.send(&request.frame(), content).await?;
+        self.answer::<UploadRequest>().await
+    }
+
+    async fn drain(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
+        let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
+        self.send(&request.frame(), &[]).await?;
+        let (header, have) = self.header_within(Header::LEN).await?;
+        let mut left = header.length - (have - Header::LEN) as u64;
+        while left > 0 {
+            let wanted = usize::try_from(left)?.min(self.buffer.len());
+            let buffer = &mut self.buffer[..wanted];
+            let drop = || Ok(recv(&self.stream, &mut *buffer, RecvFlags::TRUNC)?.1);
+            let dropped = self.stream.async_io(Interest::READABLE, drop).await?;
+            ensure!(dropped > 0, "connection closed {left} bytes before the end of {}", header.length);
+            left -= dropped as u64;
+        }
+        Ok(header.length)
+    }
+
+    async fn download(&mut self, file_id: &FileId, mut piece: impl FnMut(u64, &[u8])) -> anyhow::Result<u64> {
+        let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() };
+        self.send(&request.frame(), &[]).await?;
+        let (header, mut have) = self.header().await?;
+        let mut at = 0;
+        let body = Header::LEN..have.min(Header::LEN + usize::try_from(header.length)?);
+        piece(at, &self.buffer[body.clone()]);
+        at += body.len() as u64;
+        while at < header.length {
+            let left = usize::try_from(header.length - at)?.min(self.buffer.len());
+            have = self.stream.read(&mut self.buffer[..left]).await?;
+            ensure!(have > 0, "connection closed after {at} of {} bytes", header.length);
+            piece(at, &self.buffer[..have]);
+            at += have as u64;
+        }
+        Ok(header.length)
+    }
+
+    async fn delete(&mut self, file_id: &FileId) -> anyhow::Result<()> {
+        self.ask(&DeleteRequest { file_id: file_id.clone() }).await.map(drop)
+    }
+
+    async fn info(&mut self, file_id: &FileId) -> anyhow::Result<u64> {
+        let request = FileInfoRequest { file_id: file_id.clone(), skip_crc32: true, is_silent: false };
+        Ok(self.ask(&request).await?.size)
+    }
+
+    async fn list(&mut self) -> anyhow::Result<u64> {
+        bail!("FastDFS lists no files: list is for S3")
     }
 }
 
