@@ -26,9 +26,19 @@ pub(crate) enum ResponseBody {
         /// Bytes still to come.
         remaining: u64,
     },
+    /// Pieces whose number nobody knows yet.
+    Open(Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>),
 }
 
 impl ResponseBody {
+    /// The bytes of a body in memory; none of another.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Full(bytes) => bytes,
+            Self::Stream { .. } | Self::Open(_) => Bytes::new(),
+        }
+    }
+
     /// No body.
     pub(crate) fn empty() -> Self {
         Self::Full(Bytes::new())
@@ -55,6 +65,9 @@ impl Body for ResponseBody {
                 None if *remaining > 0 => Poll::Ready(Some(Err(BodyError))),
                 None => Poll::Ready(None),
             },
+            Self::Open(pieces) => {
+                pieces.as_mut().poll_next(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+            }
         }
     }
 
@@ -62,14 +75,16 @@ impl Body for ResponseBody {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Stream { remaining, .. } => *remaining == 0,
+            Self::Open(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match self {
-            Self::Full(bytes) => bytes.len() as u64,
-            Self::Stream { remaining, .. } => *remaining,
-        })
+        match self {
+            Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream { remaining, .. } => SizeHint::with_exact(*remaining),
+            Self::Open(_) => SizeHint::default(),
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Config {
     pub threads: usize,
     /// Connections held at once; further ones are closed.
     pub max_connections: usize,
+    /// How long a copy or a completion may take before the client is shown, and shown again, that there is life.
+    pub sign_of_life: Duration,
     /// How long a connection may stay without a request.
     pub idle_timeout: Duration,
     /// How long to wait for the next bytes of a request, or for the client to take the next of a response.
@@ -46,6 +48,7 @@ impl Config {
             trusted_proxies: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             max_connections: 10_000,
+            sign_of_life: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             transfer_timeout: Duration::from_secs(60),
         }

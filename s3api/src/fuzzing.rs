@@ -55,6 +55,7 @@ pub fn signature(parts: &Parts) {
         query: &query,
         headers: &parts.headers,
         host_bucket: host_bucket.as_deref(),
+        other_hosts: &[],
     };
     let pair = KeyPair {
         access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),

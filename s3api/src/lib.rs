@@ -35,6 +35,7 @@ mod route;
 mod server;
 mod service;
 mod signature;
+mod slow;
 mod tagging;
 mod target;
 mod time;

@@ -24,6 +24,7 @@ use crate::request::Request;
 use crate::respond;
 use crate::route::Operation;
 use crate::signature::{SignedHead, Signer, Verifier};
+use crate::slow::{self, First, Work};
 use crate::target::{Target, bucket_of_host};
 use crate::tls::Tls;
 use crate::unsupported::refuse_unsupported;
@@ -65,7 +66,7 @@ impl S3Service {
     }
 
     /// Answers one request, whatever it is.
-    pub(crate) async fn answer(&self, request: http::Request<Incoming>, peer: &Peer) -> Response {
+    pub(crate) async fn answer(self: &Arc<Self>, request: http::Request<Incoming>, peer: &Peer) -> Response {
         let (now, started) = (SystemTime::now(), Instant::now());
         let request_id = format!("{:016X}", fastrand::u64(..));
         let (parts, body) = request.into_parts();
@@ -73,10 +74,13 @@ impl S3Service {
         let mut operation = "Unknown";
 
         let span = info_span!("s3", method = %parts.method, path = parts.uri.path(), request_id);
-        let answered = self.try_answer(&parts, &source, peer, now, &mut operation).instrument(span).await;
-        let mut response = match answered {
-            Ok(response) => response,
-            Err(error) => refuse(&error, &parts, &request_id),
+        let mut response = if may_take_long(&parts) {
+            self.answer_patiently(&parts, &source, peer, now, &request_id, &mut operation)
+                .instrument(span)
+                .await
+        } else {
+            let answered = self.try_answer(&parts, &source, peer, now, &mut operation).instrument(span).await;
+            answered.unwrap_or_else(|error| refuse(&error, &parts, &request_id))
         };
         let asks = parts.headers.contains_key(ORIGIN) && parts.method != Method::OPTIONS;
         if let Some(bucket) = self.target(&parts).ok().as_ref().and_then(Target::bucket).filter(|_| asks) {
@@ -95,6 +99,49 @@ impl S3Service {
         let sent = response.body().size_hint().exact().unwrap_or_default();
         metrics::counter!("fdfs_s3_sent_bytes_total").increment(sent);
         response
+    }
+
+    /// Answers a request that may take long: after a while with a head, and with the outcome in the body, be it an error.
+    async fn answer_patiently(
+        self: &Arc<Self>,
+        parts: &Parts,
+        source: &BodySource,
+        peer: &Peer,
+        now: SystemTime,
+        request_id: &str,
+        name: &mut &'static str,
+    ) -> Response {
+        let work: Work<_> = {
+            let (this, parts, source, peer) = (Arc::clone(self), parts.clone(), source.clone(), peer.clone());
+            Box::pin(async move {
+                let mut name = "Unknown";
+                let answered = this.try_answer(&parts, &source, &peer, now, &mut name).await;
+                (answered, name)
+            })
+        };
+        let interval = self.config().sign_of_life;
+        match slow::first(work, interval).await {
+            First::Done((answered, done)) => {
+                *name = done;
+                answered.unwrap_or_else(|error| refuse(&error, parts, request_id))
+            }
+            // What its body has not brought yet is better refused with a status.
+            First::Still(work) if !source.is_empty() => {
+                let (answered, done) = work.await;
+                *name = done;
+                answered.unwrap_or_else(|error| refuse(&error, parts, request_id))
+            }
+            First::Still(work) => {
+                let (parts, request_id) = (parts.clone(), request_id.to_owned());
+                let body = slow::body(work, interval, move |(answered, _)| {
+                    let response = answered.unwrap_or_else(|error| refuse(&error, &parts, &request_id));
+                    response.into_body().into_bytes()
+                });
+                let mut response = http::Response::new(body);
+                response.headers_mut().insert("content-type", HeaderValue::from_static("application/xml"));
+                response
+            }
+        }
     }
 
     fn target(&self, parts: &Parts) -> Result<Target, S3Error> {
@@ -126,6 +173,7 @@ impl S3Service {
 
         let suffix = config.virtual_host_suffix.as_deref();
         let host_bucket = suffix.and_then(|suffix| bucket_of_host(host, suffix));
+        let hosts = signed_hosts(parts, suffix, host_bucket.as_deref());
         let head = SignedHead {
             method: &parts.method,
             path,
@@ -133,6 +181,7 @@ impl S3Service {
             query: &query,
             headers: &parts.headers,
             host_bucket: host_bucket.as_deref(),
+            other_hosts: &hosts,
         };
         let signer = match head.access_key_id() {
             Some(id) => self.verifier.verify(head, &self.context.identity(id).await?, now)?,
@@ -171,6 +220,13 @@ impl S3Service {
         }
         outcome
     }
+}
+
+/// Whether a request asks for a copy or the completion of an upload.
+fn may_take_long(parts: &Parts) -> bool {
+    let completes =
+        parts.method == Method::POST && parts.uri.query().is_some_and(|query| query.contains("uploadId="));
+    completes || parts.headers.contains_key("x-amz-copy-source")
 }
 
 /// Deals with what was left unread; whether the connection can go on.
@@ -213,6 +269,31 @@ fn refuse(error: &S3Error, parts: &Parts, request_id: &str) -> Response {
 fn host_of(parts: &Parts) -> &str {
     let header = || parts.headers.get("host").and_then(|host| host.to_str().ok());
     parts.uri.authority().map(http::uri::Authority::as_str).or_else(header).unwrap_or_default()
+}
+
+/// What a client may have signed for a host, where proxies stand between: its name without or with another port, and what
+/// `X-Forwarded-Host` says. None of them names another bucket than the one that the request is for.
+fn signed_hosts(parts: &Parts, suffix: Option<&str>, host_bucket: Option<&str>) -> Vec<String> {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let first = |name: &str| header(name).and_then(|value| value.split(',').next()).map(str::trim);
+    let (forwarded, port) = (first("x-forwarded-host"), first("x-forwarded-port"));
+    let mut hosts = Vec::new();
+    for name in forwarded.into_iter().chain(header("host")) {
+        let bare = match name.rsplit_once(':') {
+            Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => bare,
+            _ => name,
+        };
+        let ports = port.into_iter().chain(first("x-forwarded-proto").map(|scheme| match scheme {
+            "https" => "443",
+            _ => "80",
+        }));
+        hosts.extend(ports.map(|port| format!("{bare}:{port}")));
+        hosts.extend([name.to_owned(), bare.to_owned()]);
+    }
+    if let Some(suffix) = suffix {
+        hosts.retain(|host| bucket_of_host(host, suffix).as_deref() == host_bucket);
+    }
+    hosts
 }
 
 fn count(operation: &'static str, status: StatusCode, elapsed: Duration) {

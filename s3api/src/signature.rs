@@ -50,6 +50,8 @@ pub(crate) struct SignedHead<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The bucket, where the host names it and not the path.
     pub(crate) host_bucket: Option<&'a str>,
+    /// What the client may have signed as the host instead of what came.
+    pub(crate) other_hosts: &'a [String],
 }
 
 /// What a verified signature vouches for.
@@ -123,7 +125,16 @@ impl Verifier {
         let hash = claim.payload_hash(head.headers);
         let canonical = CanonicalRequest::as_sent(&head, &claim.signed_headers, hash);
         let again = || CanonicalRequest::encoded_again(&head, &claim.signed_headers, hash);
-        if !signs(&key, &claim, &canonical) && !again().is_some_and(|again| signs(&key, &claim, &again)) {
+        let for_others = || {
+            head.other_hosts.iter().any(|host| {
+                let canonical = CanonicalRequest::for_host(&head, host, &claim.signed_headers, hash);
+                signs(&key, &claim, &canonical)
+            })
+        };
+        if !signs(&key, &claim, &canonical)
+            && !again().is_some_and(|again| signs(&key, &claim, &again))
+            && !for_others()
+        {
             return Err(does_not_match(&claim, &canonical));
         }
 

@@ -12,7 +12,17 @@ pub(super) struct CanonicalRequest(Vec<u8>);
 impl CanonicalRequest {
     /// With the path's bytes as they were sent: S3 encodes a path once.
     pub(super) fn as_sent(head: &SignedHead<'_>, signed_headers: &[String], payload_hash: &str) -> Self {
-        Self::build(head, head.path, signed_headers, payload_hash)
+        Self::build(head, head.path, None, signed_headers, payload_hash)
+    }
+
+    /// As sent, but for another host.
+    pub(super) fn for_host(
+        head: &SignedHead<'_>,
+        host: &str,
+        signed_headers: &[String],
+        payload_hash: &str,
+    ) -> Self {
+        Self::build(head, head.path, Some(host), signed_headers, payload_hash)
     }
 
     /// With the path encoded as S3's rules have it, where that differs from what was sent.
@@ -25,7 +35,7 @@ impl CanonicalRequest {
     ) -> Option<Self> {
         let decoded: Vec<u8> = percent_encoding::percent_decode(head.path.as_bytes()).collect();
         let path = uri::encode_path(&decoded);
-        (path != head.path).then(|| Self::build(head, &path, signed_headers, payload_hash))
+        (path != head.path).then(|| Self::build(head, &path, None, signed_headers, payload_hash))
     }
 
     /// Its bytes.
@@ -33,7 +43,13 @@ impl CanonicalRequest {
         &self.0
     }
 
-    fn build(head: &SignedHead<'_>, path: &str, signed_headers: &[String], payload_hash: &str) -> Self {
+    fn build(
+        head: &SignedHead<'_>,
+        path: &str,
+        host: Option<&str>,
+        signed_headers: &[String],
+        payload_hash: &str,
+    ) -> Self {
         let mut out = Vec::with_capacity(1024);
         let mut line = |text: &[u8]| {
             out.extend_from_slice(text);
@@ -43,7 +59,10 @@ impl CanonicalRequest {
         line(path.as_bytes());
         line(uri::canonical_query(head.raw_query).as_bytes());
         for name in signed_headers {
-            line(&canonical_header(head.headers, name));
+            match host.filter(|_| name == "host") {
+                Some(host) => line(format!("host:{host}").as_bytes()),
+                None => line(&canonical_header(head.headers, name)),
+            }
         }
         line(b"");
         line(signed_headers.join(";").as_bytes());

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod bad_input;
 mod buckets;
 mod forms;
 mod lists;
 mod manners;
 mod metrics;
 mod objects;
+mod proxies;
 mod support;
 mod tls;
 mod versions;

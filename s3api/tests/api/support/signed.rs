@@ -64,6 +64,12 @@ impl Signed {
         self.by("", "")
     }
 
+    /// With this upload where the query names `UPLOAD`.
+    pub(crate) fn with_upload(mut self, upload_id: &str) -> Self {
+        self.query = self.query.replace("UPLOAD", upload_id);
+        self
+    }
+
     /// The method.
     pub(crate) fn method(&self) -> &str {
         &self.method
