@@ -11,6 +11,7 @@ mod manners;
 mod metrics;
 mod objects;
 mod proxies;
+mod speed;
 mod support;
 mod tls;
 mod versions;

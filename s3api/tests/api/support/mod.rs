@@ -50,9 +50,7 @@ impl Gateway {
 
     /// A new connection.
     pub(crate) async fn connect(&self) -> Wire {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Wire { stream, read: Vec::new(), host: self.address.to_string() }
+        Wire::connect(self.address).await
     }
 
     /// One request on a connection of its own.
@@ -119,6 +117,13 @@ impl Answer {
 }
 
 impl Wire {
+    /// A connection to a server.
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, read: Vec::new(), host: address.to_string() }
+    }
+
     /// Sends a request and reads its answer.
     pub(crate) async fn send(&mut self, request: Signed) -> Answer {
         let is_head = request.method() == "HEAD";
