@@ -3,6 +3,7 @@
 use crate::access;
 use crate::cors::CorsRules;
 use crate::error::{ErrorCode, S3Error};
+use crate::lifecycle::Lifecycle;
 use crate::tagging;
 use crate::xml::XmlWriter;
 
@@ -10,6 +11,7 @@ use crate::xml::XmlWriter;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum BucketSetting {
     Cors,
+    Lifecycle,
     OwnershipControls,
     Policy,
     PublicAccessBlock,
@@ -21,6 +23,7 @@ impl BucketSetting {
     pub(crate) fn of(subresource: &str) -> Option<Self> {
         match subresource {
             "cors" => Some(Self::Cors),
+            "lifecycle" => Some(Self::Lifecycle),
             access::OWNERSHIP => Some(Self::OwnershipControls),
             access::POLICY => Some(Self::Policy),
             access::PUBLIC_ACCESS_BLOCK => Some(Self::PublicAccessBlock),
@@ -33,6 +36,7 @@ impl BucketSetting {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cors => "cors",
+            Self::Lifecycle => "lifecycle",
             Self::OwnershipControls => access::OWNERSHIP,
             Self::Policy => access::POLICY,
             Self::PublicAccessBlock => access::PUBLIC_ACCESS_BLOCK,
@@ -44,6 +48,7 @@ impl BucketSetting {
     pub(crate) fn read(self, body: &[u8]) -> Result<String, S3Error> {
         match self {
             Self::Cors => Ok(CorsRules::parse(body)?.to_xml()),
+            Self::Lifecycle => Ok(Lifecycle::parse(body)?.to_xml()),
             Self::OwnershipControls => Ok(access::ownership_document(body)?),
             Self::PublicAccessBlock => Ok(access::public_access_block_document(body)?),
             // It is no XML, and is judged with its bucket: see `PutBucketPolicy`.
@@ -58,6 +63,7 @@ impl BucketSetting {
     /// The most bytes of a document.
     pub(crate) fn max_body(self) -> usize {
         match self {
+            Self::Lifecycle => 512 * 1024,
             Self::Cors | Self::OwnershipControls | Self::Policy | Self::PublicAccessBlock | Self::Tagging => {
                 64 * 1024
             }
@@ -68,6 +74,7 @@ impl BucketSetting {
     pub(crate) fn missing(self) -> ErrorCode {
         match self {
             Self::Cors => ErrorCode::NoSuchCORSConfiguration,
+            Self::Lifecycle => ErrorCode::NoSuchLifecycleConfiguration,
             Self::OwnershipControls => ErrorCode::OwnershipControlsNotFoundError,
             Self::Policy => ErrorCode::NoSuchBucketPolicy,
             Self::PublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,

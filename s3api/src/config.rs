@@ -34,6 +34,10 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long to wait for the next bytes of a request, or for the client to take the next of a response.
     pub transfer_timeout: Duration,
+    /// How often lifecycle rules are looked at; what is due is done once a day. Zero: never by this server.
+    pub lifecycle_interval: Duration,
+    /// Deletions by lifecycle rules in a second.
+    pub lifecycle_rate: u32,
 }
 
 impl Config {
@@ -51,6 +55,8 @@ impl Config {
             sign_of_life: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             transfer_timeout: Duration::from_secs(60),
+            lifecycle_interval: Duration::from_secs(3_600),
+            lifecycle_rate: 200,
         }
     }
 }

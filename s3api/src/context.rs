@@ -10,6 +10,7 @@ use crate::access::Rules;
 use crate::config::Config;
 use crate::credentials::Identity;
 use crate::error::{ErrorCode, S3Error};
+use crate::lifecycle::Lifecycles;
 use crate::xml::XmlWriter;
 
 /// What every operation works with.
@@ -20,12 +21,14 @@ pub(crate) struct Context {
     pub(crate) objects: Arc<Objects>,
     /// Who may do what in the buckets asked for last.
     pub(crate) rules: Rules,
+    /// When objects of the buckets asked for last expire.
+    pub(crate) lifecycles: Lifecycles,
 }
 
 impl Context {
     /// Puts it together.
     pub(crate) fn new(config: Config, objects: Arc<Objects>) -> Self {
-        Self { config, objects, rules: Rules::default() }
+        Self { config, objects, rules: Rules::default(), lifecycles: Lifecycles::default() }
     }
 
     /// Whose access key this is: one of the file, else one among the names.

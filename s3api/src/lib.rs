@@ -21,6 +21,7 @@ mod error;
 mod form;
 #[doc(hidden)]
 pub mod fuzzing;
+mod lifecycle;
 mod listing;
 mod multipart;
 mod object_headers;
@@ -48,5 +49,6 @@ pub use config::Config;
 pub use credentials::{
     Credentials, CredentialsError, CredentialsFile, CredentialsProvider, Identity, KeyPair,
 };
+pub use lifecycle::{LifecycleError, LifecycleReport, apply_lifecycle};
 pub use server::S3Server;
 pub use tls::TlsFiles;

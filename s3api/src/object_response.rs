@@ -11,6 +11,7 @@ use crate::checksum::ChecksumAlgorithm;
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
+use crate::lifecycle::write_expiration;
 use crate::multipart::part_number;
 use crate::object_headers::{write_content_headers, write_user_metadata};
 use crate::range::ByteRange;
@@ -23,6 +24,7 @@ use crate::uri::Query;
 /// What a read asks besides bucket and key.
 #[derive(Debug)]
 pub(crate) struct ReadQuestion {
+    key: String,
     /// The version that is asked for.
     pub(crate) version_id: Option<VersionId>,
     conditions: Conditions,
@@ -53,6 +55,7 @@ impl ReadQuestion {
             ));
         }
         Ok(Self {
+            key: request.key()?,
             version_id: request.version_id()?,
             part_number,
             conditions: Conditions::of_read(&request.headers),
@@ -87,6 +90,9 @@ impl ReadQuestion {
         let headers = response.headers_mut();
         write_identity(headers, &etag, modified);
         write_version_id(headers, info);
+        if self.version_id.is_none() {
+            write_expiration(headers, cx, &self.key, info).await;
+        }
         headers.insert("accept-ranges", HeaderValue::from_static("bytes"));
         write_content_headers(headers, &info.headers);
         write_user_metadata(headers, &info.extended);

@@ -279,7 +279,7 @@ mod tests {
         for (method, path, query) in [
             (Method::PUT, "/b/k", "tagging"),
             (Method::PUT, "/b", "accelerate"),
-            (Method::DELETE, "/b", "lifecycle"),
+            (Method::DELETE, "/b", "encryption"),
             (Method::GET, "/b", "inventory"),
             (Method::GET, "/b/k", "attributes"),
             (Method::POST, "/b/k", "select&select-type=2"),

@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use crate::config::Config;
 use crate::connection;
 use crate::context::Context;
+use crate::lifecycle;
 use crate::service::S3Service;
 
 /// A server that runs.
@@ -51,6 +52,10 @@ impl S3Server {
             let (handle, thread) = spawn_runtime(index, ended.clone())?;
             handles.push(handle);
             threads.push(thread);
+        }
+        if let Some(handle) = handles.first().filter(|_| !config.lifecycle_interval.is_zero()) {
+            let (interval, rate) = (config.lifecycle_interval, config.lifecycle_rate);
+            handle.spawn(lifecycle::run(Arc::clone(&objects), interval, rate, stop.subscribe()));
         }
         let acceptor = Acceptor {
             max_connections: config.max_connections,

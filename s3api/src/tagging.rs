@@ -9,21 +9,32 @@ use crate::xml::{Element, XmlWriter};
 pub(crate) fn parse(body: &[u8], max: usize) -> Result<ExtendedAttributes, S3Error> {
     let tagging = Element::parse(body, "Tagging")?;
     let set = tagging.child("TagSet").ok_or(ErrorCode::MalformedXML)?;
+    of_elements(set.all("Tag"), max)
+}
+
+/// Reads `Tag` elements.
+pub(crate) fn of_elements<'a>(
+    tags: impl Iterator<Item = &'a Element>,
+    max: usize,
+) -> Result<ExtendedAttributes, S3Error> {
     let text = |tag: &Element, name| tag.text_of(name).map(str::to_owned);
-    let pairs = set.all("Tag").map(|tag| text(tag, "Key").zip(text(tag, "Value")));
+    let pairs = tags.map(|tag| text(tag, "Key").zip(text(tag, "Value")));
     collect(pairs.collect::<Option<Vec<_>>>().ok_or(ErrorCode::MalformedXML)?, max)
 }
 
 /// Writes the elements of a tag set.
 pub(crate) fn write(xml: &mut XmlWriter, tags: &ExtendedAttributes) {
-    xml.element("TagSet", |xml| {
-        for (name, value) in tags {
-            xml.element("Tag", |xml| {
-                xml.text("Key", &String::from_utf8_lossy(name));
-                xml.text("Value", &String::from_utf8_lossy(value));
-            });
-        }
-    });
+    xml.element("TagSet", |xml| write_tags(xml, tags));
+}
+
+/// Writes `Tag` elements.
+pub(crate) fn write_tags(xml: &mut XmlWriter, tags: &ExtendedAttributes) {
+    for (name, value) in tags {
+        xml.element("Tag", |xml| {
+            xml.text("Key", &String::from_utf8_lossy(name));
+            xml.text("Value", &String::from_utf8_lossy(value));
+        });
+    }
 }
 
 fn collect(pairs: Vec<(String, String)>, max: usize) -> Result<ExtendedAttributes, S3Error> {

@@ -31,6 +31,14 @@ pub(crate) fn parse_basic(text: &str) -> Option<SystemTime> {
     Some(zoned.timestamp().into())
 }
 
+/// Reads a time as XML carries it, with or without parts of a second, or a date: milliseconds since 1970.
+pub(crate) fn parse_iso8601(text: &str) -> Option<u64> {
+    let of_date =
+        || text.parse::<jiff::civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+    let timestamp = text.parse::<Timestamp>().ok().or_else(of_date)?;
+    u64::try_from(timestamp.as_millisecond()).ok()
+}
+
 /// `20130524T000000Z`.
 pub(crate) fn basic(time: SystemTime) -> String {
     timestamp(time).strftime("%Y%m%dT%H%M%SZ").to_string()

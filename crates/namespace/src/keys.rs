@@ -131,6 +131,10 @@ pub(crate) fn session(session: u64) -> Vec<u8> {
     number(SESSION, session)
 }
 
+pub(crate) fn task(name: &str) -> Vec<u8> {
+    join(b't', &[name.as_bytes()])
+}
+
 pub(crate) fn change(writer: u64, sequence: u64) -> Vec<u8> {
     join(CHANGE, &[&writer.to_be_bytes(), &sequence.to_be_bytes()])
 }

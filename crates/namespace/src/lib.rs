@@ -23,6 +23,7 @@ mod sessions;
 mod settings;
 mod stamp;
 mod store_url;
+mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod transaction;

@@ -8,6 +8,7 @@ mod keyed;
 mod running;
 mod sessions;
 mod settings;
+mod tasks;
 mod uploads;
 mod versions;
 

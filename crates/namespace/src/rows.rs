@@ -16,7 +16,7 @@ pub(crate) use access::{AccessKeyRow, GrantRow};
 pub(crate) use bucket::{BlobRow, BucketRow};
 pub(crate) use content::{ExtentRow, ExtentsRow, FreedRow, JoinRow, OrphanRow, ReverseRow};
 pub(crate) use inode::{ChecksumRow, DeltaRow, EntryRow, HeaderRow, InodeRow, PairRow};
-pub(crate) use system::{ChangeRow, LeaseRow, SessionRow, StampRow};
+pub(crate) use system::{ChangeRow, LeaseRow, SessionRow, StampRow, TaskRow};
 pub(crate) use upload::{CompletedRow, PartRow, PartTableRow, UploadRow};
 
 /// The bytes of a row's value: the message and the sum over key and message.

@@ -69,6 +69,11 @@ impl Objects {
         Ok(self.names.bucket_settings(bucket.root).await?)
     }
 
+    /// All settings of the bucket whose root inode this is, as [`Attributes::bucket`](crate::Attributes::bucket) tells it.
+    pub async fn settings_of_root(&self, root: u64) -> Result<Arc<BucketSettings>, ObjectsError> {
+        Ok(self.names.bucket_settings(root).await?)
+    }
+
     /// Keeps a setting of a bucket; none forgets it. Whoever asks after this has returned is told the new one; other gateways within a second.
     pub async fn set_bucket_setting(
         &self,

@@ -6,6 +6,7 @@ use super::Operation;
 use crate::conditions;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
+use crate::lifecycle::write_expiration;
 use crate::multipart::{MAX_PARTS, upload_id};
 use crate::object_response::{etag_text, write_version_id};
 use crate::request::Request;
@@ -64,6 +65,7 @@ impl Operation for CompleteMultipartUpload {
             xml.text("ETag", &respond::quoted(&etag_text(done.etag())));
         });
         write_version_id(response.headers_mut(), &done);
+        write_expiration(response.headers_mut(), cx, &self.key, &done).await;
         Ok(response)
     }
 }

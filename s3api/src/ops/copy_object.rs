@@ -7,6 +7,7 @@ use crate::conditions::{self, Conditions};
 use crate::context::Context;
 use crate::copy_source::CopySource;
 use crate::error::{ErrorCode, S3Error};
+use crate::lifecycle::write_expiration;
 use crate::object_headers::{content_headers, user_metadata};
 use crate::object_response::{etag_text, write_version_id};
 use crate::request::Request;
@@ -80,6 +81,7 @@ impl Operation for CopyObject {
             xml.text("LastModified", &time::iso8601(time::of_millis(copy.attributes.content_time)));
         });
         write_version_id(response.headers_mut(), &copy);
+        write_expiration(response.headers_mut(), cx, &self.key, &copy).await;
         if let Some(version_id) = info.version_id {
             respond::set(response.headers_mut(), "x-amz-copy-source-version-id", &version_id.to_string());
         }

@@ -54,7 +54,6 @@ impl Operation for GetBucketConfiguration {
 fn not_configured(name: &str) -> ErrorCode {
     match name {
         "encryption" => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
-        "lifecycle" => ErrorCode::NoSuchLifecycleConfiguration,
         "object-lock" => ErrorCode::ObjectLockConfigurationNotFoundError,
         "replication" => ErrorCode::ReplicationConfigurationNotFoundError,
         "website" => ErrorCode::NoSuchWebsiteConfiguration,

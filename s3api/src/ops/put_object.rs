@@ -7,6 +7,7 @@ use super::Operation;
 use crate::conditions;
 use crate::context::Context;
 use crate::error::S3Error;
+use crate::lifecycle::write_expiration;
 use crate::object_headers::{content_headers, user_metadata};
 use crate::object_response::{FILE_ID, etag_text, write_version_id};
 use crate::payload::Payload;
@@ -50,6 +51,7 @@ impl Operation for PutObject {
         let headers = response.headers_mut();
         respond::set(headers, "etag", &respond::quoted(&etag_text(info.etag())));
         write_version_id(headers, &info);
+        write_expiration(headers, cx, &self.key, &info).await;
         if let Some(file_id) = &info.file_id {
             respond::set(headers, FILE_ID, &file_id.to_string());
         }

@@ -96,7 +96,7 @@ async fn walk(gateway: &Gateway, directory: u64, path: String, found: &mut BTree
         let path = format!("{path}{}", String::from_utf8(entry.name).unwrap());
         match entry.attributes.kind {
             Kind::Directory => {
-                Box::pin(walk(gateway, entry.attributes.inode, format!("{path}/"), found)).await
+                Box::pin(walk(gateway, entry.attributes.inode, format!("{path}/"), found)).await;
             }
             _ => {
                 found.insert(path);

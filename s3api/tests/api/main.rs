@@ -6,6 +6,7 @@ mod access;
 mod bad_input;
 mod buckets;
 mod forms;
+mod lifecycle;
 mod lists;
 mod manners;
 mod metrics;

@@ -59,3 +59,11 @@ pub(crate) struct ChangeRow {
     #[prost(bytes = "vec", tag = "8")]
     pub(crate) other_name: Vec<u8>,
 }
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct TaskRow {
+    #[prost(uint64, tag = "1")]
+    pub(crate) session: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) until: u64,
+}

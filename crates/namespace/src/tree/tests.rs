@@ -561,6 +561,27 @@ fn settings_go_with_their_bucket() {
 }
 
 #[test]
+fn a_task_is_done_by_one_session_at_a_time() {
+    let engine: Arc<dyn engine::Engine> = Arc::new(engine::MemoryEngine::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let open = || Namespace::open(Arc::clone(&engine), Defaults::default()).unwrap();
+    let (one, other) = (open(), open());
+    let minute = std::time::Duration::from_secs(60);
+    runtime.block_on(async {
+        assert!(one.take_task("work", minute).await.unwrap());
+        assert!(one.take_task("work", minute).await.unwrap());
+        assert!(!other.take_task("work", minute).await.unwrap());
+        assert!(other.take_task("other work", minute).await.unwrap());
+        other.give_back_task("work").await.unwrap();
+        assert!(!other.take_task("work", minute).await.unwrap());
+        one.give_back_task("work").await.unwrap();
+        assert!(other.take_task("work", std::time::Duration::ZERO).await.unwrap());
+        // Its time has passed.
+        assert!(one.take_task("work", minute).await.unwrap());
+    });
+}
+
+#[test]
 fn changes_are_kept_in_order_and_announced_once_committed() {
     for_every_engine(|namespace, root| async move {
         let mut announced = namespace.changes();
