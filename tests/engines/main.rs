@@ -1,6 +1,7 @@
 //! Gateways and what they keep names in: several on one database, killed ones, operations on a namespace.
 
 mod fault_points;
+mod operations;
 mod two_gateways;
 
 use std::fs;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -154,6 +154,11 @@ impl Gateway {
     /// The process.
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("gateway.toml")
     }
 
     /// Waits until the process ends by itself.

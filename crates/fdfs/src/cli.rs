@@ -9,6 +9,7 @@ use crate::bench::BenchArgs;
 use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
 use crate::gateway::GatewayArgs;
 use crate::mount::MountArgs;
+use crate::namespace::NamespaceArgs;
 use crate::tools::{self, Tool};
 use crate::up::UpArgs;
 
@@ -28,6 +29,8 @@ enum Command {
     Gateway(GatewayArgs),
     /// Mount a cluster's files on a directory.
     Mount(MountArgs),
+    /// Back up, restore, copy or check the names of a cluster.
+    Namespace(NamespaceArgs),
     /// Run a tracker in the foreground.
     Tracker(DaemonArgs),
     /// Run a storage in the foreground.
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Gateway(args) => args.run(),
         Command::Mount(args) => args.run(),
         Command::Access(args) => args.run(),
+        Command::Namespace(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Tool(tool) => return tool.run(),
     };

@@ -9,6 +9,7 @@ mod daemon;
 mod gateway;
 mod legacy;
 mod mount;
+mod namespace;
 mod tools;
 mod up;
 

@@ -56,6 +56,20 @@ pub trait Engine: Send + Sync + 'static {
         Sharing::Alone
     }
 
+    /// Gives all rows of one snapshot in the order of their keys, a page at a time. The snapshot lives for as long as that takes: for backups.
+    fn snapshot(&self, take: &mut dyn FnMut(Vec<Row>) -> Result<(), EngineError>) -> Result<(), EngineError> {
+        let (mut begun, mut result) = (false, Ok(()));
+        self.read(&mut |read| {
+            // An engine may run it again; what was taken cannot be taken back.
+            result = match std::mem::replace(&mut begun, true) {
+                false => all_rows(read, take),
+                true => Err(EngineError::Unavailable("the snapshot was lost: begin anew".to_owned())),
+            };
+            Ok(())
+        })?;
+        result
+    }
+
     /// Has `watcher` told of what other processes commit, for as long as it lives. Nothing comes of an engine that is not shared.
     fn watch(&self, _watcher: Weak<dyn Watcher>) {}
 }
@@ -129,9 +143,30 @@ pub enum EngineError {
     /// The store does not let this process in.
     #[error("the namespace refuses access: {0}")]
     Refused(String),
+    /// Another process has the store for itself.
+    #[error("the namespace is in use: {0}")]
+    InUse(String),
     /// The store failed.
     #[error("namespace store: {0}")]
     Store(String),
+}
+
+fn all_rows(
+    read: &dyn Read,
+    take: &mut dyn FnMut(Vec<Row>) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let mut from = vec![0];
+    loop {
+        let page = read.range(&from, &[u8::MAX], PAGE)?;
+        let is_last = page.len() < PAGE;
+        if let Some((last, _)) = page.last() {
+            from = [last.as_slice(), &[0]].concat();
+            take(page)?;
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// The first key after every key that begins with `prefix`.

@@ -5,6 +5,7 @@
 //! the files' bytes.
 
 pub mod engine;
+pub mod operations;
 pub mod remote;
 
 mod access_keys;

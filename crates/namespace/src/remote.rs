@@ -14,6 +14,7 @@ mod reads;
 mod secret;
 mod server;
 mod service;
+mod snapshot;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -28,6 +28,15 @@ pub(crate) fn seal(key: &[u8], message: &impl Message) -> Vec<u8> {
     value
 }
 
+/// Whether a row's value is as it was written.
+pub(crate) fn check_sum(key: &[u8], value: &[u8]) -> Result<(), NamespaceError> {
+    let family = char::from(key.first().copied().unwrap_or(b'?'));
+    match value.split_last_chunk::<SUM>() {
+        Some((message, found)) if *found == sum(key, message) => Ok(()),
+        _ => Err(NamespaceError::Corrupt { family, what: "its sum is wrong" }),
+    }
+}
+
 /// The message in a row's value.
 pub(crate) fn unseal<M: Message + Default>(key: &[u8], value: &[u8]) -> Result<M, NamespaceError> {
     let family = char::from(key.first().copied().unwrap_or(b'?'));

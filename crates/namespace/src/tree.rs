@@ -36,7 +36,11 @@ pub(crate) fn directory(read: &dyn Read, number: u64) -> Result<InodeRow, Namesp
 }
 
 pub(crate) fn is_directory(row: &InodeRow) -> bool {
-    row.kind == Kind::Directory.number()
+    is_directory_kind(row.kind)
+}
+
+pub(crate) fn is_directory_kind(kind: u32) -> bool {
+    kind == Kind::Directory.number()
 }
 
 /// The entry of `parent` under the name as it stands in the key.
@@ -282,11 +286,11 @@ pub(crate) fn visible(name: &[u8], row: &EntryRow) -> Result<Entry, NamespaceErr
     Entry::of_row(name, row)
 }
 
-fn bare_entry(number: u64, row: &InodeRow) -> EntryRow {
+pub(crate) fn bare_entry(number: u64, row: &InodeRow) -> EntryRow {
     EntryRow { inode: number, kind: row.kind, state: row.state, ..EntryRow::default() }
 }
 
-fn entry_of(number: u64, row: &InodeRow) -> EntryRow {
+pub(crate) fn entry_of(number: u64, row: &InodeRow) -> EntryRow {
     let bare = bare_entry(number, row);
     let content = EntryRow {
         size: row.size,

@@ -299,7 +299,7 @@ fn a_snapshot_does_not_change_while_it_is_read() {
 fn a_second_opening_of_a_store_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let first = LmdbEngine::open(directory.path()).unwrap();
-    assert!(matches!(LmdbEngine::open(directory.path()), Err(EngineError::Store(_))));
+    assert!(matches!(LmdbEngine::open(directory.path()), Err(EngineError::InUse(_))));
     drop(first);
     LmdbEngine::open(directory.path()).unwrap();
 }

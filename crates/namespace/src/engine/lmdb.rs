@@ -35,7 +35,12 @@ impl LmdbEngine {
         };
         std::fs::create_dir_all(path).map_err(|error| failed("cannot make", &error))?;
         let lock = File::create(path.join("owner.lock")).map_err(|error| failed("cannot lock", &error))?;
-        lock.try_lock().map_err(|error| failed("another process uses", &error))?;
+        lock.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => {
+                EngineError::InUse(format!("another process uses {}", path.display()))
+            }
+            error => failed("cannot lock", &error),
+        })?;
 
         let mut options = EnvOpenOptions::new();
         options.map_size(MAP_SIZE).max_readers(MAX_READERS);

@@ -14,7 +14,7 @@ use crate::transaction::{Shared, Transaction};
 type Written<T> = (T, Vec<Change>);
 
 impl Namespace {
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         mut read: impl FnMut(&dyn Read) -> Result<T, NamespaceError> + Send + 'static,
     ) -> Result<T, NamespaceError> {
@@ -35,7 +35,7 @@ impl Namespace {
             .unwrap_or_else(|error| Err(EngineError::Panicked(error.to_string()).into()))
     }
 
-    pub(super) async fn write<T: Send + 'static>(
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         mut write: impl FnMut(&mut Transaction<'_, '_>) -> Result<T, NamespaceError> + Send + 'static,
     ) -> Result<T, NamespaceError> {

@@ -13,7 +13,7 @@ use tonic::{Code, Request, Status};
 
 use super::wire::rows_client::RowsClient;
 use super::{COMMIT_DEADLINE, MAX_MESSAGE, READ_DEADLINE, Secret, wire};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Row};
 
 /// A connection that comes back by itself.
 #[derive(Clone)]
@@ -78,6 +78,45 @@ impl Caller {
         let mut client = self.client.clone();
         let opened = tokio::time::timeout(READ_DEADLINE, client.changes(request)).await;
         opened.map_or_else(|_| Err(Status::deadline_exceeded("no answer")), |opened| Ok(opened?.into_inner()))
+    }
+
+    /// All rows of one snapshot, a piece at a time.
+    pub(super) fn snapshot(
+        &self,
+        take: &mut dyn FnMut(Vec<Row>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let mut request = Request::new(wire::SnapshotRequest {});
+        self.secret.iter().for_each(|secret| secret.sign(&mut request));
+        let mut client = self.client.clone();
+        let (sender, pieces) = mpsc::sync_channel(AHEAD);
+        self.runtime.spawn(async move {
+            let end = async {
+                let mut stream = client.snapshot(request).await?.into_inner();
+                while let Some(reply) = stream.message().await? {
+                    let sender = sender.clone();
+                    let sent = tokio::task::spawn_blocking(move || sender.send(Ok(reply))).await;
+                    if !matches!(sent, Ok(Ok(()))) {
+                        break;
+                    }
+                }
+                Ok::<_, Status>(())
+            };
+            if let Err(status) = end.await {
+                let _ = tokio::task::spawn_blocking(move || sender.send(Err(status))).await;
+            }
+        });
+        loop {
+            let lost = || {
+                EngineError::Unavailable(format!("{}: the snapshot was cut off: begin anew", self.address))
+            };
+            let piece = pieces.recv_timeout(PIECE_DEADLINE).map_err(|_| lost())?;
+            let reply = piece.map_err(|status| self.error(&status))?;
+            let done = reply.done;
+            take(reply.rows.into_iter().map(|row| (row.key, row.value)).collect())?;
+            if done {
+                return Ok(());
+            }
+        }
     }
 
     /// Makes a call that may be made again, until it is answered or its time is over.
@@ -161,6 +200,10 @@ impl Caller {
     }
 }
 
+/// Pieces of a snapshot that wait for who takes them.
+const AHEAD: usize = 4;
+/// How long the next piece of a snapshot may take.
+const PIECE_DEADLINE: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection may be silent before it is asked whether it lives, and how long the answer may take.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use tracing::debug;
 use super::caller::Caller;
 use super::reads::{Known, Reads, Settled};
 use super::{MAX_ANSWER, Secret, follow};
-use crate::engine::{Engine, EngineError, Job, Read, Sharing, Txn, Watcher, run_job};
+use crate::engine::{Engine, EngineError, Job, Read, Row, Sharing, Txn, Watcher, run_job};
 
 /// Rows of a store that another process serves.
 ///
@@ -63,6 +63,10 @@ impl Engine for RemoteEngine {
         if let Err(mpsc::SendError(job)) = self.queue.send(job) {
             job.finish(Err(EngineError::Stopped("it is closing".to_owned())));
         }
+    }
+
+    fn snapshot(&self, take: &mut dyn FnMut(Vec<Row>) -> Result<(), EngineError>) -> Result<(), EngineError> {
+        self.caller.snapshot(take)
     }
 
     fn reads_inline(&self) -> bool {

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::commit::CommitJob;
 use super::feed::{Feed, FeedStream};
+use super::snapshot::{self, SnapshotStream};
 use super::wire::rows_server::Rows;
 use super::{COMMIT_DEADLINE, MAX_ANSWER, MAX_RANGES, MAX_READS, READ_DEADLINE, Secret, wire};
 use crate::changes;
@@ -53,6 +54,15 @@ impl RowService {
 #[tonic::async_trait]
 impl Rows for RowService {
     type ChangesStream = FeedStream;
+    type SnapshotStream = SnapshotStream;
+
+    async fn snapshot(
+        &self,
+        request: Request<wire::SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        self.check(&request)?;
+        Ok(Response::new(snapshot::stream(Arc::clone(&self.engine))))
+    }
 
     async fn get(&self, request: Request<wire::GetRequest>) -> Result<Response<wire::GetReply>, Status> {
         self.check(&request)?;
@@ -182,7 +192,7 @@ pub(super) fn size(page: &wire::RangeReply) -> usize {
 pub(super) fn status(error: &EngineError) -> Status {
     let text = error.to_string();
     match error {
-        EngineError::Stopped(_) => Status::failed_precondition(text),
+        EngineError::Stopped(_) | EngineError::InUse(_) => Status::failed_precondition(text),
         EngineError::Unavailable(_) => Status::unavailable(text),
         EngineError::Refused(_) => Status::permission_denied(text),
         EngineError::KeyTooLong(_) => Status::invalid_argument(text),

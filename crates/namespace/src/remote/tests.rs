@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::{RemoteEngine, RowServer, Secret};
-use crate::engine::{Engine, EngineError, Job, MemoryEngine, Read, Sharing};
+use crate::engine::{Engine, EngineError, Job, MemoryEngine, Read, Row, Sharing};
 use crate::namespace::Namespace;
 
 /// A running service.
@@ -81,6 +81,10 @@ impl Engine for Loopback {
 
     fn submit(&self, job: Box<dyn Job>) {
         self.remote.submit(job);
+    }
+
+    fn snapshot(&self, take: &mut dyn FnMut(Vec<Row>) -> Result<(), EngineError>) -> Result<(), EngineError> {
+        self.remote.snapshot(take)
     }
 
     fn reads_inline(&self) -> bool {

@@ -24,6 +24,11 @@ pub(crate) fn for_every_engine<F: Future<Output = ()>>(suite: impl Fn(Namespace,
         runtime.block_on(async {
             let bucket = namespace.create_bucket("b", NewBucket::default()).await.unwrap();
             suite(namespace.clone(), bucket.root).await;
+            // Whatever a suite does, rows that must agree do.
+            let mut findings = Vec::new();
+            let checker = operations::Checker::new(namespace, false);
+            checker.run(&mut |_, _| {}, &mut |finding| findings.push(finding)).await.unwrap();
+            assert!(findings.is_empty(), "{name}: {findings:#?}");
         });
     }
 }
