@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use fdfs_objects::{BucketInfo, Deleted, Objects, ObjectsError, Preconditions, VersionId};
 use fdfs_types::GroupName;
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::credentials::Identity;
 use crate::error::{ErrorCode, S3Error};
 use crate::lifecycle::Lifecycles;
+use crate::session::Session;
 use crate::xml::XmlWriter;
 
 /// What every operation works with.
@@ -31,8 +33,24 @@ impl Context {
         Self { config, objects, rules: Rules::default(), lifecycles: Lifecycles::default() }
     }
 
-    /// Whose access key this is: one of the file, else one among the names.
-    pub(crate) async fn identity(&self, access_key_id: &str) -> Result<Option<Arc<Identity>>, S3Error> {
+    /// Whose access key this is; with a token, a temporary one.
+    pub(crate) async fn identity(
+        &self,
+        access_key_id: &str,
+        token: Option<&str>,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Identity>>, S3Error> {
+        let Some(token) = token else { return self.identity_of_key(access_key_id).await };
+        let session = Session::parse(token)?;
+        if session.access_key_id() != access_key_id {
+            return Err(ErrorCode::InvalidToken.into());
+        }
+        let Some(parent) = self.identity_of_key(session.parent()).await? else { return Ok(None) };
+        session.identity(&parent, now).map(|identity| Some(Arc::new(identity)))
+    }
+
+    /// Whose lasting key this is: one of the file, else one among the names.
+    async fn identity_of_key(&self, access_key_id: &str) -> Result<Option<Arc<Identity>>, S3Error> {
         if let Some(identity) = self.config.credentials.identity(access_key_id) {
             return Ok(Some(identity));
         }

@@ -198,6 +198,7 @@ error_codes! {
     BucketNotEmpty CONFLICT "The bucket you tried to delete is not empty"
     EntityTooLarge BAD_REQUEST "Your proposed upload exceeds the maximum allowed size"
     EntityTooSmall BAD_REQUEST "Your proposed upload is smaller than the minimum allowed size"
+    ExpiredToken BAD_REQUEST "The provided token has expired."
     IllegalVersioningConfigurationException BAD_REQUEST "Indicates that the versioning configuration specified in the request is invalid."
     IncompleteBody BAD_REQUEST "The request body terminated unexpectedly"
     InternalError INTERNAL_SERVER_ERROR "We encountered an internal error. Please try again."
@@ -214,6 +215,7 @@ error_codes! {
     InvalidRange RANGE_NOT_SATISFIABLE "The requested range is not satisfiable"
     InvalidRequest BAD_REQUEST "Invalid Request"
     InvalidTag BAD_REQUEST "The tag provided was not a valid tag."
+    InvalidToken BAD_REQUEST "The provided token is malformed or otherwise invalid."
     InvalidURI BAD_REQUEST "Couldn't parse the specified URI."
     KeyTooLongError BAD_REQUEST "Your key is too long"
     MalformedACLError BAD_REQUEST "The XML you provided was not well-formed or did not validate against our published schema"
@@ -249,6 +251,7 @@ error_codes! {
     ServiceUnavailable SERVICE_UNAVAILABLE "Service is unable to handle request."
     SignatureDoesNotMatch FORBIDDEN "The request signature we calculated does not match the signature you provided. Check your key and signing method."
     XAmzContentSHA256Mismatch BAD_REQUEST "The provided 'x-amz-content-sha256' header does not match what was computed."
+    ValidationError BAD_REQUEST "The input does not satisfy the constraints of the service."
 }
 
 #[cfg(test)]

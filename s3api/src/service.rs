@@ -16,6 +16,7 @@ use crate::body::ResponseBody;
 use crate::config::Config;
 use crate::context::Context;
 use crate::cors;
+use crate::credentials::Identity;
 use crate::error::{ErrorCode, S3Error};
 use crate::ops;
 use crate::payload::{BodySource, Payload};
@@ -23,8 +24,9 @@ use crate::peer::Peer;
 use crate::request::Request;
 use crate::respond;
 use crate::route::Operation;
-use crate::signature::{SignedHead, Signer, Verifier};
+use crate::signature::{PayloadMode, SignedHead, Signer, Verifier};
 use crate::slow::{self, First, Work};
+use crate::sts;
 use crate::target::{Target, bucket_of_host};
 use crate::tls::Tls;
 use crate::unsupported::refuse_unsupported;
@@ -80,7 +82,10 @@ impl S3Service {
                 .await
         } else {
             let answered = self.try_answer(&parts, &source, peer, now, &mut operation).instrument(span).await;
-            answered.unwrap_or_else(|error| refuse(&error, &parts, &request_id))
+            answered.unwrap_or_else(|error| match operation {
+                TOKENS => sts::refusal(&error, &request_id),
+                _ => refuse(&error, &parts, &request_id),
+            })
         };
         let asks = parts.headers.contains_key(ORIGIN) && parts.method != Method::OPTIONS;
         if let Some(bucket) = self.target(&parts).ok().as_ref().and_then(Target::bucket).filter(|_| asks) {
@@ -183,8 +188,12 @@ impl S3Service {
             host_bucket: host_bucket.as_deref(),
             other_hosts: &hosts,
         };
+        if sts::is_meant(parts, &target) {
+            *name = TOKENS;
+            return self.answer_for_tokens(head, source, now).await;
+        }
         let signer = match head.access_key_id() {
-            Some(id) => self.verifier.verify(head, &self.context.identity(id).await?, now)?,
+            Some(_) => self.verifier.verify(head, &self.identity(&head, now).await?, now)?,
             None => Signer::anonymous(&head)?,
         };
         let operation = operation?;
@@ -203,6 +212,30 @@ impl S3Service {
         );
         let outcome = ops::run(operation, &self.context, request).await;
         self.hide_missing(outcome, &access, &target).await
+    }
+
+    /// Answers a request to the token service, of which only the body can tell whether it was signed.
+    async fn answer_for_tokens(
+        &self,
+        head: SignedHead<'_>,
+        source: &BodySource,
+        now: SystemTime,
+    ) -> Result<Response, S3Error> {
+        let identity = self.identity(&head, now).await?;
+        let body = Payload::new(source.clone(), PayloadMode::Unsigned, head.headers)?;
+        let body = body.read_all(MAX_FORM).await?;
+        let identity = self.verifier.verify_for_tokens(head, &body, &identity, now)?;
+        sts::answer(&body, &identity, head.session_token().is_some(), now)
+    }
+
+    /// Whose access key the head names.
+    async fn identity(
+        &self,
+        head: &SignedHead<'_>,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Identity>>, S3Error> {
+        let id = head.access_key_id().unwrap_or_default();
+        self.context.identity(id, head.session_token(), now).await
     }
 
     /// Who may not list a bucket is not told which keys it has not.
@@ -307,6 +340,10 @@ fn count(operation: &'static str, status: StatusCode, elapsed: Duration) {
     metrics::histogram!("fdfs_s3_request_seconds", "operation" => operation).record(elapsed);
 }
 
+/// What metrics call requests to the token service.
+const TOKENS: &str = "TokenService";
+/// Longest body of a request to the token service.
+const MAX_FORM: usize = 16 * 1024;
 /// How much of an unread body is read and dropped to keep a connection.
 const DRAIN_BYTES: u64 = 256 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);

@@ -21,7 +21,7 @@ use http::{HeaderMap, Method};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::credentials::CredentialsProvider;
+use crate::credentials::{CredentialsProvider, Identity};
 use crate::error::{ErrorCode, S3Error};
 use crate::time;
 use crate::uri::Query;
@@ -89,6 +89,12 @@ impl<'a> SignedHead<'a> {
         }
         None
     }
+
+    /// The token that goes with a temporary key.
+    pub(crate) fn session_token(&self) -> Option<&'a str> {
+        let header = self.headers.get("x-amz-security-token").map(|token| token.to_str().unwrap_or_default());
+        header.or_else(|| self.query.get("X-Amz-Security-Token"))
+    }
 }
 
 /// What stands before the four last fields of a credential.
@@ -114,34 +120,61 @@ impl Verifier {
             return presigned.verify(&head, credentials, now);
         }
         let claim = Claim::of(&head)?;
-        check_time(&claim, now)?;
-        claim.check_signed_headers(head.headers)?;
+        claim.check_service("s3")?;
         let payload = claim.payload_mode(head.headers)?;
-        let identity = credentials.identity(&claim.scope.access_key_id).ok_or_else(|| {
-            S3Error::from(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", &*claim.scope.access_key_id)
-        })?;
-
-        let key = self.keys.derive(&identity.pair, claim.time, &claim.scope);
         let hash = claim.payload_hash(head.headers);
-        let canonical = CanonicalRequest::as_sent(&head, &claim.signed_headers, hash);
-        let again = || CanonicalRequest::encoded_again(&head, &claim.signed_headers, hash);
-        let for_others = || {
-            head.other_hosts.iter().any(|host| {
-                let canonical = CanonicalRequest::for_host(&head, host, &claim.signed_headers, hash);
-                signs(&key, &claim, &canonical)
-            })
-        };
-        if !signs(&key, &claim, &canonical)
-            && !again().is_some_and(|again| signs(&key, &claim, &again))
-            && !for_others()
-        {
-            return Err(does_not_match(&claim, &canonical));
-        }
+        let (identity, key) = self.verify_claim(&head, &claim, hash, credentials, now)?;
 
         let payload = payload.into_mode(|| {
             ChunkSigner::new(key, claim.timestamp.clone(), claim.scope.to_string(), claim.signature.clone())
         });
         Ok(Signer { caller: Caller::User(Arc::clone(&identity.user)), region: claim.scope.region, payload })
+    }
+
+    /// Verifies a request to the token service, whose clients tell the hash of the body by signing it alone.
+    pub(crate) fn verify_for_tokens(
+        &self,
+        head: SignedHead<'_>,
+        body: &[u8],
+        credentials: &dyn CredentialsProvider,
+        now: SystemTime,
+    ) -> Result<Arc<Identity>, S3Error> {
+        let claim = Claim::of(&head)?;
+        claim.check_service("sts")?;
+        let hash = hex::encode(Sha256::digest(body));
+        Ok(self.verify_claim(&head, &claim, &hash, credentials, now)?.0)
+    }
+
+    /// Whose claim it is, and the key that signed it.
+    fn verify_claim(
+        &self,
+        head: &SignedHead<'_>,
+        claim: &Claim,
+        hash: &str,
+        credentials: &dyn CredentialsProvider,
+        now: SystemTime,
+    ) -> Result<(Arc<Identity>, [u8; 32]), S3Error> {
+        check_time(claim, now)?;
+        claim.check_signed_headers(head.headers)?;
+        let identity = credentials.identity(&claim.scope.access_key_id).ok_or_else(|| {
+            S3Error::from(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", &*claim.scope.access_key_id)
+        })?;
+        let key = self.keys.derive(&identity.pair, claim.time, &claim.scope);
+        let canonical = CanonicalRequest::as_sent(head, &claim.signed_headers, hash);
+        let again = || CanonicalRequest::encoded_again(head, &claim.signed_headers, hash);
+        let for_others = || {
+            head.other_hosts.iter().any(|host| {
+                let canonical = CanonicalRequest::for_host(head, host, &claim.signed_headers, hash);
+                signs(&key, claim, &canonical)
+            })
+        };
+        if !signs(&key, claim, &canonical)
+            && !again().is_some_and(|again| signs(&key, claim, &again))
+            && !for_others()
+        {
+            return Err(does_not_match(claim, &canonical));
+        }
+        Ok((identity, key))
     }
 }
 

@@ -141,12 +141,13 @@ async fn admit(
     let (Some(signature), Some(policy)) = (FormSignature::of(form)?, form.get("policy")) else {
         return Ok((access, (0, u64::MAX)));
     };
-    let identity = cx.identity(signature.access_key_id()).await?.ok_or_else(|| {
+    let (id, token, now) = (signature.access_key_id(), form.get("x-amz-security-token"), SystemTime::now());
+    let identity = cx.identity(id, token, now).await?.ok_or_else(|| {
         S3Error::from(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", signature.access_key_id())
     })?;
     signature.verify(policy, &identity.pair)?;
     let policy = PostPolicy::parse(policy)?;
-    policy.check(form, bucket, SystemTime::now())?;
+    policy.check(form, bucket, now)?;
     tracing::debug!(bucket, key, "a form may be taken");
     Ok((access.by_form(Caller::User(identity.user.clone())), policy.lengths()))
 }

@@ -154,6 +154,19 @@ impl Claim {
         .detail("HeadersNotSigned", unsigned.join(", ")))
     }
 
+    /// Refuses a signature that was made for another service.
+    pub(super) fn check_service(&self, service: &str) -> Result<(), S3Error> {
+        if self.scope.service == service {
+            return Ok(());
+        }
+        let reason =
+            format!("incorrect service \"{}\". This endpoint belongs to \"{service}\".", self.scope.service);
+        Err(match self.placement {
+            Placement::Header => header_error(&reason),
+            Placement::Query { .. } => query_error(&reason),
+        })
+    }
+
     /// How the payload is declared.
     pub(super) fn payload_mode(&self, headers: &HeaderMap) -> Result<DeclaredPayload, S3Error> {
         match (header(headers, CONTENT_SHA256), self.placement) {
@@ -182,9 +195,6 @@ impl Scope {
             (next()?, next()?, next()?, next()?, next()?);
         if terminator != "aws4_request" {
             return Err("the credential does not end with \"aws4_request\"".to_owned());
-        }
-        if service != "s3" {
-            return Err(format!("incorrect service \"{service}\". This endpoint belongs to \"s3\"."));
         }
         if date.len() != 8 || !date.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("incorrect date format. The date must be in the format \"yyyyMMdd\".".to_owned());

@@ -14,5 +14,6 @@ mod objects;
 mod proxies;
 mod speed;
 mod support;
+mod temporary_keys;
 mod tls;
 mod versions;

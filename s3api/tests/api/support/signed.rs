@@ -18,6 +18,7 @@ pub(crate) struct Signed {
     payload: Option<String>,
     /// Who signs; nobody where the id is empty.
     signer: (String, String),
+    service: &'static str,
 }
 
 impl Signed {
@@ -32,6 +33,7 @@ impl Signed {
             body: Vec::new(),
             payload: None,
             signer: (ACCESS_KEY_ID.into(), SECRET.into()),
+            service: "s3",
         }
     }
 
@@ -56,6 +58,12 @@ impl Signed {
     /// Signed by somebody else.
     pub(crate) fn by(mut self, access_key_id: &str, secret: &str) -> Self {
         self.signer = (access_key_id.into(), secret.into());
+        self
+    }
+
+    /// Signed for another service.
+    pub(crate) fn for_service(mut self, service: &'static str) -> Self {
+        self.service = service;
         self
     }
 
@@ -90,7 +98,9 @@ impl Signed {
         let payload = self.payload.clone().unwrap_or_else(|| hex::encode(Sha256::digest(&self.body)));
         let mut headers = self.headers.clone();
         headers.push(("host".into(), host.into()));
-        headers.push(("x-amz-content-sha256".into(), payload.clone()));
+        if self.service == "s3" {
+            headers.push(("x-amz-content-sha256".into(), payload.clone()));
+        }
         headers.push(("x-amz-date".into(), timestamp.clone()));
         headers.sort();
         let names = headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";");
@@ -103,10 +113,10 @@ impl Signed {
             .collect();
         let canonical =
             format!("{}\n{}\n{}\n{lines}\n{names}\n{payload}", self.method, self.path, query.join("&"));
-        let scope = format!("{date}/eu-test-1/s3/aws4_request");
+        let scope = format!("{date}/eu-test-1/{}/aws4_request", self.service);
         let hash = hex::encode(Sha256::digest(canonical));
         let to_sign = format!("AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hash}");
-        let key = generate_signing_key(&self.signer.1, now, "eu-test-1", "s3");
+        let key = generate_signing_key(&self.signer.1, now, "eu-test-1", self.service);
         let signature = calculate_signature(key, to_sign.as_bytes());
 
         let target =
