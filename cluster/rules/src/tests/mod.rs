@@ -3,6 +3,7 @@
 mod invariants;
 mod life_cycle;
 mod selection;
+mod silence;
 mod trunk;
 
 use std::net::IpAddr;
