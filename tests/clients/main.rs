@@ -62,6 +62,11 @@ fn boto3_does_the_s3_api() -> Result<()> {
 }
 
 #[test]
+fn ten_thousand_mixed_requests_on_one_connection_meet_no_stall_and_no_reset() -> Result<()> {
+    drive_s3("s3_session.py")
+}
+
+#[test]
 fn the_aws_command_line_does_the_s3_api() -> Result<()> {
     drive_s3("s3_aws_cli.py")
 }
@@ -156,6 +161,7 @@ fn drive_s3_at(driver: &str, mut site: Site, environment: &[(&str, PathBuf)]) ->
     let mut command = command(driver)?;
     command
         .env("FDFS_S3", site.s3())
+        .env("FDFS_METRICS", site.metrics())
         .env("FDFS_GROUP", "group1")
         .env("FDFS_WORK_DIR", &work)
         .env("AWS_SHARED_CREDENTIALS_FILE", site.credentials())

@@ -1,5 +1,6 @@
 //! `fdfs up` as a newcomer meets it: one process, and every way in shows the same object.
 
+mod keys;
 mod load;
 mod outside;
 mod second_mount;

@@ -134,6 +134,11 @@ impl Site {
         format!("{scheme}://{}:9000", self.address)
     }
 
+    /// URL of the figures of the gateway.
+    pub fn metrics(&self) -> String {
+        format!("http://{}:9001/metrics", self.address)
+    }
+
     /// Base URL of the storage's native paths.
     pub fn storage_http(&self) -> String {
         format!("http://{}:8888", self.address)
