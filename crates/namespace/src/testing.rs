@@ -146,6 +146,8 @@ impl PostgresServer {
             .arg(self.dir.path())
             // A killed process loses nothing that it wrote, so that nothing need reach the disk here.
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"])
+            // What it shares between processes lies in its directory and goes with it, even after kill -9.
+            .args(["-c", "dynamic_shared_memory_type=mmap"])
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .process_group(0)
