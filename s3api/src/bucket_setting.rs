@@ -5,6 +5,7 @@ use crate::cors::CorsRules;
 use crate::error::{ErrorCode, S3Error};
 use crate::lifecycle::Lifecycle;
 use crate::tagging;
+use crate::website::Website;
 use crate::xml::XmlWriter;
 
 /// A document that can be put, got and deleted.
@@ -16,6 +17,7 @@ pub(crate) enum BucketSetting {
     Policy,
     PublicAccessBlock,
     Tagging,
+    Website,
 }
 
 impl BucketSetting {
@@ -28,6 +30,7 @@ impl BucketSetting {
             access::POLICY => Some(Self::Policy),
             access::PUBLIC_ACCESS_BLOCK => Some(Self::PublicAccessBlock),
             "tagging" => Some(Self::Tagging),
+            "website" => Some(Self::Website),
             _ => None,
         }
     }
@@ -41,6 +44,7 @@ impl BucketSetting {
             Self::Policy => access::POLICY,
             Self::PublicAccessBlock => access::PUBLIC_ACCESS_BLOCK,
             Self::Tagging => "tagging",
+            Self::Website => "website",
         }
     }
 
@@ -48,6 +52,7 @@ impl BucketSetting {
     pub(crate) fn read(self, body: &[u8]) -> Result<String, S3Error> {
         match self {
             Self::Cors => Ok(CorsRules::parse(body)?.to_xml()),
+            Self::Website => Ok(Website::parse(body)?.to_xml()),
             Self::Lifecycle => Ok(Lifecycle::parse(body)?.to_xml()),
             Self::OwnershipControls => Ok(access::ownership_document(body)?),
             Self::PublicAccessBlock => Ok(access::public_access_block_document(body)?),
@@ -64,6 +69,7 @@ impl BucketSetting {
     pub(crate) fn max_body(self) -> usize {
         match self {
             Self::Lifecycle => 512 * 1024,
+            Self::Website => 128 * 1024,
             Self::Cors | Self::OwnershipControls | Self::Policy | Self::PublicAccessBlock | Self::Tagging => {
                 64 * 1024
             }
@@ -79,6 +85,7 @@ impl BucketSetting {
             Self::Policy => ErrorCode::NoSuchBucketPolicy,
             Self::PublicAccessBlock => ErrorCode::NoSuchPublicAccessBlockConfiguration,
             Self::Tagging => ErrorCode::NoSuchTagSet,
+            Self::Website => ErrorCode::NoSuchWebsiteConfiguration,
         }
     }
 }

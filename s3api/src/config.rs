@@ -20,6 +20,8 @@ pub struct Config {
     pub region: String,
     /// The name under which `BUCKET.suffix` reaches this server (virtual-host style).
     pub virtual_host_suffix: Option<String>,
+    /// The name under which `BUCKET.suffix` shows the bucket as a website.
+    pub website_suffix: Option<String>,
     /// Certificate and key, where connections are encrypted.
     pub tls: Option<TlsFiles>,
     /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -48,6 +50,7 @@ impl Config {
             credentials,
             region: "us-east-1".to_owned(),
             virtual_host_suffix: None,
+            website_suffix: None,
             tls: None,
             trusted_proxies: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),

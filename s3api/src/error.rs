@@ -213,6 +213,7 @@ error_codes! {
     InvalidPartOrder BAD_REQUEST "The list of parts was not in ascending order. Parts must be ordered by part number."
     InvalidPolicyDocument BAD_REQUEST "The content of the form does not meet the conditions specified in the policy document."
     InvalidRange RANGE_NOT_SATISFIABLE "The requested range is not satisfiable"
+    InvalidRedirectLocation BAD_REQUEST "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
     InvalidRequest BAD_REQUEST "Invalid Request"
     InvalidTag BAD_REQUEST "The tag provided was not a valid tag."
     InvalidToken BAD_REQUEST "The provided token is malformed or otherwise invalid."

@@ -45,6 +45,7 @@ mod time;
 mod tls;
 mod unsupported;
 mod uri;
+mod website;
 mod xml;
 
 pub use config::Config;

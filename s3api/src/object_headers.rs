@@ -18,6 +18,10 @@ pub(crate) fn content_headers(headers: &HeaderMap) -> Result<ContentHeaders, S3E
         let value = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid(name))?;
         let value =
             if kind == ContentHeader::ContentEncoding { without_framing(value) } else { value.to_owned() };
+        let leads_somewhere = ["/", "http://", "https://"].iter().any(|start| value.starts_with(start));
+        if kind == ContentHeader::WebsiteRedirect && !leads_somewhere {
+            return Err(ErrorCode::InvalidRedirectLocation.into());
+        }
         if !value.is_empty() {
             kept.insert(kind, value);
         }
@@ -98,14 +102,18 @@ fn invalid(name: &'static str) -> S3Error {
         .detail("ArgumentName", name)
 }
 
-const KEPT: [(&str, ContentHeader); 6] = [
+const KEPT: [(&str, ContentHeader); 7] = [
     ("content-type", ContentHeader::ContentType),
     ("content-encoding", ContentHeader::ContentEncoding),
     ("content-disposition", ContentHeader::ContentDisposition),
     ("content-language", ContentHeader::ContentLanguage),
     ("cache-control", ContentHeader::CacheControl),
     ("expires", ContentHeader::Expires),
+    (REDIRECT, ContentHeader::WebsiteRedirect),
 ];
+
+/// Where a website sends the visitors of an object.
+const REDIRECT: &str = "x-amz-website-redirect-location";
 
 /// Limit of names and values together, in bytes.
 const MAX_METADATA: usize = 2048;

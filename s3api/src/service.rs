@@ -1,5 +1,7 @@
 //! One request, from its head to its answer.
 
+mod website;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -76,7 +78,10 @@ impl S3Service {
         let mut operation = "Unknown";
 
         let span = info_span!("s3", method = %parts.method, path = parts.uri.path(), request_id);
-        let mut response = if may_take_long(&parts) {
+        let mut response = if let Some(bucket) = self.website_of(&parts) {
+            operation = "Website";
+            self.show(&parts, &source, peer, now, &bucket).instrument(span).await
+        } else if may_take_long(&parts) {
             self.answer_patiently(&parts, &source, peer, now, &request_id, &mut operation)
                 .instrument(span)
                 .await

@@ -15,7 +15,7 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
             "x-amz-tagging" => value.is_empty(),
             "x-amz-bucket-object-lock-enabled" => value == "false",
             "x-amz-object-ownership" => true,
-            "x-amz-website-redirect-location" | "x-amz-write-offset-bytes" | "x-amz-mfa" => false,
+            "x-amz-write-offset-bytes" | "x-amz-mfa" => false,
             _ => !REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
         };
         if !harmless {

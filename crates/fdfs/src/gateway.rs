@@ -105,6 +105,8 @@ impl Gateway {
         let watch = Watch::new(client.clone(), Arc::clone(&objects), &config.namespace, health);
         let s3 = fdfs_s3::Config {
             region: config.region.clone(),
+            virtual_host_suffix: config.virtual_host_suffix.clone(),
+            website_suffix: config.website_suffix.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             tls: config.tls()?,
             ..fdfs_s3::Config::new(config.s3_listen, credentials)

@@ -56,7 +56,6 @@ fn not_configured(name: &str) -> ErrorCode {
         "encryption" => ErrorCode::ServerSideEncryptionConfigurationNotFoundError,
         "object-lock" => ErrorCode::ObjectLockConfigurationNotFoundError,
         "replication" => ErrorCode::ReplicationConfigurationNotFoundError,
-        "website" => ErrorCode::NoSuchWebsiteConfiguration,
         _ => ErrorCode::NotImplemented,
     }
 }

@@ -17,3 +17,4 @@ mod support;
 mod temporary_keys;
 mod tls;
 mod versions;
+mod website;

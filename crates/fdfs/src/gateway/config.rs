@@ -52,6 +52,10 @@ pub struct GatewayConfig {
     pub s3_tls_cert: Option<PathBuf>,
     /// Its private key, PEM.
     pub s3_tls_key: Option<PathBuf>,
+    /// The name under which `BUCKET.suffix` reaches a bucket by S3, beside paths.
+    pub virtual_host_suffix: Option<String>,
+    /// The name under which `BUCKET.suffix` shows a bucket as a website.
+    pub website_suffix: Option<String>,
     /// Networks of proxies that say for whom they ask, `X-Forwarded-For` and `X-Forwarded-Proto`.
     #[serde(default, deserialize_with = "networks")]
     pub trusted_proxies: Vec<Network>,
@@ -232,6 +236,8 @@ mod tests {
             "region | us-east-1",
             "s3_tls_cert |",
             "s3_tls_key |",
+            "virtual_host_suffix |",
+            "website_suffix |",
             "trusted_proxies |",
             "free_after | 3600 s",
             "fence_after | 300 s",

@@ -133,6 +133,8 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         region: "us-east-1".to_owned(),
         s3_tls_cert: args.s3_tls_cert.clone(),
         s3_tls_key: args.s3_tls_key.clone(),
+        virtual_host_suffix: None,
+        website_suffix: None,
         trusted_proxies: Vec::new(),
         free_after: FREE_AFTER,
         fence_after: FENCE_AFTER,
