@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use fdfs_objects::access::{
     BucketAccess, Caller, CannedAcl, Circumstances, DELETE_RAW_FILE, Decision, Question,
 };
-use fdfs_objects::{BucketInfo, ObjectsError};
+use fdfs_objects::{BucketInfo, ObjectsError, VersionId};
 use http::HeaderMap;
 
 use crate::context::Context;
@@ -121,9 +121,11 @@ impl Access {
             return if decision == Decision::Allowed { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) };
         }
         let in_bucket = self.in_bucket(cx, bucket).await?;
-        let versioned = query.get("versionId").is_some_and(|version| version != "null");
+        // What is no version ID is refused by the operation.
+        let version = query.get("versionId").and_then(|text| text.parse().ok());
+        let versioned = query.has("versionId");
         for action in actions::of(operation.name(), subresource(query).unwrap_or_default(), versioned) {
-            in_bucket.check(cx, action, key).await?;
+            in_bucket.check_version(cx, action, key, version).await?;
         }
         let sets = |name: &str| headers.get(name).is_some_and(|value| !value.is_empty());
         if actions::puts_an_object(operation.name()) {
@@ -144,7 +146,7 @@ impl Access {
             let source = CopySource::parse(source)?;
             let source_bucket = self.in_bucket(cx, &source.bucket).await?;
             let action = if source.version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-            source_bucket.check(cx, action, Some(&source.key)).await?;
+            source_bucket.check_version(cx, action, Some(&source.key), source.version_id).await?;
         }
         Ok(())
     }
@@ -157,11 +159,22 @@ impl Access {
 impl InBucket<'_> {
     /// Refuses an action that may not be done.
     pub(crate) async fn check(&self, cx: &Context, action: &str, key: Option<&str>) -> Result<(), S3Error> {
+        self.check_version(cx, action, key, None).await
+    }
+
+    /// Refuses an action that may not be done on a version of an object: each has an ACL of its own.
+    async fn check_version(
+        &self,
+        cx: &Context,
+        action: &str,
+        key: Option<&str>,
+        version: Option<VersionId>,
+    ) -> Result<(), S3Error> {
         let decision =
             self.rules.decide(&self.access.question(self.action_on(cx, action, key), self.bucket, key));
         let allowed = match (decision, key) {
             (Decision::Allowed, _) => true,
-            (Decision::IfObjectIsPublic, Some(key)) => self.is_public(cx, key).await?,
+            (Decision::IfObjectIsPublic, Some(key)) => self.is_public(cx, key, version).await?,
             _ => false,
         };
         if allowed { Ok(()) } else { Err(ErrorCode::AccessDenied.into()) }
@@ -197,14 +210,16 @@ impl InBucket<'_> {
         if raw && action.starts_with("s3:DeleteObject") { DELETE_RAW_FILE } else { action }
     }
 
-    async fn is_public(&self, cx: &Context, key: &str) -> Result<bool, S3Error> {
-        match cx.objects.head(self.bucket, key.as_bytes()).await {
+    async fn is_public(&self, cx: &Context, key: &str, version: Option<VersionId>) -> Result<bool, S3Error> {
+        match cx.objects.head_version(self.bucket, key.as_bytes(), version).await {
             Ok(info) => {
                 let acl = info.headers.get(&fdfs_objects::ContentHeader::Acl);
                 Ok(acl.and_then(|acl| CannedAcl::parse(acl)) == Some(CannedAcl::PublicRead))
             }
             // Who may list is told that there is none.
-            Err(ObjectsError::NotFound) => Ok(self.may_list()),
+            Err(ObjectsError::NotFound | ObjectsError::NoSuchVersion | ObjectsError::DeleteMarker { .. }) => {
+                Ok(self.may_list())
+            }
             Err(error) => Err(error.into()),
         }
     }

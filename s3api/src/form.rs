@@ -4,6 +4,8 @@ mod policy;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Body;
+use hyper::body::Incoming;
 use memchr::memmem::Finder;
 
 use crate::error::{ErrorCode, S3Error};
@@ -13,31 +15,34 @@ pub(crate) use policy::PostPolicy;
 
 /// A form whose fields before the file have been read.
 #[derive(Debug)]
-pub(crate) struct Form {
+pub(crate) struct Form<B = Incoming> {
     /// Names in lower case and values, in the order sent. A file that is named comes into `${filename}`.
     fields: Vec<(String, String)>,
-    file: FileField,
+    file: FileField<B>,
 }
 
 /// The file of a form: its bytes up to the delimiter that has to follow.
 #[derive(Debug)]
-pub(crate) struct FileField {
-    reader: PartReader,
+pub(crate) struct FileField<B = Incoming> {
+    reader: PartReader<B>,
 }
 
 /// Reads parts. Memory holds one piece of the body and what may be the begin of a delimiter.
 #[derive(Debug)]
-struct PartReader {
-    payload: Payload,
+struct PartReader<B> {
+    payload: Payload<B>,
     buffer: BytesMut,
     delimiter: Finder<'static>,
     /// The delimiter behind the current part was seen.
     part_ended: bool,
 }
 
-impl Form {
+impl<B> Form<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     /// Reads the fields before the file. What stands behind the file is not looked at, as S3 has it.
-    pub(crate) async fn read(content_type: &str, payload: Payload) -> Result<Self, S3Error> {
+    pub(crate) async fn read(content_type: &str, payload: Payload<B>) -> Result<Self, S3Error> {
         let boundary = boundary(content_type).ok_or_else(|| {
             S3Error::new(
                 ErrorCode::PreconditionFailed,
@@ -104,12 +109,15 @@ impl Form {
     }
 
     /// The file.
-    pub(crate) fn into_file(self) -> FileField {
+    pub(crate) fn into_file(self) -> FileField<B> {
         self.file
     }
 }
 
-impl FileField {
+impl<B> FileField<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     /// The next bytes of the file; nothing after the last, which is known by the delimiter behind it.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, S3Error> {
         self.reader.data().await
@@ -133,8 +141,11 @@ impl FileField {
     }
 }
 
-impl PartReader {
-    fn new(payload: Payload, boundary: &str) -> Self {
+impl<B> PartReader<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    fn new(payload: Payload<B>, boundary: &str) -> Self {
         let delimiter = Finder::new(&format!("\r\n--{boundary}")).into_owned();
         Self { payload, buffer: BytesMut::new(), delimiter, part_ended: false }
     }
@@ -315,7 +326,62 @@ const SIGNING: [&str; 5] =
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use proptest::collection::vec;
+    use proptest::prelude::{Just, any, prop_assert, prop_assert_eq, prop_assume, prop_oneof};
+    use proptest::proptest;
+
     use super::*;
+    use crate::payload::BodySource;
+    use crate::signature::PayloadMode;
+
+    /// Reads a form that arrives in pieces of `cut` bytes.
+    async fn read(wire: &[u8], cut: usize) -> Result<(Vec<(String, String)>, Vec<u8>), ErrorCode> {
+        let pieces: Vec<_> = wire
+            .chunks(cut)
+            .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::copy_from_slice(piece))))
+            .collect();
+        let source = BodySource::new(StreamBody::new(stream::iter(pieces)), Duration::from_secs(30));
+        let payload = Payload::new(source, PayloadMode::Unsigned, &HeaderMap::new());
+        let payload = payload.map_err(|error| error.code())?;
+        let form = Form::read("multipart/form-data; boundary=b-b", payload).await;
+        let form = form.map_err(|error| error.code())?;
+        let (fields, mut data) = (form.fields.clone(), Vec::new());
+        let mut file = form.into_file();
+        while let Some(piece) = file.next().await.map_err(|error| error.code())? {
+            data.extend_from_slice(&piece);
+        }
+        file.finish().await.map_err(|error| error.code())?;
+        Ok((fields, data))
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_says_the_same_however_it_is_cut(
+            value in "[-b\\r\\n]{0,12}",
+            file in vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'-'), Just(b'b'), any::<u8>()], 0..200),
+            cut in 1_usize..40,
+            end in 0_usize..400,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let clash = |bytes: &[u8]| [b"\r\n", bytes, b"\r\n"].concat().windows(7).any(|window| window == b"\r\n--b-b");
+            prop_assume!(!clash(value.as_bytes()) && !clash(&file));
+            let part = |head: &str| format!("--b-b\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+            let mut wire = format!("{}k\r\n{}{value}\r\n{}", part("name=key"), part("name=v"), part("name=file")).into_bytes();
+            wire.extend_from_slice(&file);
+            wire.extend_from_slice(b"\r\n--b-b--\r\n");
+            let fields = vec![("key".to_owned(), "k".to_owned()), ("v".to_owned(), value)];
+            prop_assert_eq!(runtime.block_on(read(&wire, cut)), Ok((fields, file)));
+            // Cut off before the last delimiter is whole, it is no form.
+            if end + 4 < wire.len() {
+                prop_assert!(runtime.block_on(read(&wire[..end], cut)).is_err());
+            }
+        }
+    }
 
     #[test]
     fn parameters_are_found_quoted_or_not() {

@@ -251,7 +251,7 @@ impl S3Service {
         target: &Target,
     ) -> Result<Response, S3Error> {
         if let (Err(error), Some(bucket)) = (&outcome, target.bucket())
-            && error.code() == ErrorCode::NoSuchKey
+            && matches!(error.code(), ErrorCode::NoSuchKey | ErrorCode::NoSuchVersion)
             && !access.in_bucket(&self.context, bucket).await?.may_list()
         {
             return Err(ErrorCode::AccessDenied.into());

@@ -222,3 +222,18 @@ async fn a_raw_file_is_deleted_only_by_a_key_that_may() {
     assert_eq!(outcome(&answer), ok(204));
     assert_eq!(gateway.send(Signed::new("GET", &stranger)).await.code(), "NoSuchKey");
 }
+
+#[tokio::test]
+async fn each_version_has_an_acl_of_its_own() {
+    let gateway = Gateway::start().await.with_bucket("pets").await;
+    let enabled = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    put(&gateway, "/pets?versioning=", enabled).await;
+    let private = gateway.send(Signed::new("PUT", "/pets/k").body("secret")).await;
+    let private = private.header("x-amz-version-id").unwrap().to_owned();
+    let open = Signed::new("PUT", "/pets/k").header("x-amz-acl", "public-read").body("open");
+    let open = gateway.send(open).await.header("x-amz-version-id").unwrap().to_owned();
+    assert_eq!(anonymous(&gateway, "GET", "/pets/k").await, ok(200));
+    assert_eq!(anonymous(&gateway, "GET", &format!("/pets/k?versionId={open}")).await, ok(200));
+    assert_eq!(anonymous(&gateway, "GET", &format!("/pets/k?versionId={private}")).await, denied());
+    assert_eq!(anonymous(&gateway, "GET", "/pets/k?versionId=null").await, denied());
+}
