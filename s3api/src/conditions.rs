@@ -65,22 +65,57 @@ impl Conditions {
     }
 }
 
-/// The conditions of a write or a delete, which are judged in the transaction that commits it.
+/// The conditions of a write, which are judged in the transaction that commits it.
 pub(crate) fn of_write(headers: &HeaderMap) -> Result<Preconditions, S3Error> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
-    let if_none_match = match text("if-none-match") {
+    let if_none_match = match text(headers, "if-none-match") {
         None => None,
         Some("*") => Some(ETagMatch::Any),
         Some(_) => {
             return Err(S3Error::from(ErrorCode::NotImplemented).detail("Header", "If-None-Match"));
         }
     };
-    // A tag of another form than ours names no content of ours: it never matches.
-    let if_match = text("if-match").map(|tags| match tags {
+    let if_match = text(headers, "if-match").map(tags);
+    Ok(Preconditions { if_match, if_none_match, ..Preconditions::default() })
+}
+
+/// The conditions of a delete: ETag, size and time of what is meant.
+pub(crate) fn of_delete(headers: &HeaderMap) -> Result<Preconditions, S3Error> {
+    let invalid = |name| {
+        S3Error::new(ErrorCode::InvalidArgument, "The condition cannot be read").detail("ArgumentName", name)
+    };
+    let size = text(headers, SIZE).map(|text| text.parse().map_err(|_| invalid(SIZE)));
+    let modified_at = text(headers, TIME).map(|text| date(text).ok_or_else(|| invalid(TIME)));
+    Ok(Preconditions { modified_at: modified_at.transpose()?, size: size.transpose()?, ..of_write(headers)? })
+}
+
+/// The conditions on the key that a rename moves, or on the one it moves to.
+pub(crate) fn of_rename(headers: &HeaderMap, prefix: &str) -> Preconditions {
+    let get = |name: &str| text(headers, &format!("{prefix}{name}"));
+    Preconditions {
+        if_match: get("if-match").map(tags),
+        if_none_match: get("if-none-match").map(tags),
+        modified_since: get("if-modified-since").and_then(date),
+        unmodified_since: get("if-unmodified-since").and_then(date),
+        ..Preconditions::default()
+    }
+}
+
+/// The ETags of a condition. A tag of another form than ours names no content of ours: it never matches.
+pub(crate) fn tags(text: &str) -> ETagMatch {
+    match text.trim() {
         "*" => ETagMatch::Any,
         tags => ETagMatch::OneOf(tags.split(',').filter_map(|tag| tag.trim().parse().ok()).collect()),
-    });
-    Ok(Preconditions { if_match, if_none_match, ..Preconditions::default() })
+    }
+}
+
+/// A date in seconds since 1970; one that cannot be read is none.
+pub(crate) fn date(text: &str) -> Option<u64> {
+    let time = parse_http_date(text)?;
+    Some(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or_default().trim())
 }
 
 /// Whether a list of tags, or `*`, names this ETag.
@@ -99,6 +134,9 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(since.as_secs())
 }
+
+const SIZE: &str = "x-amz-if-match-size";
+const TIME: &str = "x-amz-if-match-last-modified-time";
 
 #[cfg(test)]
 mod tests {

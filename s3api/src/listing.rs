@@ -6,6 +6,7 @@ use fdfs_objects::{Entry, ListFrom, ListItem, ListPage, ListQuery, ObjectsError}
 
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
+use crate::object_checksum;
 use crate::object_response::etag_text;
 use crate::request::Request;
 use crate::respond;
@@ -120,6 +121,7 @@ impl Listing {
                 let attributes = entry.attributes.clone().unwrap_or_default();
                 xml.text("LastModified", &time::iso8601(time::of_millis(attributes.content_time)));
                 xml.text("ETag", &respond::quoted(&etag_text(attributes.etag)));
+                object_checksum::write_form(xml, attributes.checksum);
                 xml.value("Size", attributes.size);
                 xml.text("StorageClass", "STANDARD");
                 if with_owner {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use fdfs_objects::access::CannedAcl;
 use fdfs_objects::{ContentHeader, ContentHeaders, ExtendedAttributes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{ErrorCode, S3Error};
+use crate::rfc2047;
 
 /// Content headers of an upload, and its ACL.
 pub(crate) fn content_headers(headers: &HeaderMap) -> Result<ContentHeaders, S3Error> {
@@ -18,9 +17,8 @@ pub(crate) fn content_headers(headers: &HeaderMap) -> Result<ContentHeaders, S3E
         let value = std::str::from_utf8(value.as_bytes()).map_err(|_| invalid(name))?;
         let value =
             if kind == ContentHeader::ContentEncoding { without_framing(value) } else { value.to_owned() };
-        let leads_somewhere = ["/", "http://", "https://"].iter().any(|start| value.starts_with(start));
-        if kind == ContentHeader::WebsiteRedirect && !leads_somewhere {
-            return Err(ErrorCode::InvalidRedirectLocation.into());
+        if kind == ContentHeader::WebsiteRedirect {
+            check_redirect(&value)?;
         }
         if !value.is_empty() {
             kept.insert(kind, value);
@@ -42,7 +40,7 @@ pub(crate) fn user_metadata(headers: &HeaderMap) -> Result<ExtendedAttributes, S
             continue;
         };
         let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        let value = values.join(&b","[..]);
+        let value = rfc2047::decode(&values.join(&b","[..]));
         size += short.len() + value.len();
         metadata.insert([b"user.", short.as_bytes()].concat(), value);
     }
@@ -84,17 +82,25 @@ pub(crate) fn write_user_metadata(response: &mut HeaderMap, attributes: &Extende
 
 /// ASCII as it is; other text as RFC 2047 has it; nothing for bytes that are no text.
 fn header_value(value: &[u8]) -> Option<HeaderValue> {
-    let text = std::str::from_utf8(value).ok()?;
-    if text.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
-        return HeaderValue::from_str(text).ok();
-    }
-    HeaderValue::from_str(&format!("=?UTF-8?B?{}?=", BASE64_STANDARD.encode(text))).ok()
+    HeaderValue::from_str(&rfc2047::encode(std::str::from_utf8(value).ok()?)).ok()
 }
 
 /// `Content-Encoding` without the framing of the request itself.
 fn without_framing(value: &str) -> String {
     let codings = value.split(',').map(str::trim);
     codings.filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked")).collect::<Vec<_>>().join(",")
+}
+
+/// The target of a redirect is another key, or another site.
+fn check_redirect(value: &str) -> Result<(), S3Error> {
+    if value.len() > MAX_METADATA {
+        return Err(S3Error::new(
+            ErrorCode::InvalidRedirectLocation,
+            "The length of website redirect location cannot exceed 2,048 characters.",
+        ));
+    }
+    let is_target = ["/", "http://", "https://"].iter().any(|start| value.starts_with(start));
+    if is_target { Ok(()) } else { Err(ErrorCode::InvalidRedirectLocation.into()) }
 }
 
 fn invalid(name: &'static str) -> S3Error {
@@ -166,6 +172,24 @@ mod tests {
         assert!(user_metadata(&headers(&[("x-amz-meta-abc", &value)])).is_ok());
         let error = user_metadata(&headers(&[("x-amz-meta-abcd", &value)])).unwrap_err();
         assert_eq!(error.code(), ErrorCode::MetadataTooLarge);
+    }
+
+    #[test]
+    fn metadata_of_other_alphabets_is_text_for_a_mount() {
+        for value in ["=?UTF-8?B?w6l0w6k=?=", "=?UTF-8?Q?=C3=A9t=C3=A9?=", "\u{e9}t\u{e9}"] {
+            let metadata = user_metadata(&headers(&[("x-amz-meta-t", value.as_bytes())])).unwrap();
+            assert_eq!(metadata[&b"user.t"[..]], "\u{e9}t\u{e9}".as_bytes(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_goes_to_a_key_or_a_site() {
+        let name = "x-amz-website-redirect-location";
+        for (value, ok) in
+            [("/other", true), ("https://example.com/", true), ("other", false), ("ftp://x", false)]
+        {
+            assert_eq!(content_headers(&headers(&[(name, value.as_bytes())])).is_ok(), ok, "{value}");
+        }
     }
 
     #[test]

@@ -2,17 +2,16 @@
 
 use std::time::SystemTime;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use fdfs_objects::{ETag, ObjectInfo, VersionId};
+use fdfs_objects::{ETag, ObjectInfo, ObjectPart, VersionId};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::checksum::ChecksumAlgorithm;
+use crate::checksum::Checksum;
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::lifecycle::write_expiration;
 use crate::multipart::part_number;
+use crate::object_checksum::ObjectChecksum;
 use crate::object_headers::{write_content_headers, write_user_metadata};
 use crate::range::ByteRange;
 use crate::request::Request;
@@ -61,7 +60,7 @@ impl ReadQuestion {
             conditions: Conditions::of_read(&request.headers),
             range: request.header("range")?.map(str::to_owned),
             if_range: request.header("if-range")?.map(str::to_owned),
-            overrides: overrides(&request.query),
+            overrides: overrides(&request.query)?,
             with_checksum: request
                 .header("x-amz-checksum-mode")?
                 .is_some_and(|mode| mode.eq_ignore_ascii_case("enabled")),
@@ -81,10 +80,10 @@ impl ReadQuestion {
             }
             checked => checked?,
         }
-        let range = match &self.range {
+        let (range, part) = match &self.range {
             None => self.part(cx, info).await?,
-            Some(range) if self.range_applies(&etag, modified) => ByteRange::parse(range, size)?,
-            _ => None,
+            Some(range) if self.range_applies(&etag, modified) => (ByteRange::parse(range, size)?, None),
+            _ => (None, None),
         };
         let mut response = respond::empty(StatusCode::OK);
         let headers = response.headers_mut();
@@ -102,11 +101,20 @@ impl ReadQuestion {
         if let Some(file_id) = &info.file_id {
             respond::set(headers, FILE_ID, &file_id.to_string());
         }
+        if !info.tags.is_empty() {
+            headers.insert("x-amz-tagging-count", HeaderValue::from(info.tags.len()));
+        }
         if self.part_number.is_some() && info.part_count > 0 {
             headers.insert("x-amz-mp-parts-count", HeaderValue::from(info.part_count));
         }
-        if self.with_checksum && range.is_none() {
-            write_checksums(headers, info);
+        let is_whole = range.is_none_or(|range| range.length == size);
+        match (&part, ObjectChecksum::of(info)) {
+            (Some(checksum), Some(of_object)) if self.with_checksum => {
+                respond::set(headers, checksum.algorithm.header(), &checksum.to_base64());
+                respond::set(headers, "x-amz-checksum-type", of_object.kind.name());
+            }
+            (None, Some(checksum)) if self.with_checksum && is_whole => checksum.write_headers(headers),
+            _ => {}
         }
         if let Some(range) = range {
             respond::set(headers, "content-range", &range.content_range(size));
@@ -115,17 +123,24 @@ impl ReadQuestion {
         Ok(ReadAnswer::Content(response, range.unwrap_or(ByteRange { offset: 0, length: size })))
     }
 
-    /// The bytes of the part that is asked for. An object that was put whole is its own first part.
-    async fn part(&self, cx: &Context, info: &ObjectInfo) -> Result<Option<ByteRange>, S3Error> {
-        let Some(number) = self.part_number else { return Ok(None) };
-        let sizes = match info.part_count {
-            0 => vec![info.size()],
-            _ => cx.objects.object_parts(info).await?.into_iter().map(|part| part.size).collect(),
+    /// The bytes of the part that is asked for, and their checksum. An object that was put whole is its own first part.
+    async fn part(
+        &self,
+        cx: &Context,
+        info: &ObjectInfo,
+    ) -> Result<(Option<ByteRange>, Option<Checksum>), S3Error> {
+        let Some(number) = self.part_number else { return Ok((None, None)) };
+        let parts = match info.part_count {
+            0 => vec![ObjectPart { number: 1, size: info.size(), checksum: None }],
+            _ => cx.objects.object_parts(info).await?,
         };
-        let before = usize::from(number) - 1;
-        let length = *sizes.get(before).ok_or(ErrorCode::InvalidPartNumber)?;
+        let before = parts.partition_point(|part| part.number < number);
+        let part = parts.get(before).filter(|part| part.number == number);
+        let part = part.ok_or(ErrorCode::InvalidPartNumber)?;
+        let offset = parts[..before].iter().map(|part| part.size).sum();
         // An empty object has no range to speak of.
-        Ok((length > 0).then(|| ByteRange { offset: sizes[..before].iter().sum(), length }))
+        let range = (part.size > 0).then_some(ByteRange { offset, length: part.size });
+        Ok((range, part.checksum.as_ref().and_then(Checksum::of_kept)))
     }
 
     /// `If-Range`: the range is meant for this content only.
@@ -155,21 +170,22 @@ fn write_identity(headers: &mut HeaderMap, etag: &str, modified: SystemTime) {
     respond::set(headers, "last-modified", &time::http_date(modified));
 }
 
-fn write_checksums(headers: &mut HeaderMap, info: &ObjectInfo) {
-    for checksum in info.checksums.iter().filter(|checksum| checksum.kind == 0) {
-        if let Some(algorithm) = ChecksumAlgorithm::of_number(checksum.algorithm) {
-            respond::set(headers, algorithm.header(), &BASE64_STANDARD.encode(&checksum.value));
-            respond::set(headers, "x-amz-checksum-type", "FULL_OBJECT");
-        }
-    }
-}
-
 /// `response-*` in the query sets headers of the answer.
-fn overrides(query: &Query) -> Vec<(&'static str, String)> {
-    OVERRIDES
-        .into_iter()
-        .filter_map(|(parameter, header)| Some((header, query.get(parameter)?.to_owned())))
-        .collect()
+fn overrides(query: &Query) -> Result<Vec<(&'static str, String)>, S3Error> {
+    let mut overrides = Vec::new();
+    for (parameter, header) in OVERRIDES {
+        let Some(value) = query.get(parameter) else { continue };
+        if HeaderValue::from_str(value).is_err() {
+            return Err(S3Error::new(
+                ErrorCode::InvalidArgument,
+                "Header value cannot be represented using ISO-8859-1.",
+            )
+            .detail("ArgumentName", parameter)
+            .detail("ArgumentValue", value));
+        }
+        overrides.push((header, value.to_owned()));
+    }
+    Ok(overrides)
 }
 
 const OVERRIDES: [(&str, &str); 6] = [

@@ -14,7 +14,7 @@ mod get_bucket_configuration;
 mod get_bucket_location;
 mod get_bucket_policy;
 mod get_object;
-mod get_object_configuration;
+mod get_object_attributes;
 mod head_bucket;
 mod head_object;
 mod list_buckets;
@@ -24,11 +24,13 @@ mod list_objects;
 mod list_objects_v2;
 mod list_parts;
 mod object_acl;
+mod object_tagging;
 mod post_object;
 mod put_bucket_policy;
 mod put_bucket_setting;
 mod put_bucket_versioning;
 mod put_object;
+mod rename_object;
 mod upload_part;
 mod upload_part_copy;
 
@@ -50,11 +52,12 @@ trait Operation: Send + Sized {
 }
 
 /// Reads a body as every document that a request can have.
-pub(crate) fn read_documents(body: &[u8]) -> [Result<(), S3Error>; 3] {
+pub(crate) fn read_documents(body: &[u8]) -> [Result<(), S3Error>; 4] {
     [
         complete_multipart_upload::parse_body(body).map(drop),
         create_bucket::parse_body(body).map(drop),
         delete_objects::parse_body(body).map(drop),
+        object_tagging::parse_body(body).map(drop),
     ]
 }
 
@@ -73,6 +76,7 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         Route::DeleteBucket => of::<delete_bucket::DeleteBucket>(cx, request).await,
         Route::DeleteBucketSetting => of::<delete_bucket_setting::DeleteBucketSetting>(cx, request).await,
         Route::DeleteObject => of::<delete_object::DeleteObject>(cx, request).await,
+        Route::DeleteObjectTagging => of::<object_tagging::DeleteObjectTagging>(cx, request).await,
         Route::DeleteObjects => of::<delete_objects::DeleteObjects>(cx, request).await,
         Route::GetBucketAcl => of::<bucket_acl::GetBucketAcl>(cx, request).await,
         Route::PutBucketAcl => of::<bucket_acl::PutBucketAcl>(cx, request).await,
@@ -87,9 +91,8 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         }
         Route::GetBucketLocation => of::<get_bucket_location::GetBucketLocation>(cx, request).await,
         Route::GetObject => of::<get_object::GetObject>(cx, request).await,
-        Route::GetObjectConfiguration => {
-            of::<get_object_configuration::GetObjectConfiguration>(cx, request).await
-        }
+        Route::GetObjectAttributes => of::<get_object_attributes::GetObjectAttributes>(cx, request).await,
+        Route::GetObjectTagging => of::<object_tagging::GetObjectTagging>(cx, request).await,
         Route::HeadBucket => of::<head_bucket::HeadBucket>(cx, request).await,
         Route::HeadObject => of::<head_object::HeadObject>(cx, request).await,
         Route::ListBuckets => of::<list_buckets::ListBuckets>(cx, request).await,
@@ -101,6 +104,8 @@ pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<
         Route::PutBucketSetting => of::<put_bucket_setting::PutBucketSetting>(cx, request).await,
         Route::PutBucketVersioning => of::<put_bucket_versioning::PutBucketVersioning>(cx, request).await,
         Route::PutObject => of::<put_object::PutObject>(cx, request).await,
+        Route::PutObjectTagging => of::<object_tagging::PutObjectTagging>(cx, request).await,
+        Route::RenameObject => of::<rename_object::RenameObject>(cx, request).await,
         Route::UploadPart => of::<upload_part::UploadPart>(cx, request).await,
         Route::UploadPartCopy => of::<upload_part_copy::UploadPartCopy>(cx, request).await,
     }

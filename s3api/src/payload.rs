@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::checksum::Checksum;
+use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::error::{ErrorCode, S3Error};
 use crate::signature::PayloadMode;
 
@@ -48,7 +48,26 @@ where
         mode: PayloadMode,
         headers: &HeaderMap,
     ) -> Result<Self, S3Error> {
-        let checks = Checks::declared(headers, &mode)?;
+        let checks = Checks::declared(headers, &mode, true)?;
+        Self::with_checks(source, mode, headers, checks)
+    }
+
+    /// The same where a checksum in the headers is not the payload's.
+    pub(crate) fn without_checksum(
+        source: BodySource<B>,
+        mode: PayloadMode,
+        headers: &HeaderMap,
+    ) -> Result<Self, S3Error> {
+        let checks = Checks::declared(headers, &mode, false)?;
+        Self::with_checks(source, mode, headers, checks)
+    }
+
+    fn with_checks(
+        source: BodySource<B>,
+        mode: PayloadMode,
+        headers: &HeaderMap,
+        checks: Checks,
+    ) -> Result<Self, S3Error> {
         let (decoder, length) = match mode {
             PayloadMode::Chunked { signer, trailer } => {
                 (Some(ChunkedDecoder::new(signer, trailer)), Some(decoded_length(headers)?))
@@ -67,25 +86,29 @@ where
         })
     }
 
-    /// The same payload without a checksum of it: what the head carries is about something else.
-    pub(crate) fn without_checksum(mut self) -> Self {
-        self.checks.forget_checksum();
-        self
-    }
-
     /// Its length, where the client has told it.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
     }
 
-    /// The checksum that was verified; to be asked for after the end.
+    /// The algorithm of the checksum that the client declares.
+    pub(crate) fn declared_algorithm(&self) -> Option<ChecksumAlgorithm> {
+        self.checks.algorithm()
+    }
+
+    /// Computes this checksum as well, where the client does not declare it.
+    pub(crate) fn want_checksum(&mut self, algorithm: ChecksumAlgorithm) {
+        self.checks.want(algorithm);
+    }
+
+    /// The checksum that was declared and verified; to be asked for after the end.
     pub(crate) fn checksum(&self) -> Option<&Checksum> {
         self.checks.verified()
     }
 
-    /// The verified checksum as it is kept beside the object.
-    pub(crate) fn kept_checksums(&self) -> Vec<fdfs_objects::Checksum> {
-        self.checksum().map(Checksum::to_kept).into_iter().collect()
+    /// That, and the one that was computed besides.
+    pub(crate) fn checksums(&self) -> impl Iterator<Item = &Checksum> {
+        self.checks.verified().into_iter().chain(self.checks.computed())
     }
 
     /// The next piece of data; nothing after the last.

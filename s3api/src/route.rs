@@ -18,6 +18,7 @@ pub(crate) enum Operation {
     DeleteBucket,
     DeleteBucketSetting,
     DeleteObject,
+    DeleteObjectTagging,
     DeleteObjects,
     GetBucketAcl,
     GetBucketConfiguration,
@@ -26,7 +27,8 @@ pub(crate) enum Operation {
     GetBucketPolicyStatus,
     GetObject,
     GetObjectAcl,
-    GetObjectConfiguration,
+    GetObjectAttributes,
+    GetObjectTagging,
     HeadBucket,
     HeadObject,
     ListBuckets,
@@ -42,6 +44,8 @@ pub(crate) enum Operation {
     PutBucketVersioning,
     PutObject,
     PutObjectAcl,
+    PutObjectTagging,
+    RenameObject,
     UploadPart,
     UploadPartCopy,
 }
@@ -73,6 +77,7 @@ impl Operation {
             Self::DeleteBucket => "DeleteBucket",
             Self::DeleteBucketSetting => "DeleteBucketSetting",
             Self::DeleteObject => "DeleteObject",
+            Self::DeleteObjectTagging => "DeleteObjectTagging",
             Self::DeleteObjects => "DeleteObjects",
             Self::GetBucketAcl => "GetBucketAcl",
             Self::GetBucketConfiguration => "GetBucketConfiguration",
@@ -81,7 +86,8 @@ impl Operation {
             Self::GetBucketPolicyStatus => "GetBucketPolicyStatus",
             Self::GetObject => "GetObject",
             Self::GetObjectAcl => "GetObjectAcl",
-            Self::GetObjectConfiguration => "GetObjectConfiguration",
+            Self::GetObjectAttributes => "GetObjectAttributes",
+            Self::GetObjectTagging => "GetObjectTagging",
             Self::HeadBucket => "HeadBucket",
             Self::HeadObject => "HeadObject",
             Self::ListBuckets => "ListBuckets",
@@ -97,6 +103,8 @@ impl Operation {
             Self::PutBucketVersioning => "PutBucketVersioning",
             Self::PutObject => "PutObject",
             Self::PutObjectAcl => "PutObjectAcl",
+            Self::PutObjectTagging => "PutObjectTagging",
+            Self::RenameObject => "RenameObject",
             Self::UploadPart => "UploadPart",
             Self::UploadPartCopy => "UploadPartCopy",
         }
@@ -152,9 +160,11 @@ impl Operation {
             (&Method::GET, Some("uploadId")) => Ok(Self::ListParts),
             (&Method::GET, Some("acl")) => Ok(Self::GetObjectAcl),
             (&Method::PUT, Some("acl")) => Ok(Self::PutObjectAcl),
-            (&Method::GET, Some(name)) if OBJECT_CONFIGURATION.contains(&name) => {
-                Ok(Self::GetObjectConfiguration)
-            }
+            (&Method::GET, Some("attributes")) => Ok(Self::GetObjectAttributes),
+            (&Method::GET, Some("tagging")) => Ok(Self::GetObjectTagging),
+            (&Method::PUT, Some("tagging")) => Ok(Self::PutObjectTagging),
+            (&Method::DELETE, Some("tagging")) => Ok(Self::DeleteObjectTagging),
+            (&Method::PUT, Some("renameObject")) => Ok(Self::RenameObject),
             (&Method::HEAD, None) => Ok(Self::HeadObject),
             (&Method::PUT, None) if is_copy => Ok(Self::CopyObject),
             (&Method::PUT, None) => Ok(Self::PutObject),
@@ -197,9 +207,6 @@ const BUCKET_CONFIGURATION: &[&str] = &[
     "versioning",
     "website",
 ];
-
-/// Configuration of an object that can be asked for.
-const OBJECT_CONFIGURATION: &[&str] = &["tagging"];
 
 /// Every subresource that S3 knows.
 const SUBRESOURCES: &[&str] = &[
@@ -269,6 +276,9 @@ mod tests {
             (Method::GET, "/b/k", "uploadId=x", Op::ListParts),
             (Method::DELETE, "/b/k", "uploadId=x", Op::AbortMultipartUpload),
             (Method::DELETE, "/b/k", "", Op::DeleteObject),
+            (Method::DELETE, "/b/k", "tagging", Op::DeleteObjectTagging),
+            (Method::GET, "/b/k", "attributes", Op::GetObjectAttributes),
+            (Method::PUT, "/b/k", "renameObject", Op::RenameObject),
         ] {
             assert_eq!(of(method.clone(), path, query), Ok(operation), "{method} {path}?{query}");
         }
@@ -277,11 +287,10 @@ mod tests {
     #[test]
     fn what_is_not_served_is_not_taken_for_something_else() {
         for (method, path, query) in [
-            (Method::PUT, "/b/k", "tagging"),
             (Method::PUT, "/b", "accelerate"),
             (Method::DELETE, "/b", "encryption"),
             (Method::GET, "/b", "inventory"),
-            (Method::GET, "/b/k", "attributes"),
+            (Method::GET, "/b/k", "retention"),
             (Method::POST, "/b/k", "select&select-type=2"),
         ] {
             assert_eq!(

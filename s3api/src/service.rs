@@ -205,7 +205,13 @@ impl S3Service {
         refuse_unsupported(&parts.headers)?;
         let access = Access::new(signer.caller, peer, &parts.headers, &query, now);
         access.authorize(&self.context, operation, &target, &query, &parts.headers).await?;
-        let payload = Payload::new(source.clone(), signer.payload, &parts.headers)?;
+        // A checksum in the head of Complete is the object's, not the document's.
+        let payload = match operation {
+            Operation::CompleteMultipartUpload => {
+                Payload::without_checksum(source.clone(), signer.payload, &parts.headers)?
+            }
+            _ => Payload::new(source.clone(), signer.payload, &parts.headers)?,
+        };
         debug!(operation = operation.name(), caller = ?access.caller(), "may be done");
         let request = Request::new(
             target.clone(),

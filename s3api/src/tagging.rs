@@ -1,8 +1,12 @@
 //! Tag sets: of buckets and of objects.
 
+use std::collections::BTreeSet;
+
 use fdfs_objects::ExtendedAttributes;
+use http::HeaderMap;
 
 use crate::error::{ErrorCode, S3Error};
+use crate::uri::Query;
 use crate::xml::{Element, XmlWriter};
 
 /// Reads a `Tagging` document of at most `max` tags.
@@ -20,6 +24,25 @@ pub(crate) fn of_elements<'a>(
     let text = |tag: &Element, name| tag.text_of(name).map(str::to_owned);
     let pairs = tags.map(|tag| text(tag, "Key").zip(text(tag, "Value")));
     collect(pairs.collect::<Option<Vec<_>>>().ok_or(ErrorCode::MalformedXML)?, max)
+}
+
+/// Reads the tags of `x-amz-tagging`, which are written as a query is.
+pub(crate) fn of_header(headers: &HeaderMap) -> Result<ExtendedAttributes, S3Error> {
+    let invalid = || {
+        S3Error::new(
+            ErrorCode::InvalidArgument,
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+        )
+        .detail("ArgumentName", "x-amz-tagging")
+    };
+    let Some(value) = headers.get("x-amz-tagging") else { return Ok(ExtendedAttributes::new()) };
+    let query = value.to_str().ok().and_then(|text| Query::parse(text).ok()).ok_or_else(invalid)?;
+    let pairs: Vec<_> = query.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let names: BTreeSet<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+    if names.len() < pairs.len() {
+        return Err(invalid());
+    }
+    collect(pairs, MAX_OBJECT_TAGS)
 }
 
 /// Writes the elements of a tag set.
@@ -87,6 +110,23 @@ mod tests {
         let tag =
             |(name, value): &(&str, &str)| format!("<Tag><Key>{name}</Key><Value>{value}</Value></Tag>");
         format!("<Tagging><TagSet>{}</TagSet></Tagging>", tags.iter().map(tag).collect::<String>())
+    }
+
+    #[test]
+    fn tags_in_a_header_are_written_as_a_query() {
+        let read = |value: &str| {
+            let headers = HeaderMap::from_iter([("x-amz-tagging".parse().unwrap(), value.parse().unwrap())]);
+            of_header(&headers).map_err(|error| error.code())
+        };
+        assert_eq!(read("").unwrap(), ExtendedAttributes::new());
+        let tags = read("a=1&b%20c=%C3%A9&d").unwrap();
+        assert_eq!(tags[&b"b c"[..]], "\u{e9}".as_bytes());
+        assert_eq!((tags.len(), tags[&b"d"[..]].len()), (3, 0));
+        assert_eq!(read("a=1&a=2"), Err(ErrorCode::InvalidArgument));
+        assert_eq!(read("a=%ff"), Err(ErrorCode::InvalidArgument));
+        assert_eq!(read("aws:a=1"), Err(ErrorCode::InvalidTag));
+        let many: Vec<String> = (0..11).map(|number| format!("t{number}=v")).collect();
+        assert_eq!(read(&many.join("&")), Err(ErrorCode::BadRequest));
     }
 
     #[test]

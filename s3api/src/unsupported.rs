@@ -12,7 +12,6 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
         let harmless = match name {
             "x-amz-acl" => value.to_str().is_ok_and(|name| CannedAcl::parse(name).is_some()),
             "x-amz-storage-class" => value == "STANDARD",
-            "x-amz-tagging" => value.is_empty(),
             "x-amz-bucket-object-lock-enabled" => value == "false",
             "x-amz-object-ownership" => true,
             "x-amz-write-offset-bytes" | "x-amz-mfa" => false,
@@ -50,7 +49,7 @@ mod tests {
         assert!(refused("x-amz-server-side-encryption-customer-key", "x"));
         assert!(refused("x-amz-acl", "public-read-write"));
         assert!(refused("x-amz-storage-class", "GLACIER"));
-        assert!(refused("x-amz-tagging", "a=b"));
+        assert!(refused("x-amz-write-offset-bytes", "5"));
         assert!(refused("x-amz-grant-read", "id=1"));
     }
 

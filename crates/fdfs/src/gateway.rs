@@ -91,6 +91,8 @@ impl Gateway {
             opened.await?.with_context(|| format!("cannot open the namespace {}", config.namespace))?;
         let settings = Settings {
             free_after: Duration::from_secs(config.free_after),
+            abandoned_uploads_after: (config.abandoned_uploads_after > 0)
+                .then(|| Duration::from_secs(config.abandoned_uploads_after)),
             // Often enough for what is due to be at most a quarter late.
             free_interval: Duration::from_secs((config.free_after / 4).clamp(1, 30)),
             fence_after: Duration::from_secs(config.fence_after),

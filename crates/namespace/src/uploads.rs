@@ -122,6 +122,8 @@ pub struct Completion {
 /// A part of an object that was uploaded in parts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObjectPart {
+    /// The number it was uploaded under.
+    pub number: u16,
     /// Bytes.
     pub size: u64,
     /// Its checksum, where every part has one.
@@ -320,6 +322,7 @@ pub(crate) fn complete(
     let mut table = PartTableRow::default();
     let rows: Vec<Vec<u8>> = wanted.iter().map(|part| keys::part(&upload_id.0, part.number)).collect();
     tx.expect(&rows, &[])?;
+    let mut too_small = None;
     for (index, wanted_part) in wanted.iter().enumerate() {
         let number = wanted_part.number;
         let row: PartRow =
@@ -328,7 +331,7 @@ pub(crate) fn complete(
             return Err(NamespaceError::InvalidPart(number));
         }
         if index + 1 < wanted.len() && row.size < min_part {
-            return Err(NamespaceError::PartTooSmall(number));
+            too_small = too_small.or(Some(number));
         }
         for extent in &row.extents {
             let extent = Extent::of_row(extent)?;
@@ -340,9 +343,17 @@ pub(crate) fn complete(
         table.checksums.extend(row.checksums.into_iter().take(1));
     }
 
+    // Parts that are not there are told first.
+    if let Some(number) = too_small {
+        return Err(NamespaceError::PartTooSmall(number));
+    }
     // Without gaps, or nobody could say whose they are.
     if table.checksums.len() != table.sizes.len() {
         table.checksums.clear();
+    }
+    let numbers = wanted.iter().map(|part| u32::from(part.number));
+    if !numbers.clone().eq(1..=u32::try_from(wanted.len()).unwrap_or(u32::MAX)) {
+        table.numbers = numbers.collect();
     }
     let (inode, mut row) = keyed::put_row(tx, root, key, &file, &completion.preconditions)?;
     row.part_count = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
@@ -471,7 +482,13 @@ pub(crate) fn trim_completed(
 pub(crate) fn object_parts(read: &dyn Read, inode: u64) -> Result<Vec<ObjectPart>, NamespaceError> {
     let row: PartTableRow = rows::load(read, &keys::part_table(inode))?.unwrap_or_default();
     let mut checksums = row.checksums.into_iter().map(Checksum::of_row);
-    Ok(row.sizes.into_iter().map(|size| ObjectPart { size, checksum: checksums.next() }).collect())
+    // Numbers are kept only where they are not those of the places.
+    let number = |index: usize| {
+        let kept = row.numbers.get(index).copied().and_then(|number| u16::try_from(number).ok());
+        kept.or_else(|| u16::try_from(index + 1).ok()).unwrap_or_default()
+    };
+    let part = |(index, size)| ObjectPart { number: number(index), size, checksum: checksums.next() };
+    Ok(row.sizes.into_iter().enumerate().map(part).collect())
 }
 
 /// True for content that is one file from its first byte to its last, or none.

@@ -145,7 +145,10 @@ impl Objects {
         self.check_writable(&target_bucket, target.1)?;
         let (info, content) =
             self.source(source, options.source_version, options.source_preconditions).await?;
-        let (mut headers, extended) = options.replace.unwrap_or((info.headers, info.extended));
+        // An ACL is not copied, who copies says whether the copy is public; nor is where a website sends those who ask.
+        let mut source_headers = info.headers;
+        source_headers.remove(&ContentHeader::WebsiteRedirect);
+        let (mut headers, extended) = options.replace.unwrap_or((source_headers, info.extended));
         headers.remove(&ContentHeader::Acl);
         headers.extend(options.acl.map(|acl| (ContentHeader::Acl, acl)));
         let file = NewFile {

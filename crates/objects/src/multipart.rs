@@ -117,7 +117,7 @@ impl Objects {
             ..NewUpload::default()
         };
         let incoming = Incoming::digested(self, new);
-        Ok(PartWriter::new(incoming, bucket, key.to_vec(), upload_id, number))
+        Ok(PartWriter::new(incoming, bucket, key.to_vec(), &upload, number))
     }
 
     /// Decides where the parts of an upload go. Of several parts that come first at once one does, and the others follow it.

@@ -353,7 +353,10 @@ async fn parts_stand_beside_each_other_and_become_one_file() {
     assert_eq!((joined.etag(), joined.part_count), (Some(etag), 3));
     assert_eq!(files.content(&file), Some(Bytes::from_static(b"one, two, three")));
     let parts = objects.object_parts(&joined).await.unwrap();
-    assert_eq!(parts, vec![ObjectPart { size: 5, checksum: None }; 3]);
+    assert_eq!(
+        parts.iter().map(|part| (part.number, part.size)).collect::<Vec<_>>(),
+        [(1, 5), (2, 5), (3, 5)]
+    );
     assert_eq!(get(&objects, "big.bin").await, "one, two, three");
     assert_eq!(objects.free_due().await.unwrap(), 3);
     assert_eq!(files.ids(), [file]);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fdfs_namespace::{Attributes, Bucket, Checksum, ETag, Extent, NewFile, Part, UploadId, Versioning};
+use fdfs_namespace::{
+    Attributes, Bucket, Checksum, ETag, Extent, NewFile, Part, Upload, UploadId, Versioning,
+};
 use fdfs_ops::fault_point;
 use fdfs_types::{Extension, FileId};
 use md5::{Digest, Md5};
@@ -29,6 +31,7 @@ pub struct PartWriter {
     key: Vec<u8>,
     upload_id: UploadId,
     number: u16,
+    checksum_algorithm: u32,
 }
 
 /// What is known of a content only when all of it has come.
@@ -107,10 +110,16 @@ impl PartWriter {
         incoming: Incoming,
         bucket: Bucket,
         key: Vec<u8>,
-        upload_id: UploadId,
+        upload: &Upload,
         number: u16,
     ) -> Self {
-        Self { incoming, bucket, key, upload_id, number }
+        let (upload_id, checksum_algorithm) = (upload.upload_id, upload.new.checksum_algorithm);
+        Self { incoming, bucket, key, upload_id, number, checksum_algorithm }
+    }
+
+    /// The checksum that its upload asks each part for; 0 for none.
+    pub fn checksum_algorithm(&self) -> u32 {
+        self.checksum_algorithm
     }
 
     /// Takes more bytes; waits while the storage is slower.

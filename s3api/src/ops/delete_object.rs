@@ -11,7 +11,7 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 
-/// Deletes one key, or one version of it for ever. What is not there counts as deleted.
+/// Deletes one key, or one version of it for ever. What is not there counts as deleted, unless `If-Match` wants one.
 #[derive(Debug)]
 pub(crate) struct DeleteObject {
     bucket: String,
@@ -22,14 +22,15 @@ pub(crate) struct DeleteObject {
 
 impl Operation for DeleteObject {
     async fn parse(request: Request) -> Result<Self, S3Error> {
-        let preconditions = conditions::of_write(&request.headers)?;
+        let preconditions = conditions::of_delete(&request.headers)?;
         let version_id = request.version_id()?;
         Ok(Self { bucket: request.bucket()?, key: request.key()?, version_id, preconditions })
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
+        let must_exist = self.preconditions.if_match.is_some();
         let deleted = match cx.remove(&self.bucket, &self.key, self.preconditions, self.version_id).await {
-            Err(error) if error.code() == ErrorCode::NoSuchKey => Deleted::default(),
+            Err(error) if error.code() == ErrorCode::NoSuchKey && !must_exist => Deleted::default(),
             deleted => deleted?,
         };
         let mut response = respond::empty(StatusCode::NO_CONTENT);

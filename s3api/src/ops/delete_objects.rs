@@ -1,17 +1,19 @@
 //! `POST /bucket?delete`
 
-use fdfs_objects::{Deleted, ETagMatch, Preconditions};
+use fdfs_objects::{Deleted, Preconditions};
 use futures_util::{StreamExt as _, stream};
 use tracing::warn;
 
 use super::Operation;
 use crate::access::Access;
+use crate::conditions;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::target::check_key;
+use crate::time;
 use crate::xml::{Element, XmlWriter};
 
 /// Deletes up to 1,000 keys, and tells of each what became of it.
@@ -44,6 +46,7 @@ impl Operation for DeleteObjects {
         let bucket = &self.bucket;
         let outcomes: Vec<_> = stream::iter(self.keys)
             .map(async |Doomed { key, version, preconditions }| {
+                let must_exist = preconditions.if_match.is_some();
                 let version_id =
                     version.as_deref().map(|text| text.parse().map_err(|_| ErrorCode::NoSuchVersion));
                 let action = if version.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
@@ -59,6 +62,10 @@ impl Operation for DeleteObjects {
                 if let Err(Some(cause)) = outcome.as_ref().map_err(S3Error::cause) {
                     warn!(key, cause, "key not deleted");
                 }
+                let outcome = outcome.or_else(|error| match error.code() {
+                    ErrorCode::NoSuchKey if !must_exist => Ok(Deleted::default()),
+                    _ => Err(error),
+                });
                 (key, version, outcome)
             })
             .buffered(AT_ONCE)
@@ -67,15 +74,14 @@ impl Operation for DeleteObjects {
         Ok(respond::document("DeleteResult", |xml| {
             for (key, version, outcome) in &outcomes {
                 match outcome {
-                    Err(error) if error.code() != ErrorCode::NoSuchKey => xml.element("Error", |xml| {
+                    Err(error) => xml.element("Error", |xml| {
                         xml.text("Key", key);
                         version.iter().for_each(|version| xml.text("VersionId", version));
                         error.write_code_and_message(xml);
                     }),
                     _ if self.quiet => {}
-                    outcome => {
-                        let deleted = outcome.as_ref().copied().unwrap_or_default();
-                        xml.element("Deleted", |xml| write_deleted(xml, key, version.as_deref(), deleted));
+                    Ok(deleted) => {
+                        xml.element("Deleted", |xml| write_deleted(xml, key, version.as_deref(), *deleted));
                     }
                 }
             }
@@ -100,21 +106,25 @@ pub(super) fn parse_body(body: &[u8]) -> Result<(Vec<Doomed>, bool), S3Error> {
     for object in delete.all("Object") {
         let key = object.text_of("Key").ok_or(ErrorCode::MalformedXML)?.to_owned();
         let version = object.text_of("VersionId").filter(|version| !version.is_empty()).map(str::to_owned);
-        let etag = object.text_of("ETag");
-        let if_match = etag.map(|tag| match tag {
-            "*" => ETagMatch::Any,
-            tag => ETagMatch::OneOf(tag.parse().into_iter().collect()),
-        });
-        keys.push(Doomed {
-            key,
-            version,
-            preconditions: Preconditions { if_match, ..Preconditions::default() },
-        });
+        let number = |text: &str| text.trim().parse().map_err(|_| ErrorCode::MalformedXML);
+        let time = |text: &str| time_of(text).ok_or(ErrorCode::MalformedXML);
+        let preconditions = Preconditions {
+            if_match: object.text_of("ETag").map(conditions::tags),
+            modified_at: object.text_of("LastModifiedTime").map(time).transpose()?,
+            size: object.text_of("Size").map(number).transpose()?,
+            ..Preconditions::default()
+        };
+        keys.push(Doomed { key, version, preconditions });
     }
     if keys.is_empty() || keys.len() > MAX_KEYS {
         return Err(ErrorCode::MalformedXML.into());
     }
     Ok((keys, quiet))
+}
+
+/// A time as documents or headers have it, in seconds since 1970.
+fn time_of(text: &str) -> Option<u64> {
+    conditions::date(text.trim()).or_else(|| Some(time::parse_iso8601(text.trim())? / 1_000))
 }
 
 /// Deletes under way together, so that they share commits.

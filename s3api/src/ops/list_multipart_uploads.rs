@@ -1,8 +1,9 @@
 //! `GET /bucket?uploads`
 
-use fdfs_objects::UploadId;
+use fdfs_objects::{UploadId, UploadItem, UploadMarker, UploadQuery};
 
 use super::Operation;
+use crate::checksum::{ChecksumAlgorithm, ChecksumType};
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::listing::{is_encoded, write_key};
@@ -10,86 +11,79 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::time;
+use crate::xml::XmlWriter;
 
 /// Lists the uploads under way, by key and ID.
 #[derive(Debug)]
 pub(crate) struct ListMultipartUploads {
     bucket: String,
-    prefix: String,
+    query: UploadQuery,
     key_marker: String,
     upload_id_marker: String,
-    after: Option<(Vec<u8>, UploadId)>,
-    max_uploads: u32,
     encoded: bool,
 }
 
 impl Operation for ListMultipartUploads {
     async fn parse(request: Request) -> Result<Self, S3Error> {
         let text = |name: &str| request.query.get(name).unwrap_or_default().to_owned();
-        if !text("delimiter").is_empty() {
-            return Err(S3Error::new(
-                ErrorCode::NotImplemented,
-                "A delimiter is not implemented for uploads",
-            ));
-        }
         let (key_marker, upload_id_marker) = (text("key-marker"), text("upload-id-marker"));
-        let after = if key_marker.is_empty() {
-            None
-        } else {
-            // Without an ID the list goes on behind all uploads of the key.
-            let id = match upload_id_marker.as_str() {
-                "" => UploadId([0xff; 16]),
-                id => id
-                    .parse()
-                    .map_err(|_| S3Error::new(ErrorCode::InvalidArgument, "Invalid uploadId marker"))?,
-            };
-            Some((key_marker.clone().into_bytes(), id))
+        // Without an ID the list goes on behind all uploads of the key; an ID alone says nothing.
+        let upload_id = Some(upload_id_marker.as_str()).filter(|id| !id.is_empty() && !key_marker.is_empty());
+        let upload_id: Option<UploadId> = upload_id.map(str::parse).transpose().map_err(|_| {
+            S3Error::new(ErrorCode::InvalidArgument, "Invalid uploadId marker")
+                .detail("ArgumentName", "upload-id-marker")
+                .detail("ArgumentValue", &upload_id_marker)
+        })?;
+        let marker = || UploadMarker { key: key_marker.clone().into_bytes(), upload_id };
+        let query = UploadQuery {
+            prefix: text("prefix").into_bytes(),
+            delimiter: text("delimiter").into_bytes(),
+            after: (!key_marker.is_empty()).then(marker),
+            limit: request.number("max-uploads")?.unwrap_or(MAX_UPLOADS).min(MAX_UPLOADS) as usize,
         };
-        Ok(Self {
-            bucket: request.bucket()?,
-            prefix: text("prefix"),
-            key_marker,
-            upload_id_marker,
-            after,
-            max_uploads: request.number("max-uploads")?.unwrap_or(MAX_UPLOADS).min(MAX_UPLOADS),
-            encoded: is_encoded(&request)?,
-        })
+        let encoded = is_encoded(&request)?;
+        Ok(Self { bucket: request.bucket()?, query, key_marker, upload_id_marker, encoded })
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        let page = async |after, limit: u32| {
-            cx.objects.uploads(&self.bucket, self.prefix.as_bytes(), after, limit as usize).await
-        };
-        let uploads = page(self.after.clone(), self.max_uploads).await?;
-        let has_more = match uploads.last() {
-            Some(last) if uploads.len() == self.max_uploads as usize => {
-                !page(Some((last.key.clone(), last.upload_id)), 1).await?.is_empty()
-            }
-            _ => false,
-        };
+        let page = cx.objects.list_uploads(&self.bucket, self.query.clone()).await?;
+        let key = |xml: &mut XmlWriter, name, key: &[u8]| write_key(xml, name, key, self.encoded);
         Ok(respond::document("ListMultipartUploadsResult", |xml| {
             xml.text("Bucket", &self.bucket);
-            write_key(xml, "KeyMarker", self.key_marker.as_bytes(), self.encoded);
+            key(xml, "KeyMarker", self.key_marker.as_bytes());
             xml.text("UploadIdMarker", &self.upload_id_marker);
-            if let Some(last) = uploads.last().filter(|_| has_more) {
-                write_key(xml, "NextKeyMarker", &last.key, self.encoded);
-                xml.value("NextUploadIdMarker", last.upload_id);
+            if let Some(next) = &page.next {
+                key(xml, "NextKeyMarker", &next.key);
+                xml.text("NextUploadIdMarker", &next.upload_id.map(|id| id.to_string()).unwrap_or_default());
             }
-            write_key(xml, "Prefix", self.prefix.as_bytes(), self.encoded);
+            key(xml, "Prefix", &self.query.prefix);
+            if !self.query.delimiter.is_empty() {
+                key(xml, "Delimiter", &self.query.delimiter);
+            }
             if self.encoded {
                 xml.text("EncodingType", "url");
             }
-            xml.value("MaxUploads", self.max_uploads);
-            xml.value("IsTruncated", has_more);
-            for upload in &uploads {
+            xml.value("MaxUploads", self.query.limit);
+            xml.value("IsTruncated", page.next.is_some());
+            for item in &page.items {
+                let UploadItem::Upload(upload) = item else { continue };
                 xml.element("Upload", |xml| {
-                    write_key(xml, "Key", &upload.key, self.encoded);
+                    key(xml, "Key", &upload.key);
                     xml.value("UploadId", upload.upload_id);
                     xml.element("Initiator", |xml| cx.write_owner(xml));
                     xml.element("Owner", |xml| cx.write_owner(xml));
                     xml.text("StorageClass", "STANDARD");
                     xml.text("Initiated", &time::iso8601(time::of_millis(upload.initiated)));
+                    if let Some(algorithm) = ChecksumAlgorithm::of_number(upload.new.checksum_algorithm) {
+                        xml.text("ChecksumAlgorithm", algorithm.name());
+                        let kind = ChecksumType::of_number(upload.new.checksum_type);
+                        xml.text("ChecksumType", kind.unwrap_or(algorithm.usual_type()).name());
+                    }
                 });
+            }
+            for item in &page.items {
+                let UploadItem::CommonPrefix(common) = item else { continue };
+                xml.element("CommonPrefixes", |xml| key(xml, "Prefix", common));
             }
         }))
     }

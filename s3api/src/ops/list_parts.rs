@@ -3,6 +3,7 @@
 use fdfs_objects::UploadId;
 
 use super::Operation;
+use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumType};
 use crate::context::Context;
 use crate::error::S3Error;
 use crate::multipart::upload_id;
@@ -38,6 +39,7 @@ impl Operation for ListParts {
             let key = self.key.as_bytes();
             cx.objects.parts(&self.bucket, key, self.upload_id, after, limit as usize).await
         };
+        let upload = cx.objects.upload(&self.bucket, self.key.as_bytes(), self.upload_id).await?.new;
         let parts = page(self.after, self.max_parts).await?;
         let has_more = match parts.last() {
             Some(last) if parts.len() == self.max_parts as usize => !page(last.number, 1).await?.is_empty(),
@@ -56,12 +58,20 @@ impl Operation for ListParts {
             }
             xml.value("MaxParts", self.max_parts);
             xml.value("IsTruncated", has_more);
+            if let Some(algorithm) = ChecksumAlgorithm::of_number(upload.checksum_algorithm) {
+                let kind = ChecksumType::of_number(upload.checksum_type).unwrap_or(algorithm.usual_type());
+                xml.text("ChecksumAlgorithm", algorithm.name());
+                xml.text("ChecksumType", kind.name());
+            }
             for part in &parts {
                 xml.element("Part", |xml| {
                     xml.value("PartNumber", part.number);
                     xml.text("LastModified", &time::iso8601(time::of_millis(part.time)));
                     xml.text("ETag", &respond::quoted(&hex::encode(part.md5)));
                     xml.value("Size", part.size);
+                    for checksum in part.checksums.iter().filter_map(Checksum::of_kept) {
+                        xml.text(checksum.algorithm.element(), &checksum.to_base64());
+                    }
                 });
             }
         }))

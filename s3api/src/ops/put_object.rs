@@ -4,6 +4,7 @@ use fdfs_objects::{CommitOptions, PutOptions};
 use http::StatusCode;
 
 use super::Operation;
+use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumType};
 use crate::conditions;
 use crate::context::Context;
 use crate::error::S3Error;
@@ -14,6 +15,7 @@ use crate::payload::Payload;
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
+use crate::tagging;
 
 /// Puts an object under a key, in place of what was there.
 #[derive(Debug)]
@@ -31,10 +33,15 @@ impl Operation for PutObject {
             length: Some(length),
             headers: content_headers(&request.headers)?,
             extended: user_metadata(&request.headers)?,
+            tags: tagging::of_header(&request.headers)?,
             preconditions: conditions::of_write(&request.headers)?,
             ..PutOptions::default()
         };
-        Ok(Self { bucket: request.bucket()?, key: request.key()?, options, payload: request.payload })
+        let (bucket, key, mut payload) = (request.bucket()?, request.key()?, request.payload);
+        if payload.declared_algorithm().is_none() {
+            payload.want_checksum(ChecksumAlgorithm::USUAL);
+        }
+        Ok(Self { bucket, key, options, payload })
     }
 
     /// The client is asked for its data only when nothing speaks against the name; the name is given only
@@ -44,7 +51,10 @@ impl Operation for PutObject {
         while let Some(piece) = self.payload.next().await? {
             writer.write(piece).await?;
         }
-        let commit = CommitOptions { checksums: self.payload.kept_checksums(), ..CommitOptions::default() };
+        let commit = CommitOptions {
+            checksums: self.payload.checksums().map(Checksum::to_kept).collect(),
+            ..CommitOptions::default()
+        };
         let info = writer.commit(commit).await?;
 
         let mut response = respond::empty(StatusCode::OK);
@@ -55,9 +65,9 @@ impl Operation for PutObject {
         if let Some(file_id) = &info.file_id {
             respond::set(headers, FILE_ID, &file_id.to_string());
         }
-        if let Some(checksum) = self.payload.checksum() {
+        if let Some(checksum) = self.payload.checksums().next() {
             respond::set(headers, checksum.algorithm.header(), &checksum.to_base64());
-            respond::set(headers, "x-amz-checksum-type", "FULL_OBJECT");
+            respond::set(headers, "x-amz-checksum-type", ChecksumType::FullObject.name());
         }
         Ok(response)
     }

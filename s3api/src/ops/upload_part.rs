@@ -4,8 +4,9 @@ use fdfs_objects::{CommitOptions, UploadId};
 use http::StatusCode;
 
 use super::Operation;
+use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::context::Context;
-use crate::error::S3Error;
+use crate::error::{ErrorCode, S3Error};
 use crate::multipart::{part_number, upload_id};
 use crate::payload::Payload;
 use crate::request::Request;
@@ -39,18 +40,47 @@ impl Operation for UploadPart {
         let (key, length) = (self.key.as_bytes(), Some(self.length));
         let mut writer =
             cx.objects.part_writer(&self.bucket, key, self.upload_id, self.number, length).await?;
+        let asked = ChecksumAlgorithm::of_number(writer.checksum_algorithm());
+        self.judge(asked)?;
+        self.payload.want_checksum(asked.unwrap_or(ChecksumAlgorithm::USUAL));
         while let Some(piece) = self.payload.next().await? {
             writer.write(piece).await?;
         }
-        let commit = CommitOptions { checksums: self.payload.kept_checksums(), ..CommitOptions::default() };
+        let commit = CommitOptions {
+            checksums: self.payload.checksums().map(Checksum::to_kept).collect(),
+            ..CommitOptions::default()
+        };
         let part = writer.commit(commit).await?;
 
         let mut response = respond::empty(StatusCode::OK);
         let headers = response.headers_mut();
         respond::set(headers, "etag", &respond::quoted(&hex::encode(part.md5)));
-        if let Some(checksum) = self.payload.checksum() {
+        let told = self.payload.checksum().or_else(|| {
+            asked?;
+            self.payload.checksums().next()
+        });
+        if let Some(checksum) = told {
             respond::set(headers, checksum.algorithm.header(), &checksum.to_base64());
         }
         Ok(response)
+    }
+}
+
+impl UploadPart {
+    /// A part brings the checksum that its upload asks for, or none: then it is computed here.
+    fn judge(&self, asked: Option<ChecksumAlgorithm>) -> Result<(), S3Error> {
+        match (asked, self.payload.declared_algorithm()) {
+            (Some(asked), Some(declared)) if asked != declared => {
+                let (asked, declared) =
+                    (asked.name().to_ascii_lowercase(), declared.name().to_ascii_lowercase());
+                Err(S3Error::new(
+                    ErrorCode::InvalidRequest,
+                    format!(
+                        "Checksum Type mismatch occurred, expected checksum Type: {asked}, actual checksum Type: {declared}"
+                    ),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -1,14 +1,18 @@
 //! `PUT /bucket/key?partNumber=…&uploadId=…` with `x-amz-copy-source`
 
-use fdfs_objects::{CommitOptions, ObjectInfo, UploadId};
+use std::ops::Range;
+
+use fdfs_objects::{CommitOptions, ObjectInfo, Part, Preconditions, ShareOptions, UploadId};
 use futures_util::StreamExt as _;
 
 use super::Operation;
+use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::copy_source::CopySource;
 use crate::error::{ErrorCode, S3Error};
 use crate::multipart::{part_number, upload_id};
+use crate::object_checksum;
 use crate::object_response::etag_text;
 use crate::range::ByteRange;
 use crate::request::Request;
@@ -16,7 +20,7 @@ use crate::respond;
 use crate::service::Response;
 use crate::time;
 
-/// Takes a part out of an object. Its bytes are read and written anew.
+/// Takes a part out of an object: no byte moves, the part shares the object's files.
 #[derive(Debug)]
 pub(crate) struct UploadPartCopy {
     bucket: String,
@@ -42,27 +46,63 @@ impl Operation for UploadPartCopy {
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        let reader = cx
-            .objects
-            .open_version(&self.source.bucket, self.source.key.as_bytes(), self.source.version_id)
-            .await?;
-        let range = self.judge(reader.info())?;
-        let (key, length) = (self.key.as_bytes(), Some(range.length));
-        let mut writer =
-            cx.objects.part_writer(&self.bucket, key, self.upload_id, self.number, length).await?;
-        let mut content = reader.read(range.offset..range.offset + range.length);
-        while let Some(piece) = content.next().await.transpose()? {
-            writer.write(piece).await?;
-        }
-        let part = writer.commit(CommitOptions::default()).await?;
+        let source = (self.source.bucket.as_str(), self.source.key.as_bytes());
+        let target = (self.bucket.as_str(), self.key.as_bytes());
+        let upload = cx.objects.upload(target.0, target.1, self.upload_id).await?;
+        let version_id = self.source.version_id;
+        let info = cx.objects.head_version(source.0, source.1, version_id).await?;
+        let ByteRange { offset, length } = self.judge(&info)?;
+        let range = offset..offset + length;
+        let checksum = match ChecksumAlgorithm::of_number(upload.new.checksum_algorithm) {
+            Some(algorithm) => Some(
+                object_checksum::of_range(cx, source, version_id, &info, range.clone(), algorithm).await?,
+            ),
+            None => object_checksum::kept_of(&info, &range),
+        };
+        let share = ShareOptions {
+            number: self.number,
+            range: range.clone(),
+            checksums: checksum.iter().map(Checksum::to_kept).collect(),
+            source_version: version_id,
+            source_preconditions: Preconditions::same(info.etag()),
+        };
+        let shared = cx.objects.share_part(source, target, self.upload_id, share).await?;
+        let part = match shared {
+            Some(part) => part,
+            None => self.write(cx, range, checksum.as_ref()).await?,
+        };
         Ok(respond::document("CopyPartResult", |xml| {
             xml.text("ETag", &respond::quoted(&hex::encode(part.md5)));
             xml.text("LastModified", &time::iso8601(time::of_millis(part.time)));
+            if let Some(checksum) = checksum.filter(|_| upload.new.checksum_algorithm > 0) {
+                xml.text(checksum.algorithm.element(), &checksum.to_base64());
+            }
         }))
     }
 }
 
 impl UploadPartCopy {
+    /// Writes the bytes anew: the source is made of too many pieces to be shared.
+    async fn write(
+        &self,
+        cx: &Context,
+        range: Range<u64>,
+        checksum: Option<&Checksum>,
+    ) -> Result<Part, S3Error> {
+        let source = &self.source;
+        let reader =
+            cx.objects.open_version(&source.bucket, source.key.as_bytes(), source.version_id).await?;
+        let (key, length) = (self.key.as_bytes(), Some(range.end - range.start));
+        let mut writer =
+            cx.objects.part_writer(&self.bucket, key, self.upload_id, self.number, length).await?;
+        let mut content = reader.read(range);
+        while let Some(piece) = content.next().await.transpose()? {
+            writer.write(piece).await?;
+        }
+        let checksums = checksum.map(Checksum::to_kept).into_iter().collect();
+        Ok(writer.commit(CommitOptions { checksums, ..CommitOptions::default() }).await?)
+    }
+
     /// The bytes to copy, where the source is the one that is meant and has them.
     fn judge(&self, source: &ObjectInfo) -> Result<ByteRange, S3Error> {
         let modified = time::of_millis(source.attributes.content_time);

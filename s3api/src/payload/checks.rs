@@ -17,6 +17,8 @@ pub(super) struct Checks {
     md5: Option<(Md5, [u8; 16])>,
     checksum: Option<(ChecksumDigest, Expected)>,
     verified: Option<Checksum>,
+    wanted: Option<ChecksumDigest>,
+    computed: Option<Checksum>,
 }
 
 /// Where the value of a checksum stands.
@@ -28,28 +30,41 @@ enum Expected {
     Trailer(ChecksumAlgorithm),
 }
 
+impl Expected {
+    fn algorithm(&self) -> ChecksumAlgorithm {
+        match self {
+            Self::Header(checksum) => checksum.algorithm,
+            Self::Trailer(algorithm) => *algorithm,
+        }
+    }
+}
+
 impl Checks {
-    /// What the head of a request declares.
-    pub(super) fn declared(headers: &HeaderMap, mode: &PayloadMode) -> Result<Self, S3Error> {
+    /// What the head of a request declares. Checksums in headers count where they are of the payload.
+    pub(super) fn declared(
+        headers: &HeaderMap,
+        mode: &PayloadMode,
+        of_payload: bool,
+    ) -> Result<Self, S3Error> {
         let sha256 = match mode {
             PayloadMode::Exact(hash) => Some((Sha256::default(), *hash)),
             PayloadMode::Unsigned | PayloadMode::Chunked { .. } => None,
         };
         let has_trailer = matches!(mode, PayloadMode::Chunked { trailer: true, .. });
-        let checksum = declared_checksum(headers, has_trailer)?.map(|expected| {
-            let algorithm = match &expected {
-                Expected::Header(checksum) => checksum.algorithm,
-                Expected::Trailer(algorithm) => *algorithm,
-            };
-            (ChecksumDigest::new(algorithm), expected)
-        });
+        let checksum = declared_checksum(headers, has_trailer, of_payload)?
+            .map(|expected| (ChecksumDigest::new(expected.algorithm()), expected));
         let md5 = declared_md5(headers)?.map(|value| (Md5::default(), value));
-        Ok(Self { sha256, md5, checksum, verified: None })
+        Ok(Self { sha256, md5, checksum, ..Self::default() })
     }
 
-    /// Leaves the checksum unchecked.
-    pub(super) fn forget_checksum(&mut self) {
-        self.checksum = None;
+    /// The algorithm of the checksum that is declared.
+    pub(super) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+        self.checksum.as_ref().map(|(digest, _)| digest.algorithm())
+    }
+
+    /// Computes this checksum too, if it is not the declared one.
+    pub(super) fn want(&mut self, algorithm: ChecksumAlgorithm) {
+        self.wanted = (self.algorithm() != Some(algorithm)).then(|| ChecksumDigest::new(algorithm));
     }
 
     /// Adds data.
@@ -61,6 +76,9 @@ impl Checks {
             digest.update(data);
         }
         if let Some((digest, _)) = &mut self.checksum {
+            digest.update(data);
+        }
+        if let Some(digest) = &mut self.wanted {
             digest.update(data);
         }
     }
@@ -103,7 +121,13 @@ impl Checks {
             }
             self.verified = Some(computed);
         }
+        self.computed = self.wanted.take().map(ChecksumDigest::finish);
         Ok(())
+    }
+
+    /// The checksum that nobody declared.
+    pub(super) fn computed(&self) -> Option<&Checksum> {
+        self.computed.as_ref()
     }
 
     /// The checksum that was declared and found right.
@@ -113,10 +137,14 @@ impl Checks {
 }
 
 /// The one checksum that header or trailer may carry.
-fn declared_checksum(headers: &HeaderMap, has_trailer: bool) -> Result<Option<Expected>, S3Error> {
+fn declared_checksum(
+    headers: &HeaderMap,
+    has_trailer: bool,
+    of_payload: bool,
+) -> Result<Option<Expected>, S3Error> {
     let mut declared = Vec::new();
     for algorithm in ChecksumAlgorithm::ALL {
-        if let Some(value) = headers.get(algorithm.header()) {
+        if let Some(value) = headers.get(algorithm.header()).filter(|_| of_payload) {
             let checksum = value.to_str().ok().and_then(|text| Checksum::from_base64(algorithm, text));
             declared.push(Expected::Header(checksum.ok_or_else(|| invalid_value(algorithm))?));
         }
@@ -139,7 +167,26 @@ fn declared_checksum(headers: &HeaderMap, has_trailer: bool) -> Result<Option<Ex
             "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
         ));
     }
-    Ok(declared.pop())
+    let declared = declared.pop();
+    if let Some(name) = headers.get("x-amz-sdk-checksum-algorithm").filter(|_| of_payload) {
+        let named = name.to_str().ok().and_then(ChecksumAlgorithm::of_name);
+        match &declared {
+            None => {
+                return Err(S3Error::new(
+                    ErrorCode::InvalidRequest,
+                    "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.",
+                ));
+            }
+            Some(declared) if named != Some(declared.algorithm()) => {
+                return Err(S3Error::new(
+                    ErrorCode::InvalidRequest,
+                    "Value for x-amz-sdk-checksum-algorithm header is invalid.",
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(declared)
 }
 
 fn declared_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, S3Error> {

@@ -5,12 +5,16 @@
 mod access;
 mod bad_input;
 mod buckets;
+mod checksums;
+mod conditional;
 mod forms;
 mod lifecycle;
 mod lists;
 mod manners;
+mod metadata;
 mod metrics;
 mod objects;
+mod parts;
 mod proxies;
 mod speed;
 mod support;

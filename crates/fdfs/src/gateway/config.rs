@@ -65,6 +65,9 @@ pub struct GatewayConfig {
     /// Seconds after which a gateway or mount that has said nothing is taken for dead, so that what it left can be deleted.
     #[serde(default = "fence_after")]
     pub fence_after: u64,
+    /// Seconds after which a multipart upload that nobody completed or aborted is ended; 0 is never.
+    #[serde(default = "abandoned_uploads_after")]
+    pub abandoned_uploads_after: u64,
     /// What storages are asked for before content counts as stored.
     #[serde(default)]
     pub write_concern: Concern,
@@ -165,6 +168,10 @@ fn free_after() -> u64 {
     3600
 }
 
+fn abandoned_uploads_after() -> u64 {
+    7 * 24 * 3600
+}
+
 #[cfg(test)]
 mod tests {
     use fdfs_objects::WriteConcern;
@@ -240,6 +247,7 @@ mod tests {
             "website_suffix |",
             "trusted_proxies |",
             "free_after | 3600 s",
+            "abandoned_uploads_after | 604800 s",
             "fence_after | 300 s",
             "write_concern | storage",
             "write_concern_of.BUCKET |",

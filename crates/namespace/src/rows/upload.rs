@@ -65,4 +65,6 @@ pub(crate) struct PartTableRow {
     pub(crate) sizes: Vec<u64>,
     #[prost(message, repeated, tag = "2")]
     pub(crate) checksums: Vec<ChecksumRow>,
+    #[prost(uint32, repeated, tag = "3")]
+    pub(crate) numbers: Vec<u32>,
 }

@@ -1,5 +1,6 @@
 //! A server over files in memory, and a client that says exactly what it is told to.
 
+mod requests;
 mod signed;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub(crate) use requests::{assert_ok, assert_refused, complete, get, put, upload_id};
 pub(crate) use signed::Signed;
 
 /// Key pair of every test.
@@ -35,9 +37,19 @@ impl Gateway {
 
     /// Starts one whose configuration `change` has changed.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_over(Settings::default(), change).await
+    }
+
+    /// Starts one that takes parts of any size, with the bucket `pets`.
+    pub(crate) async fn start_with_small_parts() -> Self {
+        let settings = Settings { min_part: 1, ..Settings::default() };
+        Self::start_over(settings, |_| {}).await.with_bucket("pets").await
+    }
+
+    async fn start_over(settings: Settings, change: impl FnOnce(&mut Config)) -> Self {
         let files = Arc::new(MemoryFiles::default());
         let names = Namespace::in_memory(Defaults::default()).unwrap();
-        let objects = Objects::new(names, files.clone(), Settings::default());
+        let objects = Objects::new(names, files.clone(), settings);
         objects.refresh_groups().await.unwrap();
         let pair = KeyPair { access_key_id: ACCESS_KEY_ID.into(), secret_access_key: SECRET.into() };
         let listen = "127.0.0.1:0".parse().unwrap();
