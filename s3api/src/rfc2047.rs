@@ -14,7 +14,7 @@ pub(crate) fn encode(text: &str) -> String {
 /// The text of a header's value. What is not wholly encoded words, or cannot be read, stays as it is.
 pub(crate) fn decode(value: &[u8]) -> Vec<u8> {
     let words = std::str::from_utf8(value).ok().map(|text| text.split_ascii_whitespace().map(word));
-    let text = words.and_then(|words| words.collect::<Option<String>>());
+    let text = words.and_then(Iterator::collect::<Option<String>>);
     match text {
         Some(text) if !text.is_empty() && !text.contains('\0') => text.into_bytes(),
         _ => value.to_vec(),

@@ -137,6 +137,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         website_suffix: None,
         trusted_proxies: Vec::new(),
         free_after: FREE_AFTER,
+        abandoned_uploads_after: ABANDONED_UPLOADS_AFTER,
         fence_after: FENCE_AFTER,
         // The storage stands alone.
         write_concern: Concern::Storage,
@@ -217,6 +218,7 @@ const RESERVED: ReservedSpace = ReservedSpace::Millionths(10_000);
 const SUBDIRS: u16 = 32;
 const MAX_CONNECTIONS: u32 = 4096;
 const FREE_AFTER: u64 = 3600;
+const ABANDONED_UPLOADS_AFTER: u64 = 7 * 24 * 3600;
 const FENCE_AFTER: u64 = 300;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(10);

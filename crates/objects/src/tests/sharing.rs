@@ -54,7 +54,7 @@ async fn parts_of_objects_move_no_byte_and_become_one_file_later() {
     let upload_id = begin(&objects).await;
     let parts = vec![
         part_of(&objects, upload_id, "source", share(1, 2..6)).await.unwrap(),
-        part_of(&objects, upload_id, &legacy.filename.to_string(), share(2, 0..3)).await.unwrap(),
+        part_of(&objects, upload_id, legacy.filename.as_ref(), share(2, 0..3)).await.unwrap(),
         part_of(&objects, upload_id, "source", share(3, 0..10)).await.unwrap(),
     ];
     assert_eq!(parts[2].md5, Some(etag.digest), "the whole of a content has its digest");
