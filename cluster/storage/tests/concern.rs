@@ -269,11 +269,16 @@ async fn changes_of_one_file_arrive_in_their_order() {
 
 #[tokio::test]
 async fn without_another_member_a_change_falls_back_at_once() {
-    let cluster = Cluster::start_with(replicated).await;
+    let deadline = Duration::from_secs(600);
+    let cluster = Cluster::start_with(|config| {
+        replicated(config);
+        config.write_concern.deadline = deadline;
+    })
+    .await;
     let before = counter("fdfs_write_concern_fallback_total");
     let begun = Instant::now();
     let file = upload(&mut cluster.client(), b"alone").expect("upload");
-    assert!(begun.elapsed() < Duration::from_secs(4), "nobody is waited for");
+    assert!(begun.elapsed() < deadline / 10, "nobody is waited for");
     assert_eq!(fs::read(cluster.path(name(&file))).expect("file"), b"alone");
     assert!(counter("fdfs_write_concern_fallback_total") > before);
 }
@@ -321,7 +326,7 @@ async fn a_silent_member_is_waited_for_and_then_the_change_falls_back() {
     client.ask(&append(&appender, b"abc"), b"abc").expect("append");
     client.get(&DeleteRequest { file_id: appender }).expect("delete");
     assert!(counter("fdfs_write_concern_fallback_total") >= before + 3);
-    assert!(begun.elapsed() < DEADLINE * 20, "but not for long");
+    assert!(begun.elapsed() < DEADLINE * 60, "but not for long");
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use fdfs_proto::tracker::{
 use crate::fake_tracker::FakeTracker;
 use crate::support::{Client, Storage, World, eventually, ip, join_request, start_in};
 
-/// The original needs so long from the death of the leader to the next one.
-const FAILOVER: Duration = Duration::from_millis(7600);
+/// Several times the four seconds from the death of a leader to the next one: `tests/benches/times` measures, a test only bounds.
+const FAILOVER: Duration = Duration::from_secs(20);
 
 /// A storage that has joined all these trackers.
 async fn join_all(addresses: &[SocketAddr], from: &str) -> Vec<Client> {
@@ -91,7 +91,7 @@ async fn of_three_trackers_the_two_that_are_left_agree() {
     })
     .await;
     assert_ne!(agreement(&addresses[..2]).await, addresses[2]);
-    assert!(killed.elapsed() < FAILOVER * 2, "{:?}", killed.elapsed());
+    assert!(killed.elapsed() <= FAILOVER, "{:?}", killed.elapsed());
 }
 
 #[tokio::test]
