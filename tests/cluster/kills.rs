@@ -1,7 +1,7 @@
 //! `kill -9` of random processes under load: nothing that was acknowledged is lost or left on one storage.
 //!
-//! One command: `cargo test -p fdfs-tests --test cluster kill -- --ignored --nocapture`, with `FDFS_KILL_ROUNDS=5000` before it
-//! for a longer run.
+//! A longer run by one command: `FDFS_KILL_ROUNDS=3000 cargo test -p fdfs-tests --test cluster killed -- --nocapture`, with
+//! `FDFS_KILL_SEED` for the seed of another run, and `FDFS_KEEP_CLUSTER=1` to look at what it leaves.
 
 use std::env;
 use std::time::Duration;
@@ -14,7 +14,6 @@ use crate::fleet::{client_of, fleet};
 use crate::load::Load;
 
 #[test]
-#[ignore = "open defect: now and then the metadata of one file in some thousand differ between members in the end"]
 fn no_acknowledged_change_is_lost_when_processes_are_killed_at_random() -> Result<()> {
     let rounds = match env::var("FDFS_KILL_ROUNDS") {
         Ok(rounds) => rounds.parse().context("FDFS_KILL_ROUNDS")?,

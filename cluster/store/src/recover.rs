@@ -7,7 +7,7 @@
 //! |---|---|
 //! | new file, metadata set, rename | it is there: recorded now; else it never happened |
 //! | delete | the file is gone: recorded now, with its metadata; else it never happened |
-//! | append | it is there as a whole: recorded now; else cut back to the old size |
+//! | append | it is there as a whole: recorded now; else cut back to the old size, which is recorded |
 //! | modify | the range is recorded, so that peers get what is here |
 //! | truncate | the file has the new size: recorded now; else it never happened |
 
@@ -181,9 +181,14 @@ fn settle(
         {
             record(modified(&stat), change.clone());
         }
-        (Change::Append { offset, .. }, Some(stat)) if stat.st_size.unsigned_abs() > *offset => {
+        (Change::Append { name, offset, .. }, Some(stat)) if stat.st_size.unsigned_abs() > *offset => {
             cut(path, local, *offset).map_err(doing("cutting back"))?;
             report.undone += 1;
+            // The whole file may have been sent to a peer just then, with what is cut off now.
+            if *origin == Origin::Source {
+                let (old_size, new_size) = (stat.st_size.unsigned_abs(), *offset);
+                record(now(), Change::Truncate { name: name.clone(), old_size, new_size });
+            }
         }
         (Change::Rename { name, old_name }, Some(_)) => {
             record(now(), change.clone());
