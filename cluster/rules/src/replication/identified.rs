@@ -19,6 +19,8 @@ pub struct Moment {
     pub is_last: bool,
     /// The oldest dead letter, if there are any.
     pub oldest_dead_letter: Option<Timestamp>,
+    /// The record is dated ahead of the clock, as changes of metadata may be: what is made until then has not been sent.
+    pub is_ahead: bool,
     /// The present, on any clock that only rises.
     pub now: Duration,
 }
@@ -47,7 +49,7 @@ impl Identified {
     /// The way of the next record.
     pub fn route(&mut self, moment: Moment) -> Route {
         let Moment { time, is_first, is_last, now, .. } = moment;
-        let is_held_back = moment.oldest_dead_letter.is_some_and(|oldest| oldest <= time);
+        let is_held_back = moment.is_ahead || moment.oldest_dead_letter.is_some_and(|oldest| oldest <= time);
         let is_due = self.told_at.is_none_or(|at| now.saturating_sub(at) >= INTERVAL);
         let is_news = self.told.is_none_or(|told| time > told);
         if is_held_back || !(is_last || is_due && is_news) {
@@ -95,6 +97,7 @@ mod tests {
             is_first: true,
             is_last: false,
             oldest_dead_letter: None,
+            is_ahead: false,
             now: Duration::from_millis(millis),
         }
     }
@@ -120,6 +123,14 @@ mod tests {
         assert_ne!(identified.route(behind(0)), Route::Plain);
         assert_eq!(identified.route(behind(20)), Route::Plain);
         assert_eq!(identified.route(behind(21)), Route::Plain);
+    }
+
+    #[test]
+    fn a_record_ahead_of_the_clock_tells_nothing() {
+        let mut identified = Identified::default();
+        let last = Moment { is_last: true, ..moment(5, 0) };
+        assert_eq!(identified.route(Moment { is_ahead: true, ..last }), Route::Plain);
+        assert_eq!(identified.route(last), Route::Identified);
     }
 
     #[test]

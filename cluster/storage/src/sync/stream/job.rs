@@ -1,7 +1,10 @@
 //! A record on its way to the peer.
 
+use std::time::SystemTime;
+
 use fdfs_net::CallError;
 use fdfs_store::Record;
+use fdfs_types::Timestamp;
 
 use crate::sync::{delivery::Outcome, line::Line};
 
@@ -37,4 +40,9 @@ pub(super) struct Finished {
 pub(super) fn names(record: &Record) -> impl Iterator<Item = &str> {
     let both = [Some(record.change.name()), record.change.other_name()];
     both.into_iter().flatten().map(|name| name.strip_suffix("-m").unwrap_or(name))
+}
+
+/// Whether a record is dated ahead of the clock.
+pub(super) fn is_ahead(record: &Record) -> bool {
+    record.timestamp > Timestamp::from(SystemTime::now()).0
 }

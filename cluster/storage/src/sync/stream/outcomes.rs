@@ -12,7 +12,7 @@ use tracing::{error, warn};
 
 use super::{
     BUSY_LONGEST, End, Stream,
-    job::{Finished, Job, Kind, names},
+    job::{Finished, Job, Kind, is_ahead, names},
 };
 use crate::sync::delivery::Outcome;
 
@@ -93,7 +93,7 @@ impl Stream<'_> {
                 self.keeper.sent();
                 self.done(job.number);
                 let is_latest = self.untold.as_ref().is_none_or(|untold| untold.timestamp <= time.0);
-                if !identified && is_latest && self.identified.is_news(time) {
+                if !identified && is_latest && self.identified.is_news(time) && !is_ahead(&job.record) {
                     self.untold = Some(job.record);
                 }
             }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     Stream,
-    job::{Finished, Job, Kind, names},
+    job::{Finished, Job, Kind, is_ahead, names},
 };
 use crate::sync::{delivery::Outcome, line::Line};
 
@@ -38,6 +38,7 @@ impl Stream<'_> {
                 is_first: self.window.is_first(job.number) && !self.control_is_out,
                 is_last: self.at_end && self.queue.len() == 1,
                 oldest_dead_letter: self.letters.oldest(),
+                is_ahead: is_ahead(&job.record),
                 now: self.begun.elapsed(),
             });
             match route {
