@@ -3,16 +3,20 @@
 //! Each driver of this directory reports every step on one line. Which steps fail for a fault of the client
 //! stands in `README.md`, in the table that is read here: those have to fail, and no other may.
 
+mod certificate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use fdfs_tests::{Addresses, Cluster, ClusterConfig, Daemon, Deadline, Site, StorageConfig, clients_dir};
+use fdfs_tests::{
+    Addresses, Cluster, ClusterConfig, Daemon, Deadline, Site, StorageConfig, clients_dir, rust_clients_dir,
+};
 
 /// What the table says of a step.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,22 +71,18 @@ fn ten_thousand_mixed_requests_on_one_connection_meet_no_stall_and_no_reset() ->
 }
 
 #[test]
+fn boto3_does_the_s3_api_over_https() -> Result<()> {
+    drive_s3_over_https("s3_boto3.py")
+}
+
+#[test]
 fn the_aws_command_line_does_the_s3_api() -> Result<()> {
     drive_s3("s3_aws_cli.py")
 }
 
 #[test]
 fn the_aws_command_line_does_the_s3_api_over_https() -> Result<()> {
-    let site = Site::start_encrypted(certificate)?;
-    let authority = site.dir().join("ca.pem");
-    drive_s3_at("s3_aws_cli.py", site, &[("AWS_CA_BUNDLE", authority)])
-}
-
-#[test]
-fn boto3_does_the_s3_api_over_https() -> Result<()> {
-    let site = Site::start_encrypted(certificate)?;
-    let authority = site.dir().join("ca.pem");
-    drive_s3_at("s3_boto3.py", site, &[("AWS_CA_BUNDLE", authority)])
+    drive_s3_over_https("s3_aws_cli.py")
 }
 
 #[test]
@@ -91,8 +91,18 @@ fn s3cmd_does_the_s3_api() -> Result<()> {
 }
 
 #[test]
+fn s3cmd_does_the_s3_api_over_https() -> Result<()> {
+    drive_s3_over_https("s3_s3cmd.py")
+}
+
+#[test]
 fn rclone_does_the_s3_api() -> Result<()> {
     drive_s3("s3_rclone.py")
+}
+
+#[test]
+fn rclone_does_the_s3_api_over_https() -> Result<()> {
+    drive_s3_over_https("s3_rclone.py")
 }
 
 #[test]
@@ -101,13 +111,43 @@ fn s3fs_does_the_s3_api() -> Result<()> {
 }
 
 #[test]
+fn s3fs_does_the_s3_api_over_https() -> Result<()> {
+    drive_s3_over_https("s3_s3fs.py")
+}
+
+#[test]
 fn pypi_minio_does_the_s3_api() -> Result<()> {
     drive_s3("s3_minio.py")
 }
 
 #[test]
+fn pypi_minio_does_the_s3_api_over_https() -> Result<()> {
+    drive_s3_over_https("s3_minio.py")
+}
+
+#[test]
 fn the_javascript_sdk_of_aws_does_the_s3_api() -> Result<()> {
     drive_s3("s3_aws_sdk.js")
+}
+
+#[test]
+fn the_javascript_sdk_of_aws_does_the_s3_api_over_https() -> Result<()> {
+    drive_s3_over_https("s3_aws_sdk.js")
+}
+
+#[test]
+fn the_rust_sdk_of_aws_does_the_s3_api() -> Result<()> {
+    drive_s3("rust/src/main.rs")
+}
+
+#[test]
+fn the_rust_sdk_of_aws_does_the_s3_api_over_https() -> Result<()> {
+    drive_s3_over_https("rust/src/main.rs")
+}
+
+#[test]
+fn s3s_e2e_finds_the_s3_api_as_it_should_be() -> Result<()> {
+    drive_s3("s3_s3s_e2e.py")
 }
 
 #[test]
@@ -150,11 +190,17 @@ fn drive_against(driver: &str, tracker_lines: &str, storage_lines: &str) -> Resu
 
 /// Runs a driver against `fdfs up` with a new directory.
 fn drive_s3(driver: &str) -> Result<()> {
-    drive_s3_at(driver, Site::start_without_mount()?, &[])
+    drive_s3_at(driver, Site::start_without_mount()?, None)
 }
 
-/// The same against one that runs.
-fn drive_s3_at(driver: &str, mut site: Site, environment: &[(&str, PathBuf)]) -> Result<()> {
+/// The same with S3 encrypted, and an authority that is told to the client alone.
+fn drive_s3_over_https(driver: &str) -> Result<()> {
+    let site = Site::start_encrypted(certificate::make)?;
+    let authority = site.dir().join(certificate::AUTHORITY);
+    drive_s3_at(driver, site, Some(&authority))
+}
+
+fn drive_s3_at(driver: &str, mut site: Site, authority: Option<&Path>) -> Result<()> {
     let work = site.dir().join("client");
     fs::create_dir(&work)?;
     let output = site.dir().join("steps");
@@ -165,40 +211,33 @@ fn drive_s3_at(driver: &str, mut site: Site, environment: &[(&str, PathBuf)]) ->
         .env("FDFS_GROUP", "group1")
         .env("FDFS_WORK_DIR", &work)
         .env("AWS_SHARED_CREDENTIALS_FILE", site.credentials())
-        .env("AWS_CONFIG_FILE", site.dir().join("no-such-file"))
-        .envs(environment.iter().map(|(name, value)| (name, value)));
+        .env("AWS_CONFIG_FILE", site.dir().join("no-such-file"));
+    // Where botocore, OpenSSL (and rustls), and Node.js look for authorities.
+    for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+        match authority {
+            Some(authority) => command.env(variable, authority),
+            None => command.env_remove(variable),
+        };
+    }
     run(&mut command, &output)?;
     compare(driver, &fs::read_to_string(output)?)?;
     site.stop()
 }
 
-/// A certificate for an address, by an authority that is made for it: `ca.pem`, `cert.pem` and `key.pem`.
-fn certificate(address: IpAddr, dir: &Path) -> Result<(PathBuf, PathBuf)> {
-    let mut authority = rcgen::CertificateParams::new(Vec::new())?;
-    authority.distinguished_name.push(rcgen::DnType::CommonName, "an authority for one test");
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    authority.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-    let authority_key = rcgen::KeyPair::generate()?;
-    fs::write(dir.join("ca.pem"), authority.self_signed(&authority_key)?.pem())?;
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let key = rcgen::KeyPair::generate()?;
-    let mut params = rcgen::CertificateParams::new(vec![address.to_string()])?;
-    params.distinguished_name.push(rcgen::DnType::CommonName, address.to_string());
-    params.use_authority_key_identifier_extension = true;
-    let (cert_file, key_file) = (dir.join("cert.pem"), dir.join("key.pem"));
-    fs::write(&cert_file, params.signed_by(&key, &issuer)?.pem())?;
-    fs::write(&key_file, key.serialize_pem())?;
-    Ok((cert_file, key_file))
-}
-
-/// A driver, to be run by the interpreter of its language beside the clients that `setup` installed.
+/// A driver, to be run by the interpreter of its language beside the clients that are installed.
 fn command(driver: &str) -> Result<Command> {
     let installed = clients_dir()?;
-    let interpreter = if driver.ends_with(".py") { installed.join("venv/bin/python") } else { "node".into() };
-    let mut command = Command::new(interpreter);
+    let tools =
+        if driver.contains("rust") || driver.contains("s3s") { rust_clients_dir()? } else { PathBuf::new() };
+    let mut command = match driver.rsplit_once('.') {
+        Some((_, "py")) => Command::new(installed.join("venv/bin/python")),
+        Some((_, "js")) => Command::new("node"),
+        _ => Command::new(tools.join("bin/s3-aws-sdk")),
+    };
     command
         .arg(here().join(driver))
         .env("NODE_PATH", installed.join("node_modules"))
+        .env("FDFS_TOOLS", tools)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
 }

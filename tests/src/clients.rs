@@ -18,3 +18,17 @@ pub fn clients_dir() -> Result<PathBuf> {
     ensure!(status.success(), "tests/clients/setup: {status}");
     Ok(dir.canonicalize()?)
 }
+
+/// Where the clients in Rust are, in `bin`; `tests/clients/setup-rust` compiles them first where that was not done.
+///
+/// # Errors
+///
+/// When they cannot be compiled.
+pub fn rust_clients_dir() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let dir = env::var_os("FDFS_TOOLS").map_or_else(|| here.join("../../target/tools"), PathBuf::from);
+    let status =
+        Command::new(here.join("setup-rust")).arg(&dir).status().context("tests/clients/setup-rust")?;
+    ensure!(status.success(), "tests/clients/setup-rust: {status}");
+    Ok(dir.canonicalize()?)
+}

@@ -20,7 +20,7 @@ mod small_disk;
 pub use addresses::Addresses;
 pub use binary::fdfs_binary;
 pub use broken_file::BrokenFile;
-pub use clients::clients_dir;
+pub use clients::{clients_dir, rust_clients_dir};
 pub use cluster::{Cluster, ClusterConfig, StorageConfig};
 pub use daemon::Daemon;
 pub use deadline::Deadline;
