@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fdfs_tests::{
-    Addresses, Cluster, ClusterConfig, Daemon, Deadline, Site, StorageConfig, clients_dir, rust_clients_dir,
+    Addresses, Cluster, ClusterConfig, Daemon, Deadline, Gateway, Site, StorageConfig, clients_dir,
+    rust_clients_dir,
 };
 
 /// What the table says of a step.
@@ -128,6 +129,35 @@ fn pypi_minio_does_the_s3_api_over_https() -> Result<()> {
 #[test]
 fn the_javascript_sdk_of_aws_does_the_s3_api() -> Result<()> {
     drive_s3("s3_aws_sdk.js")
+}
+
+/// As in front of a cluster of originals: only their commands are spoken.
+#[test]
+fn boto3_does_the_s3_api_over_storages_that_know_no_command_of_ours() -> Result<()> {
+    let mut config = ClusterConfig::new(SocketAddr::new(Addresses::next()?.into(), 22122));
+    let storage = SocketAddr::new(Addresses::next()?.into(), 23000);
+    let lines = "subdir_count_per_path=4\nown_commands=false".to_owned();
+    config.storages.push(StorageConfig { lines, ..StorageConfig::new(storage, "group1", 1) });
+    let cluster = Cluster::start(config)?;
+    let gateway = Gateway::start(&cluster)?;
+    let work = cluster.dir().join("client");
+    fs::create_dir(&work)?;
+    let output = cluster.dir().join("steps");
+    let mut command = command("s3_boto3.py")?;
+    command
+        .env("FDFS_S3", gateway.s3_base())
+        .env("FDFS_METRICS", gateway.metrics_url())
+        .env("FDFS_GROUP", "group1")
+        .env("FDFS_WORK_DIR", &work)
+        .env("AWS_SHARED_CREDENTIALS_FILE", gateway.credentials())
+        .env("AWS_CONFIG_FILE", cluster.dir().join("no-such-file"));
+    run(&mut command, &output)?;
+    compare("s3_boto3.py", &fs::read_to_string(output)?)?;
+    ensure!(
+        gateway.metric("fdfs_objects_uploads_without_owner_total")? > 10.0,
+        "the storage knew commands of ours"
+    );
+    Ok(())
 }
 
 #[test]

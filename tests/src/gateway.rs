@@ -156,6 +156,21 @@ impl Gateway {
         &self.daemon
     }
 
+    /// Base URL of S3.
+    pub fn s3_base(&self) -> String {
+        self.s3_url("")
+    }
+
+    /// Where its metrics are.
+    pub fn metrics_url(&self) -> String {
+        format!("http://{}:9001/metrics", self.address)
+    }
+
+    /// Where its credentials are.
+    pub fn credentials(&self) -> PathBuf {
+        self.dir.path().join("credentials")
+    }
+
     /// Its configuration file.
     pub fn config(&self) -> PathBuf {
         self.dir.path().join("gateway.toml")

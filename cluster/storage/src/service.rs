@@ -136,6 +136,9 @@ impl StorageService {
         session: &mut Session,
     ) -> Result<Served, NetError> {
         match header.command {
+            command if is_of_ours(command) && !self.shared.own_commands => {
+                self.refuse(connection, Refusal::UnknownCommand).await
+            }
             Command::UPLOAD_FILE => self.upload::<UploadRequest>(connection, header).await,
             Command::UPLOAD_APPENDER_FILE => self.upload::<UploadAppenderRequest>(connection, header).await,
             Command::UPLOAD_SLAVE_FILE => self.upload::<UploadSlaveRequest>(connection, header).await,
@@ -287,6 +290,11 @@ impl Served {
     fn with(result: Result<(), Refusal>, sent: u64) -> Self {
         Self { result, filename: None, renamed: None, sent, content: 0, must_close: false }
     }
+}
+
+/// Commands that the original does not know.
+fn is_of_ours(command: Command) -> bool {
+    command.0 >= Command::HELLO.0
 }
 
 /// Commands between storages that keep small files in trunk files.

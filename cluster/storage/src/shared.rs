@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) relay: Relay,
     /// Appender files are changed wherever a client asks for it, as in the original.
     pub(crate) changes_anywhere: bool,
+    /// Commands from 200 on are answered, and not refused as the original refuses them.
+    pub(crate) own_commands: bool,
     /// What may be asked of the trackers.
     pub(crate) trackers: Trackers,
     /// Up to when the changes of each member have arrived.

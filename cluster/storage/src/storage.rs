@@ -84,6 +84,7 @@ impl Storage {
             membership: Mutex::new(membership),
             relay: Relay::new(to_members.clone()),
             changes_anywhere: config.change_appenders_anywhere,
+            own_commands: config.own_commands,
             verification: Verification::open(store.own_directory()),
             filling: Filling::new(!store.recoveries().is_empty()),
             scrub: Scrub::open(store.own_directory())

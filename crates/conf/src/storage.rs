@@ -91,6 +91,8 @@ pub struct StorageConfig {
     pub tombstones_kept: Duration,
     /// Appender files are changed wherever a client asks for it, as in the original. Ours.
     pub change_appenders_anywhere: bool,
+    /// Commands from 200 on are answered; else they are refused, as the original does. Ours.
+    pub own_commands: bool,
     /// When a change counts as made. Ours.
     pub write_concern: WriteConcern,
     /// Interval of writing the statistics.
@@ -214,6 +216,7 @@ impl StorageConfig {
             sync_binlog_buff_interval: keys.seconds("sync_binlog_buff_interval", 60),
             tombstones_kept: keys.seconds("tombstones_kept", 7 * 86_400),
             change_appenders_anywhere: keys.boolean("change_appenders_anywhere", false),
+            own_commands: keys.boolean("own_commands", true),
             write_concern: WriteConcern::read(keys)?,
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
             upload_priority: values::upload_priority(keys),

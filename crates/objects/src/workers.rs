@@ -190,8 +190,13 @@ impl Objects {
             }
             Err(error) => {
                 let never = matches!(error, ObjectsError::Unsupported);
-                metrics::counter!("fdfs_objects_join_failures_total").increment(1);
-                warn!(ino = inode, %error, attempts = waiting.attempts, never, "parts not joined");
+                // Where storages cannot, as original ones, nobody has to do anything.
+                if matches!(error, ObjectsError::Unsupported) {
+                    debug!(ino = inode, "the storages cannot join parts");
+                } else {
+                    metrics::counter!("fdfs_objects_join_failures_total").increment(1);
+                    warn!(ino = inode, %error, attempts = waiting.attempts, never, "parts not joined");
+                }
                 let retry_in = (!never).then(|| back_off(waiting.attempts));
                 self.names.join_failed(inode, retry_in).await?;
                 return Ok(false);
