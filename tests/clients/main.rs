@@ -127,6 +127,16 @@ fn pypi_minio_does_the_s3_api_over_https() -> Result<()> {
 }
 
 #[test]
+fn restic_backs_up_and_restores() -> Result<()> {
+    drive_s3("s3_restic.py")
+}
+
+#[test]
+fn restic_backs_up_and_restores_over_https() -> Result<()> {
+    drive_s3_over_https("s3_restic.py")
+}
+
+#[test]
 fn the_javascript_sdk_of_aws_does_the_s3_api() -> Result<()> {
     drive_s3("s3_aws_sdk.js")
 }

@@ -1,6 +1,7 @@
 """Drives boto3 through the S3 API; the endpoint is $FDFS_S3 (a URL), keys are where boto3 looks for them."""
 
 import io
+import json
 import os
 
 import boto3
@@ -8,7 +9,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from s3_steps import ODD_KEYS, PART, Steps, big, curl, curl_put, read, refused_by_curl, same, small
+from s3_steps import ENDPOINT, ODD_KEYS, PART, Steps, big, curl, curl_put, read, refused_by_curl, same, small
 
 BUCKET = "boto3-bucket"
 client = None
@@ -18,7 +19,7 @@ def renew():
     global client
     client = boto3.client(
         "s3",
-        endpoint_url=os.environ["FDFS_S3"],
+        endpoint_url=ENDPOINT,
         region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
     )
@@ -266,7 +267,7 @@ def _():
 def presigned(version, method):
     signer = boto3.client(
         "s3",
-        endpoint_url=os.environ["FDFS_S3"],
+        endpoint_url=ENDPOINT,
         region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}, signature_version=version),
     )
@@ -293,12 +294,100 @@ def _():
 def _():
     forger = boto3.client(
         "s3",
-        endpoint_url=os.environ["FDFS_S3"],
+        endpoint_url=ENDPOINT,
         region_name="us-east-1",
         aws_access_key_id=boto3.Session().get_credentials().access_key,
         aws_secret_access_key="0" * 40,
     )
     denied("SignatureDoesNotMatch", forger.list_buckets)
+
+
+@step("presigned POST")
+def _():
+    form = client.generate_presigned_post(
+        BUCKET, "posted/${filename}", Fields={"x-amz-meta-width": "1024"},
+        Conditions=[{"x-amz-meta-width": "1024"}, ["content-length-range", 1, 2 * len(big)]],
+    )
+    fields = [part for name, value in form["fields"].items() for part in ("--form-string", f"{name}={value}")]
+    curl(form["url"], *fields, "--form", f"file=@{step.file('posted.bin', big)}")
+    same(get("posted/posted.bin"), big)
+    same(client.head_object(Bucket=BUCKET, Key="posted/posted.bin")["Metadata"], {"width": "1024"})
+
+
+@step("tags of objects")
+def _():
+    tags = [{"Key": "pet", "Value": "cat ü"}, {"Key": "empty", "Value": ""}]
+    put("tagged", Tagging="a=b")
+    client.put_object_tagging(Bucket=BUCKET, Key="tagged", Tagging={"TagSet": tags})
+    found = client.get_object_tagging(Bucket=BUCKET, Key="tagged")["TagSet"]
+    same(sorted(tag["Key"] for tag in found), ["empty", "pet"])
+    client.delete_object_tagging(Bucket=BUCKET, Key="tagged")
+    same(client.get_object_tagging(Bucket=BUCKET, Key="tagged")["TagSet"], [])
+
+
+@step("get_object_attributes")
+def _():
+    wanted = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
+    found = client.get_object_attributes(Bucket=BUCKET, Key="parts", ObjectAttributes=wanted)
+    same((found["ObjectSize"], found["StorageClass"]), (len(big), "STANDARD"))
+    same(found["ObjectParts"]["TotalPartsCount"], -(-len(big) // PART))
+
+
+@step("versions")
+def _():
+    bucket = f"{BUCKET}-versions"
+    client.create_bucket(Bucket=bucket)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    made = [client.put_object(Bucket=bucket, Key="key", Body=body)["VersionId"] for body in (b"old", b"new")]
+    client.delete_object(Bucket=bucket, Key="key")
+    listed = client.list_object_versions(Bucket=bucket)
+    same([entry["VersionId"] for entry in listed["Versions"]], made[::-1])
+    same(len(listed["DeleteMarkers"]), 1)
+    denied("NoSuchKey", lambda: client.get_object(Bucket=bucket, Key="key"))
+    same(client.get_object(Bucket=bucket, Key="key", VersionId=made[0])["Body"].read(), b"old")
+    client.delete_object(Bucket=bucket, Key="key", VersionId=listed["DeleteMarkers"][0]["VersionId"])
+    same(client.get_object(Bucket=bucket, Key="key")["Body"].read(), b"new")
+    service = boto3.resource("s3", endpoint_url=ENDPOINT, region_name="us-east-1")
+    service.Bucket(bucket).object_versions.delete()
+    client.delete_bucket(Bucket=bucket)
+
+
+@step("configuration of a bucket")
+def _():
+    rules = [{"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 7}}]
+    client.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": rules})
+    same(client.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"], rules)
+    client.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "a", "Value": "b"}]})
+    same(client.get_bucket_tagging(Bucket=BUCKET)["TagSet"], [{"Key": "a", "Value": "b"}])
+    cors = [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]
+    client.put_bucket_cors(Bucket=BUCKET, CORSConfiguration={"CORSRules": cors})
+    same(client.get_bucket_cors(Bucket=BUCKET)["CORSRules"], cors)
+
+
+@step("a public bucket is read without a signature")
+def _():
+    where = f"arn:aws:s3:::{BUCKET}/objects/*"
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": where}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    refused_by_curl(f"{ENDPOINT}/{BUCKET}/objects/body")
+    client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
+    same(curl(f"{ENDPOINT}/{BUCKET}/objects/body"), big)
+    client.delete_bucket_policy(Bucket=BUCKET)
+    refused_by_curl(f"{ENDPOINT}/{BUCKET}/objects/body")
+
+
+@step("a temporary key")
+def _():
+    service = boto3.client("sts", endpoint_url=ENDPOINT, region_name="us-east-1")
+    key = service.assume_role(RoleArn="arn:aws:iam::000000000000:role/any", RoleSessionName="test")["Credentials"]
+    temporary = boto3.client(
+        "s3", endpoint_url=ENDPOINT, region_name="us-east-1", aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"], aws_session_token=key["SessionToken"],
+        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
+    )
+    same(temporary.get_object(Bucket=BUCKET, Key="objects/body")["Body"].read(), big)
+    where = {"Bucket": BUCKET, "Key": "objects/body"}
+    same(curl(temporary.generate_presigned_url("get_object", Params=where)), big)
 
 
 @step("a group is a bucket")
@@ -311,6 +400,6 @@ def _():
 @step("delete_bucket")
 def _():
     denied("BucketNotEmpty", lambda: client.delete_bucket(Bucket=BUCKET))
-    boto3.resource("s3", endpoint_url=os.environ["FDFS_S3"], region_name="us-east-1").Bucket(BUCKET).objects.delete()
+    boto3.resource("s3", endpoint_url=ENDPOINT, region_name="us-east-1").Bucket(BUCKET).objects.delete()
     client.delete_bucket(Bucket=BUCKET)
     denied("404", lambda: client.head_bucket(Bucket=BUCKET))

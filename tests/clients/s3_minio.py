@@ -4,12 +4,14 @@ import io
 from datetime import datetime, timedelta, timezone
 
 from minio import Minio
-from minio.commonconfig import REPLACE, ComposeSource, CopySource
+from minio.commonconfig import ENABLED, REPLACE, ComposeSource, CopySource, Tags
+from minio.datatypes import PostPolicy
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
+from minio.versioningconfig import VersioningConfig
 
 from s3_steps import (
-    ACCESS_KEY, GROUP, HOST, ODD_KEYS as KEYS, PART, SECRET_KEY, SECURE, Steps, big, curl, curl_put, read, refused_by_curl, same,
+    ACCESS_KEY, ENDPOINT, GROUP, HOST, ODD_KEYS as KEYS, PART, SECRET_KEY, SECURE, Steps, big, curl, curl_put, read, refused_by_curl, same,
     small,
 )
 
@@ -164,6 +166,48 @@ def _():
     client.copy_object(BUCKET, "copied", CopySource(BUCKET, "conditional", match_etag=tag, modified_since=past))
     wrong = CopySource(BUCKET, "conditional", not_match_etag=tag)
     denied("PreconditionFailed", lambda: client.copy_object(BUCKET, "copied", wrong))
+
+
+@step("a form that uploads")
+def _():
+    policy = PostPolicy(BUCKET, datetime.now(timezone.utc) + timedelta(minutes=5))
+    policy.add_equals_condition("key", "posted")
+    policy.add_content_length_range_condition(1, 1 << 30)
+    fields = {**client.presigned_post_policy(policy), "key": "posted"}
+    arguments = [part for name, value in fields.items() for part in ("--form-string", f"{name}={value}")]
+    curl(f"{ENDPOINT}/{BUCKET}", *arguments, "--form", f"file=@{step.file('posted.bin', big)}")
+    same(get("posted"), big)
+
+
+@step("tags")
+def _():
+    tags = Tags(for_object=True)
+    tags["pet"] = "cat ü"
+    put("tagged", tags=tags)
+    same(dict(client.get_object_tags(BUCKET, "tagged")), {"pet": "cat ü"})
+    client.delete_object_tags(BUCKET, "tagged")
+    same(client.get_object_tags(BUCKET, "tagged"), None)
+    tags = Tags(for_object=False)
+    tags["owner"] = "anna"
+    client.set_bucket_tags(BUCKET, tags)
+    same(dict(client.get_bucket_tags(BUCKET)), {"owner": "anna"})
+
+
+@step("versions")
+def _():
+    bucket = f"{BUCKET}-versions"
+    client.make_bucket(bucket)
+    client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+    same(client.get_bucket_versioning(bucket).status, "Enabled")
+    made = [client.put_object(bucket, "key", io.BytesIO(data), 3).version_id for data in (b"old", b"new")]
+    client.remove_object(bucket, "key")
+    found = list(client.list_objects(bucket, include_version=True))
+    same([entry.version_id for entry in found if not entry.is_delete_marker], made[::-1])
+    with client.get_object(bucket, "key", version_id=made[0]) as answer:
+        same(answer.read(), b"old")
+    doomed = [DeleteObject(entry.object_name, entry.version_id) for entry in found]
+    same(list(client.remove_objects(bucket, doomed)), [])
+    client.remove_bucket(bucket)
 
 
 @step("a key that is not there")

@@ -194,6 +194,22 @@ def _():
     rclone("cleanup", BUCKET)
 
 
+@step("versions")
+def _():
+    bucket = f"{BUCKET}-versions"
+    rclone("mkdir", bucket)
+    rclone("backend", "versioning", bucket, "Enabled")
+    for data in (b"old", b"new"):
+        rclone("rcat", f"{bucket}/key.txt", input=data)
+    rclone("deletefile", f"{bucket}/key.txt")
+    same(rclone("lsf", bucket), b"")
+    old = rclone("lsf", "--s3-versions", bucket).decode().splitlines()
+    same(sorted(rclone("cat", "--s3-versions", f"{bucket}/{name}") for name in old), [b"new", b"old"])
+    rclone("backend", "cleanup-hidden", bucket)
+    same(rclone("lsf", "--s3-versions", bucket), b"")
+    rclone("purge", bucket)
+
+
 @step("deletefile and delete")
 def _():
     rclone("deletefile", f"{BUCKET}/rcat")

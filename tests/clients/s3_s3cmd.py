@@ -4,8 +4,8 @@ import os
 import time
 
 from s3_steps import (
-    ACCESS_KEY, CA, GROUP, HOST, ODD_NAMES, SECRET_KEY, SECURE, Steps, big, curl, program, read, run,
-    same, same_tree, small, tree,
+    ACCESS_KEY, CA, ENDPOINT, GROUP, HOST, ODD_NAMES, SECRET_KEY, SECURE, Steps, big, curl, program, read, refused_by_curl,
+    run, same, same_tree, small, tree,
 )
 
 BUCKET = "s3://s3cmd-bucket"
@@ -141,6 +141,33 @@ def _():
 def _():
     same(s3cmd("du", f"{BUCKET}/put/").split()[:3], [str(len(big) + 11), "2", "objects"])
     same(len(s3cmd("multipart", BUCKET).splitlines()), 2)
+
+
+@step("setacl")
+def _():
+    url = f"{ENDPOINT}/s3cmd-bucket/put/file.bin"
+    refused_by_curl(url)
+    s3cmd("setacl", "--acl-public", f"{BUCKET}/put/file.bin")
+    same(curl(url), small)
+    s3cmd("setacl", "--acl-private", f"{BUCKET}/put/file.bin")
+    refused_by_curl(url)
+
+
+@step("setpolicy, setcors, setlifecycle, settagging and setversioning")
+def _():
+    allow = '{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::s3cmd-bucket/open/*"}'
+    policy = f'{{"Version":"2012-10-17","Statement":[{allow}]}}'.encode()
+    s3cmd("setpolicy", step.file("policy.json", policy), BUCKET)
+    cors = b"<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>"
+    s3cmd("setcors", step.file("cors.xml", cors), BUCKET)
+    s3cmd("expire", "--expiry-days=7", "--expiry-prefix=tmp/", BUCKET)
+    s3cmd("settagging", BUCKET, "owner=anna")
+    info = s3cmd("info", BUCKET)
+    same(["s3cmd-bucket/open/" in info, "<AllowedOrigin>*</AllowedOrigin>" in info], [True, True])
+    same("owner: anna" in " ".join(s3cmd("gettagging", BUCKET).split()).replace("\t", " "), True)
+    same("<Days>7</Days>" in s3cmd("getlifecycle", BUCKET), True)
+    for command in ("delpolicy", "delcors", "dellifecycle", "deltagging"):
+        s3cmd(command, BUCKET)
 
 
 @step("del and rb")
