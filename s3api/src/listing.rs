@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use fdfs_objects::{Entry, ListFrom, ListItem, ListPage, ListQuery, ObjectsError};
+use fdfs_objects::{Attributes, Entry, ListFrom, ListItem, ListPage, ListQuery, ObjectsError};
 
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
@@ -114,16 +114,17 @@ impl Listing {
         items: &[&ListItem],
         with_owner: bool,
     ) {
+        let none = Attributes::default();
         for item in items {
             let ListItem::Key { key, entry } = item else { continue };
             xml.element("Contents", |xml| {
                 self.write_key(xml, "Key", key);
-                let attributes = entry.attributes.clone().unwrap_or_default();
-                xml.text("LastModified", &time::iso8601(time::of_millis(attributes.content_time)));
+                let attributes = entry.attributes.as_ref().unwrap_or(&none);
+                xml.plain("LastModified", &time::iso8601(time::of_millis(attributes.content_time)));
                 xml.text("ETag", &respond::quoted(&etag_text(attributes.etag)));
                 object_checksum::write_form(xml, attributes.checksum);
                 xml.value("Size", attributes.size);
-                xml.text("StorageClass", "STANDARD");
+                xml.plain("StorageClass", "STANDARD");
                 if with_owner {
                     xml.element("Owner", |xml| cx.write_owner(xml));
                 }

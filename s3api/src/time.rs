@@ -6,9 +6,40 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// `2013-05-24T00:00:00.000Z`, as XML carries it.
+/// `2013-05-24T00:00:00.000Z`, as XML carries it. Lists write it once for every key, so it is written by hand.
 pub(crate) fn iso8601(time: SystemTime) -> String {
-    timestamp(time).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for (at, width, number) in [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, second / 3_600),
+        (14, 2, second / 60 % 60),
+        (17, 2, second % 60),
+        (20, 3, u64::from(since.subsec_millis())),
+    ] {
+        let mut rest = number;
+        for digit in text[at..at + width].iter_mut().rev() {
+            *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Year, month and day of a day since 1970, counted from the first of March of the year 0 as calendars do it: leap days come last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 /// `Fri, 24 May 2013 00:00:00 GMT`, as headers carry it.
@@ -66,6 +97,19 @@ fn timestamp(time: SystemTime) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_of_leap_years_and_centuries_have_their_dates() {
+        let expected = |seconds: u64| {
+            let time = Timestamp::from_millisecond(i64::try_from(seconds * 1_000 + 7).unwrap()).unwrap();
+            time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+        };
+        // Every hour of a day that moves through 180 years.
+        for step in 0..24 * 66_000_u64 / 5 {
+            let seconds = step * 5 * 3_600 + step % 3_600;
+            assert_eq!(iso8601(of_millis(seconds * 1_000 + 7)), expected(seconds));
+        }
+    }
 
     #[test]
     fn the_three_forms_name_one_moment() {

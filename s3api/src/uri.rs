@@ -12,8 +12,8 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 }
 
 /// Encodes a path: as [`encode`], but slashes stand.
-pub(crate) fn encode_path(bytes: &[u8]) -> String {
-    percent_encode(bytes, ENCODED_IN_PATH).to_string()
+pub(crate) fn encode_path(bytes: &[u8]) -> Cow<'_, str> {
+    percent_encode(bytes, ENCODED_IN_PATH).into()
 }
 
 /// Decodes a part of a path, which has to be UTF-8.

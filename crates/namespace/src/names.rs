@@ -38,6 +38,13 @@ pub(crate) fn split_key(key: &[u8]) -> (Vec<&[u8]>, &[u8]) {
     (names, last)
 }
 
+/// The last name of a key, with its slash if it is a directory's.
+pub(crate) fn last_name(key: &[u8]) -> &[u8] {
+    let before = key.strip_suffix(b"/").unwrap_or(key);
+    let start = before.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    &key[start..]
+}
+
 /// The name in its key: with the slash of directories.
 pub(crate) fn directory_name(name: &[u8]) -> Vec<u8> {
     let mut name = name.to_vec();
@@ -58,6 +65,9 @@ mod tests {
         assert_eq!(split(b"a//b"), (vec![&b"a/"[..], b"/"], &b"b"[..]));
         assert_eq!(split(b"/x"), (vec![&b"/"[..]], &b"x"[..]));
         assert_eq!(split(b"//"), (vec![&b"/"[..]], &b"/"[..]));
+        for key in [&b"a"[..], b"a/b", b"a/", b"a//b", b"/x", b"//", b"a//", b"/"] {
+            assert_eq!(last_name(key), split(key).1, "{key:?}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ impl XmlWriter {
 
     /// An element with elements in it.
     pub(crate) fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) {
-        let _ = write!(self.out, "<{name}>");
+        self.open(name);
         content(self);
         self.close(name);
     }
@@ -41,7 +41,7 @@ impl XmlWriter {
 
     /// An element with text in it.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
-        let _ = write!(self.out, "<{name}>");
+        self.open(name);
         escape_into(&mut self.out, text);
         self.close(name);
     }
@@ -63,13 +63,33 @@ impl XmlWriter {
         self.out
     }
 
+    /// An element with text in it that is known to need no escaping.
+    pub(crate) fn plain(&mut self, name: &str, text: &str) {
+        self.open(name);
+        self.out.push_str(text);
+        self.close(name);
+    }
+
+    fn open(&mut self, name: &str) {
+        self.out.push('<');
+        self.out.push_str(name);
+        self.out.push('>');
+    }
+
     fn close(&mut self, name: &str) {
-        let _ = write!(self.out, "</{name}>");
+        self.out.push_str("</");
+        self.out.push_str(name);
+        self.out.push('>');
     }
 }
 
 /// Escapes markup, and control characters as S3 does although XML 1.0 knows no such reference.
 fn escape_into(out: &mut String, text: &str) {
+    // Most texts need nothing; U+FFFE and U+FFFF begin with EF.
+    let is_plain = |byte: u8| byte >= b' ' && !matches!(byte, b'&' | b'<' | b'>' | b'"' | 0xef);
+    if text.bytes().all(is_plain) {
+        return out.push_str(text);
+    }
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),

@@ -75,9 +75,11 @@ pub(crate) fn list(read: &dyn Read, root: u64, query: &ListQuery) -> Result<List
         return Ok(page);
     }
     // A common prefix that ends in the middle of a name is skipped by seeking anew.
+    // Where common prefixes are skipped by seeking, what was read behind them is in vain.
+    let ahead = if matches!(query.delimiter.as_slice(), b"" | b"/") { PAGE } else { FEW_ROWS };
     loop {
         let mut walk = Walk::seek(read, root, &from)?;
-        match fill(read, &mut walk, query, limit, &mut page)? {
+        match fill(read, &mut walk, query, (limit, ahead), &mut page)? {
             Some(skip) if !skip.is_empty() => from = skip,
             _ => return Ok(page),
         }
@@ -89,10 +91,13 @@ fn fill(
     read: &dyn Read,
     walk: &mut Walk,
     query: &ListQuery,
-    limit: usize,
+    (limit, ahead): (usize, usize),
     page: &mut ListPage,
 ) -> Result<Option<Vec<u8>>, NamespaceError> {
-    while let Some((key, row)) = walk.next(read)? {
+    loop {
+        // As many rows as there is room for, and the one that tells that there is more.
+        let wanted = (limit - page.items.len() + 1).clamp(FEW_ROWS.min(limit + 1), ahead);
+        let Some((key, row)) = walk.next(read, wanted)? else { return Ok(None) };
         if !key.starts_with(&query.prefix) {
             return Ok(None);
         }
@@ -123,13 +128,11 @@ fn fill(
                 if is_directory {
                     walk.descend(&key, row.inode);
                 }
-                let name = names::split_key(&key).1;
-                let entry = tree::visible(name, &row)?;
+                let entry = tree::visible(names::last_name(&key), &row)?;
                 page.items.push(ListItem::Key { key, entry });
             }
         }
     }
-    Ok(None)
 }
 
 /// What `key` is rolled up to, if it is.
@@ -167,8 +170,6 @@ struct Level {
     key: Vec<u8>,
     page: std::vec::IntoIter<(Vec<u8>, EntryRow)>,
     next: Option<Vec<u8>>,
-    /// Rows of the next page: few at first, as most directories of a deep walk are small.
-    rows: usize,
 }
 
 impl Walk {
@@ -194,10 +195,18 @@ impl Walk {
     }
 
     /// The next entry: its whole key and its row. Directories are not entered unless asked for.
-    fn next(&mut self, read: &dyn Read) -> Result<Option<(Vec<u8>, EntryRow)>, NamespaceError> {
+    fn next(
+        &mut self,
+        read: &dyn Read,
+        wanted: usize,
+    ) -> Result<Option<(Vec<u8>, EntryRow)>, NamespaceError> {
         while let Some(level) = self.levels.last_mut() {
-            if let Some((name, row)) = level.next(read)? {
-                let mut key = level.key.clone();
+            if let Some((name, row)) = level.next(read, wanted)? {
+                if level.key.is_empty() {
+                    return Ok(Some((name, row)));
+                }
+                let mut key = Vec::with_capacity(level.key.len() + name.len() + 1);
+                key.extend_from_slice(&level.key);
                 key.extend_from_slice(&name);
                 return Ok(Some((key, row)));
             }
@@ -214,23 +223,26 @@ impl Walk {
 
 impl Level {
     fn new(inode: u64, key: Vec<u8>, from: Vec<u8>) -> Self {
-        Self { inode, key, page: Vec::new().into_iter(), next: Some(from), rows: FIRST_ROWS }
+        Self { inode, key, page: Vec::new().into_iter(), next: Some(from) }
     }
 
-    fn next(&mut self, read: &dyn Read) -> Result<Option<(Vec<u8>, EntryRow)>, NamespaceError> {
+    fn next(
+        &mut self,
+        read: &dyn Read,
+        wanted: usize,
+    ) -> Result<Option<(Vec<u8>, EntryRow)>, NamespaceError> {
         if let Some(found) = self.page.next() {
             return Ok(Some(found));
         }
         let Some(from) = self.next.take() else { return Ok(None) };
-        let page = tree::entries(read, self.inode, &from, self.rows)?;
-        if page.len() == self.rows {
+        let page = tree::entries(read, self.inode, &from, wanted)?;
+        if page.len() == wanted {
             self.next = page.last().map(|(name, _)| after_key(name));
         }
-        self.rows = (self.rows * 4).min(PAGE);
         self.page = page.into_iter();
         Ok(self.page.next())
     }
 }
 
-/// Rows read of a directory at first.
-const FIRST_ROWS: usize = 64;
+/// The fewest rows that are read of a directory at once, and the most where the next ones may be skipped.
+const FEW_ROWS: usize = 64;
