@@ -14,7 +14,7 @@ use crate::ops::read_documents;
 use crate::payload::{BodySource, ChunkedDecoder, Payload};
 use crate::range::ByteRange;
 use crate::route::Operation;
-use crate::signature::{PayloadMode, SignedHead, Verifier, published_chunk_signer};
+use crate::signature::{OtherHosts, PayloadMode, SignedHead, Verifier, published_chunk_signer};
 use crate::target::{Target, bucket_of_host};
 use crate::unsupported::refuse_unsupported;
 use crate::uri::Query;
@@ -55,7 +55,7 @@ pub fn signature(parts: &Parts) {
         query: &query,
         headers: &parts.headers,
         host_bucket: host_bucket.as_deref(),
-        other_hosts: &[],
+        other_hosts: OtherHosts { suffix: Some(SUFFIX), bucket: host_bucket.as_deref() },
     };
     let pair = KeyPair {
         access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),

@@ -26,7 +26,7 @@ use crate::peer::Peer;
 use crate::request::Request;
 use crate::respond;
 use crate::route::Operation;
-use crate::signature::{PayloadMode, SignedHead, Signer, Verifier};
+use crate::signature::{OtherHosts, PayloadMode, SignedHead, Signer, Verifier};
 use crate::slow::{self, First, Work};
 use crate::sts;
 use crate::target::{Target, bucket_of_host};
@@ -183,7 +183,6 @@ impl S3Service {
 
         let suffix = config.virtual_host_suffix.as_deref();
         let host_bucket = suffix.and_then(|suffix| bucket_of_host(host, suffix));
-        let hosts = signed_hosts(parts, suffix, host_bucket.as_deref());
         let head = SignedHead {
             method: &parts.method,
             path,
@@ -191,7 +190,7 @@ impl S3Service {
             query: &query,
             headers: &parts.headers,
             host_bucket: host_bucket.as_deref(),
-            other_hosts: &hosts,
+            other_hosts: OtherHosts { suffix, bucket: host_bucket.as_deref() },
         };
         if sts::is_meant(parts, &target) {
             *name = TOKENS;
@@ -313,31 +312,6 @@ fn refuse(error: &S3Error, parts: &Parts, request_id: &str) -> Response {
 fn host_of(parts: &Parts) -> &str {
     let header = || parts.headers.get("host").and_then(|host| host.to_str().ok());
     parts.uri.authority().map(http::uri::Authority::as_str).or_else(header).unwrap_or_default()
-}
-
-/// What a client may have signed for a host, where proxies stand between: its name without or with another port, and what
-/// `X-Forwarded-Host` says. None of them names another bucket than the one that the request is for.
-fn signed_hosts(parts: &Parts, suffix: Option<&str>, host_bucket: Option<&str>) -> Vec<String> {
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let first = |name: &str| header(name).and_then(|value| value.split(',').next()).map(str::trim);
-    let (forwarded, port) = (first("x-forwarded-host"), first("x-forwarded-port"));
-    let mut hosts = Vec::new();
-    for name in forwarded.into_iter().chain(header("host")) {
-        let bare = match name.rsplit_once(':') {
-            Some((bare, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => bare,
-            _ => name,
-        };
-        let ports = port.into_iter().chain(first("x-forwarded-proto").map(|scheme| match scheme {
-            "https" => "443",
-            _ => "80",
-        }));
-        hosts.extend(ports.map(|port| format!("{bare}:{port}")));
-        hosts.extend([name.to_owned(), bare.to_owned()]);
-    }
-    if let Some(suffix) = suffix {
-        hosts.retain(|host| bucket_of_host(host, suffix).as_deref() == host_bucket);
-    }
-    hosts
 }
 
 fn count(operation: &'static str, status: StatusCode, elapsed: Duration) {

@@ -7,6 +7,7 @@ mod canonical;
 mod chunk_signer;
 mod claim;
 mod form;
+mod other_hosts;
 mod payload_mode;
 mod signing_key;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::uri::Query;
 
 pub(crate) use chunk_signer::ChunkSigner;
 pub(crate) use form::FormSignature;
+pub(crate) use other_hosts::OtherHosts;
 pub(crate) use payload_mode::PayloadMode;
 
 use canonical::CanonicalRequest;
@@ -51,7 +53,7 @@ pub(crate) struct SignedHead<'a> {
     /// The bucket, where the host names it and not the path.
     pub(crate) host_bucket: Option<&'a str>,
     /// What the client may have signed as the host instead of what came.
-    pub(crate) other_hosts: &'a [String],
+    pub(crate) other_hosts: OtherHosts<'a>,
 }
 
 /// What a verified signature vouches for.
@@ -163,7 +165,7 @@ impl Verifier {
         let canonical = CanonicalRequest::as_sent(head, &claim.signed_headers, hash);
         let again = || CanonicalRequest::encoded_again(head, &claim.signed_headers, hash);
         let for_others = || {
-            head.other_hosts.iter().any(|host| {
+            head.other_hosts.of(head.headers).iter().any(|host| {
                 let canonical = CanonicalRequest::for_host(head, host, &claim.signed_headers, hash);
                 signs(&key, claim, &canonical)
             })

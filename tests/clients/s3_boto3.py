@@ -390,6 +390,70 @@ def _():
     same(curl(temporary.generate_presigned_url("get_object", Params=where)), big)
 
 
+@step("presigned posts")
+def _():
+    for version in ("s3v4", "s3"):
+        signer = boto3.client(
+            "s3",
+            endpoint_url=os.environ["FDFS_S3"],
+            region_name="us-east-1",
+            config=Config(signature_version=version, s3={"addressing_style": "path"}),
+        )
+        post = signer.generate_presigned_post(
+            BUCKET, "posted/${filename}", {"x-amz-meta-a": "b"}, [{"x-amz-meta-a": "b"}, ["content-length-range", 1, 100]]
+        )
+        fields = [part for item in post["fields"].items() for part in ("--form-string", "=".join(item))]
+        path = step.file(f"{version}.txt", small)
+        curl(post["url"], *fields, "--form", f"file=@{path}")
+        same(get(f"posted/{version}.txt"), small)
+        same(client.head_object(Bucket=BUCKET, Key=f"posted/{version}.txt")["Metadata"], {"a": "b"})
+        try:
+            curl(post["url"], *fields, "--form", f"file=@{step.file('long.txt', small * 100)}")
+        except AssertionError:
+            continue
+        raise AssertionError("more than the policy allows was taken")
+
+
+@step("policy, ACL and public access block")
+def _():
+    put("open/k")
+    url = f"{os.environ['FDFS_S3']}/{BUCKET}/open/k"
+    refused_by_curl(url)
+    document = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": "*",
+                    "Action": "s3:GetObject",
+                    "Resource": f"arn:aws:s3:::{BUCKET}/open/*",
+                }
+            ],
+        }
+    )
+    client.put_bucket_policy(Bucket=BUCKET, Policy=document)
+    same(client.get_bucket_policy(Bucket=BUCKET)["Policy"], document)
+    same(client.get_bucket_policy_status(Bucket=BUCKET)["PolicyStatus"], {"IsPublic": True})
+    same(curl(url), small)
+    client.delete_bucket_policy(Bucket=BUCKET)
+    refused_by_curl(url)
+    denied("MalformedPolicy", lambda: client.put_bucket_policy(Bucket=BUCKET, Policy="{}"))
+
+    client.put_object_acl(Bucket=BUCKET, Key="open/k", ACL="public-read")
+    same(curl(url), small)
+    same([grant["Permission"] for grant in client.get_object_acl(Bucket=BUCKET, Key="open/k")["Grants"]], ["FULL_CONTROL", "READ"])
+    block = {
+        "BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True,
+    }
+    client.put_public_access_block(Bucket=BUCKET, PublicAccessBlockConfiguration=block)
+    same(client.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"], block)
+    refused_by_curl(url)
+    denied("AccessDenied", lambda: client.put_object_acl(Bucket=BUCKET, Key="open/k", ACL="public-read"))
+    client.delete_public_access_block(Bucket=BUCKET)
+    same(curl(url), small)
+
+
 @step("a group is a bucket")
 def _():
     group = os.environ["FDFS_GROUP"]

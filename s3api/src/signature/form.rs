@@ -55,6 +55,9 @@ impl FormSignature {
             return Err(wrong("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
         }
         let scope = Scope::parse(field("x-amz-credential")?).map_err(|reason| wrong(&reason))?;
+        if scope.service != "s3" {
+            return Err(wrong("X-Amz-Credential must be for the service \"s3\""));
+        }
         let timestamp = field("x-amz-date")?;
         let time = time::parse_basic(timestamp).filter(|_| timestamp.starts_with(&scope.date));
         let time = time.ok_or_else(|| wrong("X-Amz-Date must be of the day of X-Amz-Credential"))?;

@@ -55,7 +55,7 @@ impl Sent {
             query: &query,
             headers: &self.headers,
             host_bucket: self.host_bucket,
-            other_hosts: &[],
+            other_hosts: OtherHosts::default(),
         };
         Verifier::default().verify(head, &credentials, now)
     }

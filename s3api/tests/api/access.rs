@@ -237,3 +237,15 @@ async fn each_version_has_an_acl_of_its_own() {
     assert_eq!(anonymous(&gateway, "GET", &format!("/pets/k?versionId={private}")).await, denied());
     assert_eq!(anonymous(&gateway, "GET", "/pets/k?versionId=null").await, denied());
 }
+
+#[tokio::test]
+async fn who_may_not_put_is_told_before_the_data_comes() {
+    let gateway = Gateway::start().await.with_bucket("pets").await;
+    let mut wire = gateway.connect().await;
+    let request = Signed::new("PUT", "/pets/k").anonymous().header("expect", "100-continue").body("secret");
+    let head = request.to_head(&wire.host);
+    wire.write(head.as_bytes()).await;
+    let answer = wire.answer(false).await;
+    assert_eq!(outcome(&answer), denied(), "no 100 was sent");
+    assert!(wire.is_ended().await, "nobody knows whether the data comes");
+}
