@@ -140,7 +140,7 @@ impl Files for Client {
     }
 
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError> {
-        let topology = self.topology().await?;
+        let topology = self.fresh_topology().await?;
         Ok(topology.groups.values().map(|group| space_of(&group.record)).collect())
     }
 
