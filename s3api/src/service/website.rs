@@ -114,7 +114,7 @@ impl Visit<'_> {
             if self.parts.method == Method::HEAD { Operation::HeadObject } else { Operation::GetObject };
         let target = Target::Object { bucket: self.bucket.to_owned(), key: key.to_owned() };
         let query = Query::default();
-        let access = Access::new(Caller::Anonymous, self.peer, headers, &query, self.now);
+        let access = Access::new(Caller::Anonymous, self.peer, &self.parts.headers, &query, self.now);
         access.authorize(cx, operation, &target, &query, headers).await?;
         let payload = Payload::new(self.source.clone(), PayloadMode::Unsigned, &HeaderMap::new())?;
         let request =
