@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -139,34 +139,43 @@ impl PostgresServer {
     fn spawn(&self) -> Child {
         let log =
             fs::File::options().create(true).append(true).open(self.dir.path().join("log")).expect("a log");
-        self.command("postgres")
+        let mut command = self.command("postgres");
+        command
             .arg("-D")
             .arg(self.data())
             .arg("-k")
             .arg(self.dir.path())
             // A killed process loses nothing that it wrote, so that nothing need reach the disk here.
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"])
+            .args(["-c", "dynamic_shared_memory_type=mmap"])
             // What it shares between processes lies in its directory and goes with it, even after kill -9.
             .args(["-c", "dynamic_shared_memory_type=mmap"])
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
-            .process_group(0)
-            .spawn()
-            .expect("postgres starts")
+            .process_group(0);
+        // It is told when the thread that started it ends, so that one has to live as long as this process.
+        let (started, child) = mpsc::channel();
+        std::thread::spawn(move || {
+            let spawned = command.spawn();
+            let is_running = spawned.is_ok();
+            let _ = started.send(spawned);
+            while is_running {
+                std::thread::park();
+            }
+        });
+        child.recv().expect("the thread answers").expect("postgres starts")
     }
 
     fn command(&self, program: &str) -> Command {
         let program = self.programs.join(program);
-        let mut command = match user() {
-            None => Command::new(program),
+        let mut command = Command::new("setpriv");
+        // Should this process be killed, the server ends as well.
+        command.args(["--pdeathsig", "QUIT"]);
+        if let Some((user, group)) = user() {
             // It refuses to run as root.
-            Some((user, group)) => {
-                let mut command = Command::new("setpriv");
-                command.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups");
-                command.arg(program);
-                command
-            }
-        };
+            command.arg(format!("--reuid={user}")).arg(format!("--regid={group}")).arg("--clear-groups");
+        }
+        command.arg(program);
         command.stdin(Stdio::null()).current_dir("/").env("LC_ALL", "C");
         command
     }
@@ -182,6 +191,16 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
+        // At once, and without leaving shared memory behind.
+        let pid = self.running().as_ref().and_then(|child| Pid::from_raw(child.id().try_into().ok()?));
+        if pid.is_some_and(|pid| kill_process(pid, Signal::QUIT).is_ok()) {
+            let deadline = Instant::now() + STOP_LIMIT;
+            while matches!(self.running().as_mut().map(Child::try_wait), Some(Ok(None)))
+                && Instant::now() < deadline
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         self.kill();
     }
 }
@@ -227,4 +246,5 @@ fn children_of(parent: u32) -> Vec<i32> {
     pids.filter(is_child).collect()
 }
 
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 const START_LIMIT: Duration = Duration::from_secs(60);

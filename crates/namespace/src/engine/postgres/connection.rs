@@ -1,5 +1,7 @@
 //! One connection: the few statements that are ever sent.
 
+use std::sync::Once;
+
 use futures_util::FutureExt as _;
 use futures_util::future::{join, join3, try_join_all};
 use tokio_postgres::{Client, Config, NoTls, Statement};
@@ -56,8 +58,11 @@ impl Connection {
         });
         client.batch_execute(SETTINGS).await?;
         let durable = client.query_opt(SYNCED, &[]).await?;
+        static WARNED: Once = Once::new();
         if durable.is_none_or(|row| row.get::<_, String>(0) == "off") {
-            warn!("the database runs with fsync = off: a power cut may lose or damage names");
+            WARNED.call_once(|| {
+                warn!("the database runs with fsync = off: a power cut may lose or damage names")
+            });
         }
         // Who may not make tables can use those that somebody else has made.
         if client.query_opt(HAS_TABLES, &[]).await?.is_none() {
