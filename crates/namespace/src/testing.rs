@@ -157,9 +157,8 @@ impl PostgresServer {
         let (started, child) = mpsc::channel();
         std::thread::spawn(move || {
             let spawned = command.spawn();
-            let is_running = spawned.is_ok();
             let _ = started.send(spawned);
-            while is_running {
+            loop {
                 std::thread::park();
             }
         });
