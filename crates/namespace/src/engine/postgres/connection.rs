@@ -61,7 +61,7 @@ impl Connection {
         static WARNED: Once = Once::new();
         if durable.is_none_or(|row| row.get::<_, String>(0) == "off") {
             WARNED.call_once(|| {
-                warn!("the database runs with fsync = off: a power cut may lose or damage names")
+                warn!("the database runs with fsync = off: a power cut may lose or damage names");
             });
         }
         // Who may not make tables can use those that somebody else has made.
