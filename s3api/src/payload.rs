@@ -72,6 +72,13 @@ where
             PayloadMode::Chunked { signer, trailer } => {
                 (Some(ChunkedDecoder::new(signer, trailer)), Some(decoded_length(headers)?))
             }
+            PayloadMode::Exact(_) | PayloadMode::Unsigned if is_framed(headers) && !source.is_empty() => {
+                // The framing would become the object.
+                return Err(S3Error::new(
+                    ErrorCode::InvalidRequest,
+                    "Content-Encoding: aws-chunked needs a STREAMING- value of x-amz-content-sha256",
+                ));
+            }
             PayloadMode::Exact(_) | PayloadMode::Unsigned => (None, source.exact_length()),
         };
         Ok(Self {
@@ -173,6 +180,13 @@ where
         let trailers = self.decoder.as_ref().map_or(&[][..], ChunkedDecoder::trailers);
         self.checks.finish(trailers)
     }
+}
+
+/// Whether the body is said to be in chunks.
+fn is_framed(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(http::header::CONTENT_ENCODING).iter();
+    let mut codings = codings.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    codings.any(|coding| coding.trim().eq_ignore_ascii_case("aws-chunked"))
 }
 
 /// The length of the data in a chunked payload.

@@ -120,6 +120,8 @@ async fn malformed_headers_are_refused() {
         case(with("x-amz-copy-source", "nonsense"), 400, "InvalidArgument"),
         case(with("x-amz-copy-source", "/none/k"), 404, "NoSuchBucket"),
         case(with("x-amz-copy-source", "/pets/none"), 404, "NoSuchKey"),
+        case(with("content-encoding", "aws-chunked").payload("UNSIGNED-PAYLOAD"), 400, "InvalidRequest"),
+        case(with("content-encoding", "gzip, aws-chunked"), 400, "InvalidRequest"),
         case(put("/pets/k", "abc").payload("nonsense"), 400, "InvalidArgument"),
         case(put("/pets/k", "abc").payload(&"0".repeat(64)), 400, "XAmzContentSHA256Mismatch"),
         case(

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::proptest;
+
 use super::*;
 
 fn user(name: &str, grants: &[&str]) -> Caller {
@@ -298,4 +301,75 @@ fn patterns_fit_whole_texts_and_end_in_time() {
         assert_eq!(fits(pattern, text), fit, "{pattern} {text}");
     }
     assert!(!fits(&"*a".repeat(500), &"a".repeat(499)));
+}
+
+/// Values that stand somewhere in a policy, and others.
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("*".to_owned()),
+        Just("Allow".to_owned()),
+        Just("Deny".to_owned()),
+        Just("s3:*".to_owned()),
+        Just("s3:GetObject".to_owned()),
+        Just("arn:aws:s3:::pets/*".to_owned()),
+        Just("arn:aws:s3:::pets/${aws:username}${".to_owned()),
+        Just("arn:aws:iam:::user/bob".to_owned()),
+        Just("192.0.2.0/24".to_owned()),
+        Just("2013-05-24".to_owned()),
+        Just("-1".to_owned()),
+        any::<String>(),
+    ]
+}
+
+fn value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        word().prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<i64>().prop_map(serde_json::Value::from),
+        Just(serde_json::Value::Null),
+    ];
+    leaf.prop_recursive(3, 16, 3, |inner| {
+        let name = prop_oneof![
+            Just("AWS".to_owned()),
+            Just("StringLike".to_owned()),
+            Just("IpAddress".to_owned()),
+            Just("DateLessThanIfExists".to_owned()),
+            Just("ForAllValues:NumericEquals".to_owned()),
+            Just("aws:SourceIp".to_owned()),
+            Just("s3:prefix".to_owned()),
+            any::<String>(),
+        ];
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(serde_json::Value::from),
+            proptest::collection::btree_map(name, inner, 0..3)
+                .prop_map(|fields| serde_json::Value::from_iter(fields)),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_document_is_a_policy_or_refused(
+        effect in word(),
+        principal in value(),
+        action in value(),
+        resource in value(),
+        condition in value(),
+        broken in any::<Vec<u8>>(),
+    ) {
+        let _ = Policy::parse(&broken, "pets");
+        let document = serde_json::json!({
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": effect, "Principal": principal, "Action": action, "Resource": resource, "Condition": condition},
+            ],
+        });
+        if let Ok(policy) = Policy::parse(document.to_string().as_bytes(), "pets") {
+            let _ = policy.is_public();
+            let access = BucketAccess { policy: Some(policy), ..BucketAccess::default() };
+            let everybody = user("bob", &[]);
+            let _ = ask(&access, &everybody, "s3:GetObject", Some("a/b"));
+            let _ = ask(&access, &Caller::Anonymous, "s3:ListBucket", None);
+        }
+    }
 }
