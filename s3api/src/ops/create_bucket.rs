@@ -93,10 +93,15 @@ fn check_name(name: &str) -> Result<(), S3Error> {
         && name.bytes().next().is_some_and(letters)
         && name.bytes().next_back().is_some_and(letters)
         && !name.contains("..")
+        && !RESERVED_STARTS.iter().any(|start| name.starts_with(start))
+        && !RESERVED_ENDS.iter().any(|end| name.ends_with(end))
         && name.parse::<std::net::Ipv4Addr>().is_err();
     if valid { Ok(()) } else { Err(S3Error::from(ErrorCode::InvalidBucketName).detail("BucketName", name)) }
 }
 
+/// S3 keeps these for its own kinds of buckets and access points.
+const RESERVED_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 const MAX_BODY: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -108,7 +113,22 @@ mod tests {
         for name in ["abc", "my-bucket.v1", "123", &"a".repeat(63)] {
             assert!(check_name(name).is_ok(), "{name}");
         }
-        for name in ["ab", &"a".repeat(64), "Abc", "-abc", "abc-", ".abc", "a..b", "a_b", "10.0.0.1", "a b"] {
+        for name in [
+            "ab",
+            &"a".repeat(64),
+            "Abc",
+            "-abc",
+            "abc-",
+            ".abc",
+            "a..b",
+            "a_b",
+            "10.0.0.1",
+            "a b",
+            "xn--a",
+            "sthree-a",
+            "a-s3alias",
+            "a--x-s3",
+        ] {
             assert_eq!(check_name(name).unwrap_err().code(), ErrorCode::InvalidBucketName, "{name}");
         }
     }
