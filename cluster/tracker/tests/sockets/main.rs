@@ -4,6 +4,7 @@ mod clients;
 mod elections;
 mod fake_tracker;
 mod malformed;
+mod own_network;
 mod recorded;
 mod replayed;
 mod restarts;
