@@ -109,7 +109,13 @@ impl Access {
         query: &Query,
         headers: &HeaderMap,
     ) -> Result<(), S3Error> {
+        let odd;
         let (bucket, key) = match target {
+            // What a policy can say of such a key it says of its text.
+            Target::OddObject { bucket, key } => {
+                odd = String::from_utf8_lossy(key);
+                (bucket.as_str(), Some(odd.as_ref()))
+            }
             Target::Service if self.caller == Caller::Anonymous => return Err(ErrorCode::AccessDenied.into()),
             Target::Service => return Ok(()),
             Target::Bucket { bucket } => (bucket.as_str(), None),

@@ -70,19 +70,19 @@ impl Context {
     pub(crate) async fn remove(
         &self,
         bucket: &str,
-        key: &str,
+        key: &[u8],
         conditions: Preconditions,
         version_id: Option<VersionId>,
     ) -> Result<Deleted, S3Error> {
         let bucket_info = self.bucket(bucket).await?;
-        if self.objects.is_raw(&bucket_info, key.as_bytes()) {
-            self.objects.delete_raw(bucket, key.as_bytes()).await?;
+        if self.objects.is_raw(&bucket_info, key) {
+            self.objects.delete_raw(bucket, key).await?;
             return Ok(Deleted::default());
         }
         if let Some(version_id) = version_id {
-            return Ok(self.objects.delete_version(bucket, key.as_bytes(), version_id, conditions).await?);
+            return Ok(self.objects.delete_version(bucket, key, version_id, conditions).await?);
         }
-        Ok(self.objects.delete(bucket, key.as_bytes(), conditions).await?)
+        Ok(self.objects.delete(bucket, key, conditions).await?)
     }
 
     /// The group that a location constraint names.

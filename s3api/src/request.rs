@@ -43,7 +43,9 @@ impl Request {
     /// The bucket it is about; routing has seen to it that there is one.
     pub(crate) fn bucket(&self) -> Result<String, S3Error> {
         match &self.target {
-            Target::Bucket { bucket } | Target::Object { bucket, .. } => Ok(bucket.clone()),
+            Target::Bucket { bucket } | Target::Object { bucket, .. } | Target::OddObject { bucket, .. } => {
+                Ok(bucket.clone())
+            }
             Target::Service => Err(ErrorCode::InvalidBucketName.into()),
         }
     }
@@ -52,7 +54,17 @@ impl Request {
     pub(crate) fn key(&self) -> Result<String, S3Error> {
         match &self.target {
             Target::Object { key, .. } => Ok(key.clone()),
-            Target::Service | Target::Bucket { .. } => Err(ErrorCode::InvalidURI.into()),
+            Target::Service | Target::Bucket { .. } | Target::OddObject { .. } => {
+                Err(ErrorCode::InvalidURI.into())
+            }
+        }
+    }
+
+    /// The key it is about, be it text or not.
+    pub(crate) fn key_bytes(&self) -> Result<Vec<u8>, S3Error> {
+        match &self.target {
+            Target::OddObject { key, .. } => Ok(key.clone()),
+            _ => self.key().map(String::into_bytes),
         }
     }
 

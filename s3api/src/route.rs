@@ -63,6 +63,9 @@ impl Operation {
             Target::Service => Self::on_service(request),
             Target::Bucket { .. } => Self::on_bucket(request, query),
             Target::Object { .. } => Self::on_object(request, query, headers),
+            // Nothing else can be done with such a key, as in S3.
+            Target::OddObject { .. } if request == (&Method::DELETE, None) => Ok(Self::DeleteObject),
+            Target::OddObject { .. } => Err(ErrorCode::InvalidURI.into()),
         }
     }
 

@@ -20,6 +20,13 @@ pub(crate) enum Target {
         /// Its key, decoded: any text of 1 to 1024 bytes.
         key: String,
     },
+    /// A key of bytes that are no text. S3 has none, but a mount can make such a name: it can be deleted.
+    OddObject {
+        /// The bucket's name, as sent.
+        bucket: String,
+        /// The key, decoded.
+        key: Vec<u8>,
+    },
 }
 
 impl Target {
@@ -36,7 +43,14 @@ impl Target {
                 (uri::decode(bucket)?, key)
             }
         };
-        let key = uri::decode(key)?;
+        let key = match String::from_utf8(uri::decode_bytes(key)) {
+            Ok(key) => key,
+            Err(odd) => {
+                let key = odd.into_bytes();
+                let is_key = !bucket.is_empty() && key.len() <= MAX_KEY_LEN && !key.contains(&0);
+                return is_key.then_some(Self::OddObject { bucket, key }).ok_or(ErrorCode::InvalidURI.into());
+            }
+        };
         match (bucket.is_empty(), key.is_empty()) {
             (true, true) => Ok(Self::Service),
             (true, false) => Err(ErrorCode::InvalidBucketName.into()),
@@ -54,7 +68,9 @@ impl Target {
     pub(crate) fn bucket(&self) -> Option<&str> {
         match self {
             Self::Service => None,
-            Self::Bucket { bucket } | Self::Object { bucket, .. } => Some(bucket),
+            Self::Bucket { bucket } | Self::Object { bucket, .. } | Self::OddObject { bucket, .. } => {
+                Some(bucket)
+            }
         }
     }
 }
@@ -122,7 +138,8 @@ mod tests {
     fn what_is_no_key_is_refused() {
         let code = |path: &str| Target::parse(path, "", None).unwrap_err().code();
 
-        assert_eq!(code("/b/%ff"), ErrorCode::InvalidURI);
+        assert_eq!(code("/b/%ff%00"), ErrorCode::InvalidURI);
+        assert_eq!(code("/%ff/k"), ErrorCode::InvalidURI);
         assert_eq!(code("/b/a%00b"), ErrorCode::InvalidURI);
         assert_eq!(code("*"), ErrorCode::InvalidURI);
         assert_eq!(code("//key"), ErrorCode::InvalidBucketName);

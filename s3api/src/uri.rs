@@ -18,8 +18,12 @@ pub(crate) fn encode_path(bytes: &[u8]) -> Cow<'_, str> {
 
 /// Decodes a part of a path, which has to be UTF-8.
 pub(crate) fn decode(text: &str) -> Result<String, S3Error> {
-    let bytes = Cow::from(percent_decode(text.as_bytes())).into_owned();
-    String::from_utf8(bytes).map_err(|_| ErrorCode::InvalidURI.into())
+    String::from_utf8(decode_bytes(text)).map_err(|_| ErrorCode::InvalidURI.into())
+}
+
+/// Decodes a part of a path, whatever it is.
+pub(crate) fn decode_bytes(text: &str) -> Vec<u8> {
+    Cow::from(percent_decode(text.as_bytes())).into_owned()
 }
 
 /// The query of a request: decoded pairs in the order sent.

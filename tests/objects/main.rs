@@ -121,6 +121,26 @@ async fn parts_are_joined_by_the_storage_and_freed() -> Result<()> {
     ensure!(objects.free_due().await? == 3, "the parts are freed");
     let listed = Files::list(&setup.client, &file.group, file.filename.store_path(), None, 100).await?;
     ensure!(listed.files.len() == 1 && listed.files[0].filename == file.filename, "{listed:?}");
+
+    // Pieces of it become a file of their own.
+    let upload_id = objects.create_upload("group1", b"pieces", UploadOptions::default()).await?;
+    let mut parts = Vec::new();
+    for (number, range) in [(1, 1_000_000..2_500_000), (2, 0..7)] {
+        let (source_version, source_preconditions) = (None, Preconditions::default());
+        let share =
+            ShareOptions { number, range, checksums: Vec::new(), source_version, source_preconditions };
+        let shared = objects.share_part(("group1", key), ("group1", b"pieces"), upload_id, share).await?;
+        parts.push(CompletePart { number, md5: Some(shared.context("a part")?.md5) });
+    }
+    let options = CompleteOptions { parts, ..CompleteOptions::default() };
+    objects.complete_upload("group1", b"pieces", upload_id, options).await?;
+    ensure!(objects.join_due().await? == 0 && objects.rewrite_due().await? == 1, "written anew");
+    let pieces = [whole.slice(1_000_000..2_500_000), whole.slice(0..7)].concat();
+    ensure!(
+        setup.get("pieces").await? == pieces && objects.head("group1", b"pieces").await?.file_id.is_some()
+    );
+    objects.delete("group1", b"pieces", Preconditions::default()).await?;
+    ensure!(objects.free_due().await? == 1, "the source's file is not freed with it");
     objects.delete("group1", key, Preconditions::default()).await?;
     ensure!(objects.free_due().await? == 1);
     let gone = setup.client.stat(&file).await;

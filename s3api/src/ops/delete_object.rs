@@ -15,7 +15,7 @@ use crate::service::Response;
 #[derive(Debug)]
 pub(crate) struct DeleteObject {
     bucket: String,
-    key: String,
+    key: Vec<u8>,
     version_id: Option<VersionId>,
     preconditions: Preconditions,
 }
@@ -24,7 +24,7 @@ impl Operation for DeleteObject {
     async fn parse(request: Request) -> Result<Self, S3Error> {
         let preconditions = conditions::of_delete(&request.headers)?;
         let version_id = request.version_id()?;
-        Ok(Self { bucket: request.bucket()?, key: request.key()?, version_id, preconditions })
+        Ok(Self { bucket: request.bucket()?, key: request.key_bytes()?, version_id, preconditions })
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {

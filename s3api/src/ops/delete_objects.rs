@@ -55,7 +55,9 @@ impl Operation for DeleteObjects {
                     Err(error) => Err(error),
                 };
                 let outcome = match (checked, version_id.transpose()) {
-                    (Ok(()), Ok(version_id)) => cx.remove(bucket, &key, preconditions, version_id).await,
+                    (Ok(()), Ok(version_id)) => {
+                        cx.remove(bucket, key.as_bytes(), preconditions, version_id).await
+                    }
                     (Ok(()), Err(code)) => Err(code.into()),
                     (Err(error), _) => Err(error),
                 };

@@ -156,6 +156,16 @@ async fn a_name_that_is_no_text_is_listed_to_the_byte_where_that_can_be_said() {
     }
     let list = gateway.send(get("/group1?delimiter=%2F&list-type=2")).await;
     assert_eq!(list.elements("KeyCount"), ["1"]);
+
+    // It is no key of S3, but it can be got rid of.
+    for request in [get("/group1/caf%E9.txt"), put("/group1/caf%E9.txt", "x"), get("/group1/caf%E9.txt?acl")]
+    {
+        let answer = gateway.send(request).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "InvalidURI"));
+    }
+    assert_eq!(gateway.send(Signed::new("DELETE", "/group1/caf%E9.txt")).await.status, 204);
+    let list = gateway.send(get("/group1?delimiter=%2F&encoding-type=url")).await;
+    assert_eq!(list.elements("Key"), ["plain.txt"]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use fdfs_objects::testing::MemoryFiles;
 use fdfs_objects::{Defaults, Kind, Namespace, NewInode, Objects, Settings};
 use fdfs_s3::{Config, Credentials, KeyPair, S3Server};
 
-use crate::support::{ACCESS_KEY_ID, SECRET, Signed, Wire};
+use crate::support::{ACCESS_KEY_ID, SECRET, Signed, Wire, assert_ok, complete, upload_id};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
@@ -81,4 +81,50 @@ async fn lists_are_measured() {
     }
     drop(wire);
     server.shutdown(Duration::from_secs(1)).await;
+}
+
+/// What moves no byte takes no time: Complete of 1,000 parts and a copy of 1 GiB, over names on a disk.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn completes_and_copies_are_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = Namespace::open_lmdb(directory.path(), Defaults::default()).unwrap();
+    let settings = Settings { min_part: 1, ..Settings::default() };
+    let files = Arc::new(MemoryFiles::default());
+    let objects = Objects::new(names.clone(), files.clone(), settings);
+    objects.refresh_groups().await.unwrap();
+    let root = objects.create_bucket("pets", Default::default()).await.unwrap().root;
+    let pair = KeyPair { access_key_id: ACCESS_KEY_ID.into(), secret_access_key: SECRET.into() };
+    let mut config = Config::new("127.0.0.1:0".parse().unwrap(), Arc::new(Credentials::new([pair])));
+    config.threads = 2;
+    let server = S3Server::bind(config, Arc::clone(&objects)).await.unwrap();
+    let mut wire = Wire::connect(server.address()).await;
+    for round in 0..5 {
+        let id = upload_id(&mut wire, Signed::new("POST", "/pets/big?uploads")).await;
+        let mut etags = Vec::new();
+        for number in 1..=1_000_u16 {
+            let target = format!("/pets/big?partNumber={number}&uploadId={id}");
+            let part = wire.send(Signed::new("PUT", &target).body(format!("part {number}"))).await;
+            etags.push(part.header("etag").unwrap().to_owned());
+        }
+        let parts: Vec<_> = (1..).zip(&etags).map(|(number, etag)| (number, etag.as_str(), "")).collect();
+        let request = complete(&format!("/pets/big?uploadId={id}"), &parts);
+        let asked = Instant::now();
+        let done = wire.send(request).await;
+        println!("round {round}: Complete of 1,000 parts in {:?}", asked.elapsed());
+        assert_ok(&done);
+    }
+    let file = files.add(b"", "bin");
+    let extents = vec![fdfs_namespace::Extent::whole(file, 1 << 30)];
+    let etag = Some(fdfs_objects::ETag { digest: [1; 16], parts: None });
+    let large = fdfs_namespace::NewFile { extents, size: 1 << 30, etag, ..Default::default() };
+    names.put(root, b"large", large, Default::default()).await.unwrap();
+    for (round, source) in (0..).zip(["/pets/large", "/pets/large", "/pets/big", "/pets/big"]) {
+        let target = format!("/pets/copy-{round}");
+        let request = Signed::new("PUT", &target).header("x-amz-copy-source", source);
+        let asked = Instant::now();
+        let done = wire.send(request).await;
+        println!("copy of {source} in {:?}", asked.elapsed());
+        assert_ok(&done);
+    }
 }
