@@ -10,7 +10,7 @@ use fdfs_client::{Client, ClientOptions};
 use fdfs_objects::{
     CommitOptions, CompleteOptions, CompletePart, Defaults, ExtendedAttributes, Files, JoinMultipart, Kind,
     ListFrom, ListItem, ListQuery, Namespace, NewInode, ObjectInfo, Objects, Preconditions, PutOptions, ROOT,
-    Settings, UploadOptions,
+    Settings, ShareOptions, UploadOptions,
 };
 use fdfs_proto::ServerAddress;
 use fdfs_tests::{Addresses, Cluster, ClusterConfig, StorageConfig};
