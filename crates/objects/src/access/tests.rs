@@ -341,8 +341,7 @@ fn value() -> impl Strategy<Value = serde_json::Value> {
         ];
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..3).prop_map(serde_json::Value::from),
-            proptest::collection::btree_map(name, inner, 0..3)
-                .prop_map(|fields| serde_json::Value::from_iter(fields)),
+            proptest::collection::btree_map(name, inner, 0..3).prop_map(serde_json::Value::from_iter),
         ]
     })
 }
