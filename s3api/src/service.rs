@@ -93,8 +93,8 @@ impl S3Service {
             })
         };
         let asks = parts.headers.contains_key(ORIGIN) && parts.method != Method::OPTIONS;
-        if let Some(bucket) = self.target(&parts).ok().as_ref().and_then(Target::bucket).filter(|_| asks) {
-            cors::decorate(&self.context, bucket, &parts.method, &parts.headers, response.headers_mut())
+        if let Some(bucket) = self.bucket_of(&parts).filter(|_| asks) {
+            cors::decorate(&self.context, &bucket, &parts.method, &parts.headers, response.headers_mut())
                 .await;
         }
         if !settle(&parts, &source).await {
@@ -152,6 +152,12 @@ impl S3Service {
                 response
             }
         }
+    }
+
+    /// The bucket that a request is about, by S3 or as a visitor of its website.
+    fn bucket_of(&self, parts: &Parts) -> Option<String> {
+        let of_target = || self.target(parts).ok()?.bucket().map(str::to_owned);
+        self.website_of(parts).or_else(of_target)
     }
 
     fn target(&self, parts: &Parts) -> Result<Target, S3Error> {

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::{Response, S3Service, host_of};
 use crate::access::Access;
 use crate::body::ResponseBody;
+use crate::cors;
 use crate::error::{ErrorCode, S3Error};
 use crate::ops;
 use crate::payload::{BodySource, Payload};
@@ -54,6 +55,9 @@ struct Visit<'a> {
 
 impl Visit<'_> {
     async fn answer(&self) -> Result<Response, S3Error> {
+        if self.parts.method == Method::OPTIONS {
+            return cors::preflight(&self.service.context, Some(self.bucket), &self.parts.headers).await;
+        }
         if self.parts.method != Method::GET && self.parts.method != Method::HEAD {
             return Err(ErrorCode::MethodNotAllowed.into());
         }

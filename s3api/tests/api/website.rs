@@ -74,6 +74,20 @@ async fn a_public_bucket_is_shown_with_index_error_and_redirects() {
     assert_eq!(wire.send(nowhere).await.code(), "InvalidRedirectLocation");
     assert_eq!(visit(&mut wire, "POST", "/b.txt").await.status, 405);
 
+    // Pages of other origins see it as the bucket's rules say.
+    let rules = "<CORSConfiguration><CORSRule><AllowedOrigin>http://a.test</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>";
+    assert_ok(&wire.send(put("/pets?cors", rules)).await);
+    for (method, more) in [("GET", ""), ("OPTIONS", "access-control-request-method: GET\r\n")] {
+        let request =
+            format!("{method} /b.txt HTTP/1.1\r\nhost: pets.web.test\r\norigin: http://a.test\r\n{more}\r\n");
+        wire.write(request.as_bytes()).await;
+        let answer = wire.answer(false).await;
+        assert_eq!(
+            (answer.status, answer.header("access-control-allow-origin")),
+            (200, Some("http://a.test"))
+        );
+    }
+
     assert_eq!(wire.send(Signed::new("DELETE", "/pets?website")).await.status, 204);
     assert_eq!(visit(&mut wire, "GET", "/b.txt").await.status, 404);
 }
