@@ -69,7 +69,7 @@ impl LmdbEngine {
             arrived: Condvar::new(),
             writer: Mutex::new(()),
             stopped: AtomicBool::new(false),
-            _lock: lock,
+            _lock: OwnerLock(lock),
         });
         let run = Arc::clone(&shared);
         let committer = std::thread::Builder::new()
@@ -157,7 +157,17 @@ struct Shared {
     arrived: Condvar,
     writer: Mutex<()>,
     stopped: AtomicBool,
-    _lock: File,
+    // The last to go: until then the environment is open.
+    _lock: OwnerLock,
+}
+
+/// Keeps others from the store. It is given up aloud: a child that was forked at the wrong moment would keep it for longer.
+struct OwnerLock(File);
+
+impl Drop for OwnerLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl Shared {
