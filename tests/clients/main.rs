@@ -191,6 +191,11 @@ fn s3s_e2e_finds_the_s3_api_as_it_should_be() -> Result<()> {
 }
 
 #[test]
+fn s3s_e2e_finds_the_s3_api_as_it_should_be_over_https() -> Result<()> {
+    drive_s3_over_https("s3_s3s_e2e.py")
+}
+
+#[test]
 fn the_table_of_faults_names_drivers_that_exist() -> Result<()> {
     for driver in faults()?.keys() {
         ensure!(here().join(driver).is_file(), "{driver} is gone");
