@@ -111,6 +111,8 @@ impl From<ObjectsError> for S3Error {
             ObjectsError::NoSuchGroup => ErrorCode::InvalidLocationConstraint,
             ObjectsError::NotPermitted(_) => ErrorCode::AccessDenied,
             ObjectsError::InvalidName => ErrorCode::InvalidURI,
+            // A directory of a bucket that keeps versions, too: those would not move along.
+            ObjectsError::CrossBucket => ErrorCode::InvalidRequest,
             ObjectsError::InvalidRange => ErrorCode::InvalidRange,
             ObjectsError::BadDigest => ErrorCode::BadDigest,
             ObjectsError::WrongLength { .. } => ErrorCode::IncompleteBody,
@@ -129,7 +131,6 @@ impl From<ObjectsError> for S3Error {
             | ObjectsError::NotEmpty
             | ObjectsError::IsDirectory
             | ObjectsError::NotDirectory
-            | ObjectsError::CrossBucket
             | ObjectsError::Loop
             | ObjectsError::NoAttribute
             | ObjectsError::Internal(_) => ErrorCode::InternalError,
