@@ -138,6 +138,19 @@ pub(crate) fn let_go(
     Ok(())
 }
 
+/// Counts one use less of a file that another inode has just come to use: it cannot be the last.
+pub(crate) fn hand_over(tx: &mut Transaction<'_, '_>, file: &str, inode: u64) -> Result<(), NamespaceError> {
+    let key = keys::reverse(file, inode);
+    let mut row = rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default();
+    row.uses = row.uses.saturating_sub(1);
+    if row.uses > 0 {
+        tx.put(key, &row)
+    } else {
+        tx.delete(&key)
+    }
+    Ok(())
+}
+
 /// True while a name, or a part, uses the file.
 pub(crate) fn is_named(read: &dyn Read, file: &str) -> Result<bool, NamespaceError> {
     let prefix = keys::reverses(file);

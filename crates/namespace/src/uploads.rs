@@ -362,7 +362,7 @@ pub(crate) fn complete(
     if !is_one_file(&file.extents, file.size) {
         tx.put(keys::waiting_join(inode), &JoinRow { since: tx.now_ms(), ..JoinRow::default() });
     }
-    remove(tx, root, key, upload_id)?;
+    remove(tx, root, key, upload_id, wanted)?;
     let completed =
         CompletedRow { inode, etag: etag.digest.to_vec(), etag_parts: etag.parts, time: tx.now_ms() };
     tx.put(keys::completed(&upload_id.0), &completed);
@@ -377,7 +377,7 @@ pub(crate) fn abort(
     upload_id: UploadId,
 ) -> Result<(), NamespaceError> {
     load(tx, root, key, upload_id)?;
-    remove(tx, root, key, upload_id)
+    remove(tx, root, key, upload_id, &[])
 }
 
 /// Objects whose parts wait to be joined, or whose content waits to be written anew, and whose next attempt is due.
@@ -510,12 +510,14 @@ fn load(read: &dyn Read, root: u64, key: &[u8], upload_id: UploadId) -> Result<U
     rows::load(read, &keys::upload(root, key, &upload_id.0))?.ok_or(NamespaceError::NoSuchUpload)
 }
 
-/// Removes the upload and lets its parts go. There may be 10,000, so this is the one write that reads several pages.
+/// Removes the upload and lets its parts go; those that an object has come to use (in ascending order) stay with it. There may be 10,000, so this is
+/// the one write that reads several pages.
 fn remove(
     tx: &mut Transaction<'_, '_>,
     root: u64,
     key: &[u8],
     upload_id: UploadId,
+    used: &[CompletePart],
 ) -> Result<(), NamespaceError> {
     let prefix = keys::parts(&upload_id.0);
     loop {
@@ -528,8 +530,13 @@ fn remove(
         let files = parts.iter().flat_map(|part| &part.extents).map(|extent| extent.file.as_str());
         content::expect_uses(tx, tx.shared.session, WAITING, std::iter::empty(), files)?;
         page.iter().for_each(|(key, _)| tx.delete(key));
-        for part in &parts {
-            let_part_go(tx, part)?;
+        for (part, (key, _)) in parts.iter().zip(&page) {
+            let number = key.last_chunk::<2>().map_or(0, |bytes| u16::from_be_bytes(*bytes));
+            if used.binary_search_by_key(&number, |part| part.number).is_ok() {
+                part.extents.iter().try_for_each(|extent| content::hand_over(tx, &extent.file, WAITING))?;
+            } else {
+                let_part_go(tx, part)?;
+            }
         }
     }
     tx.delete(&keys::upload(root, key, &upload_id.0));
