@@ -28,7 +28,7 @@ impl Reporter {
             }
             _ => {
                 self.insisted.store(false, Ordering::Relaxed);
-                self.settle_and_notify(lease).await.map(ControlFlow::Continue)
+                self.settle_and_notify(lease).await
             }
         };
         match end {

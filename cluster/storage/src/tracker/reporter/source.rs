@@ -1,5 +1,7 @@
 //! From whom the old files come: asked once, told to every tracker, asked again when that member has left.
 
+use std::ops::ControlFlow;
+
 use fdfs_net::{CallError, Lease};
 use fdfs_proto::{
     Status,
@@ -13,15 +15,20 @@ use super::{MAX_ANSWER, Reporter};
 use crate::tracker::identity::Chain;
 
 impl Reporter {
-    /// Asks from whom the old files come, unless that is known, and tells the tracker what is known.
-    pub(super) async fn settle_and_notify(&self, lease: &mut Lease) -> Result<(), CallError> {
-        self.settle(lease).await?;
-        match self.notify(lease).await {
+    /// Asks from whom the old files come, unless that is known, and tells the tracker what is known. Breaks off where the
+    /// tracker has to look at us anew.
+    pub(super) async fn settle_and_notify(&self, lease: &mut Lease) -> Result<ControlFlow<()>, CallError> {
+        if self.settle(lease).await?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let notified = match self.notify(lease).await {
             Err(CallError::Status(Status::ENOENT))
                 if !self.shared.store.init_flag().sync_source.is_empty() =>
             {
                 self.source_is_unknown(lease).await?;
-                self.settle(lease).await?;
+                if self.settle(lease).await?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
                 match self.notify(lease).await {
                     // Others know it: this tracker will hear of it from them.
                     Err(CallError::Status(Status::ENOENT)) => Ok(()),
@@ -29,16 +36,21 @@ impl Reporter {
                 }
             }
             other => other,
-        }
+        };
+        notified.map(ControlFlow::Continue)
     }
 
     /// Asks from whom the old files come, unless that is known. Whichever reporter comes first asks.
-    async fn settle(&self, lease: &mut Lease) -> Result<(), CallError> {
+    ///
+    /// Breaks off where another tracker has told it while this one could not: this storage may serve by then, which the
+    /// tracker must not take for the beginning.
+    async fn settle(&self, lease: &mut Lease) -> Result<ControlFlow<()>, CallError> {
+        let mut was_refused = false;
         loop {
             {
                 let _settling = self.settling.lock().await;
                 if self.shared.store.init_flag().sync_old_done {
-                    return Ok(());
+                    return Ok(if was_refused { ControlFlow::Break(()) } else { ControlFlow::Continue(()) });
                 }
                 match lease.ask(&SyncDestRequest, MAX_ANSWER).await {
                     Ok(response) => {
@@ -48,9 +60,9 @@ impl Reporter {
                             }
                             None => info!("there are no old files to wait for"),
                         }
-                        return self.keep(response.source);
+                        return self.keep(response.source).map(ControlFlow::Continue);
                     }
-                    Err(CallError::Status(Status::ENOENT)) => {}
+                    Err(CallError::Status(Status::ENOENT)) => was_refused = true,
                     Err(error) => return Err(error),
                 }
             }
