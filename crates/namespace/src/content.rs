@@ -144,9 +144,9 @@ pub(crate) fn hand_over(tx: &mut Transaction<'_, '_>, file: &str, inode: u64) ->
     let mut row = rows::load::<ReverseRow>(tx, &key)?.unwrap_or_default();
     row.uses = row.uses.saturating_sub(1);
     if row.uses > 0 {
-        tx.put(key, &row)
+        tx.put(key, &row);
     } else {
-        tx.delete(&key)
+        tx.delete(&key);
     }
     Ok(())
 }
