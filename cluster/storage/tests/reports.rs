@@ -218,3 +218,13 @@ async fn a_follower_that_contradicts_the_leader_is_told_once_each_time() {
     follower.next(Command::SYNC_NOTIFY).await;
     follower.next(Command::BEAT).await;
 }
+
+#[tokio::test]
+async fn a_follower_that_has_missed_that_a_newcomer_serves_is_told() {
+    // It answers the JOIN before the leader does, when there is nothing to contradict.
+    let ([mut leader, mut follower], _storage, _disk) = back_to([Role::LeadsLate, Role::Follows]).await;
+    leader.next(Command::BEAT).await;
+    let told = follower.next(Command::STORAGE_CHANGE_STATUS).await;
+    assert_eq!(told, [StorageStatus::Active.to_wire()]);
+    follower.next(Command::JOIN).await;
+}

@@ -1,13 +1,14 @@
 //! Reporting to one tracker: join, beats, space, and what its answers tell about the group.
 
 mod join;
+mod serving;
 mod source;
 
 use std::{
     ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -29,7 +30,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::{Tracker, address::MAX_ANSWER, changelog::Changelog, identity::Chain, statistics};
 use crate::{
-    membership::{Gone, in_words},
+    membership::{Gone, Members, in_words},
     shared::Shared,
 };
 
@@ -56,6 +57,10 @@ pub(crate) struct Reporter {
     tried: Arc<AtomicUsize>,
     /// The tracker was told a state other than its own, and is joined anew.
     insisted: AtomicBool,
+    /// The tracker took this storage for one that waits for old files when it joined.
+    waits_here: AtomicBool,
+    /// How often the tracker was told that this storage serves, and took it for one that waits again.
+    reminded: AtomicU32,
 }
 
 /// Why a conversation with a tracker ended.
@@ -87,6 +92,8 @@ impl Reporter {
             resettled: resettled.clone(),
             tried: Arc::clone(&tried),
             insisted: AtomicBool::new(false),
+            waits_here: AtomicBool::new(false),
+            reminded: AtomicU32::new(0),
         };
         shared.trackers.all().iter().map(one).collect()
     }
@@ -146,13 +153,14 @@ impl Reporter {
 
     async fn converse_on(&self, lease: &mut Lease) -> End {
         let mut resettled = self.resettled.subscribe();
+        let mut members = self.shared.membership.lock().watch();
         match self.join(lease).await {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => return End::Rejoin,
             Err(error) => return End::BeforeBeats(error),
         }
         let joined = Joined::new(&self.shared);
-        let reported = self.report(lease, &mut resettled).await;
+        let reported = self.report(lease, &mut resettled, &mut members).await;
         drop(joined);
         match reported {
             Ok(()) => End::Rejoin,
@@ -161,7 +169,12 @@ impl Reporter {
     }
 
     /// Beats and reports until the connection breaks, or the tracker has to look at us anew.
-    async fn report(&self, lease: &mut Lease, resettled: &mut watch::Receiver<u64>) -> Result<(), CallError> {
+    async fn report(
+        &self,
+        lease: &mut Lease,
+        resettled: &mut watch::Receiver<u64>,
+        members: &mut watch::Receiver<Members>,
+    ) -> Result<(), CallError> {
         let mut next_beat = Instant::now();
         let mut disk_reports = interval(self.settings.stat_report_interval);
         disk_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -184,6 +197,13 @@ impl Reporter {
                 _ = disk_reports.tick() => self.disk_usage(lease).await?,
                 // Another member has to send the old files.
                 _ = resettled.changed() => return Ok(()),
+                // Another tracker may have told that this storage serves.
+                Ok(()) = members.changed() => {
+                    if self.remind(lease).await?.is_break() {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 // A tracker that has started anew takes us for offline until we join it.
                 error = lease.ended() => return Err(error.into()),
             };

@@ -42,7 +42,9 @@ pub(crate) enum Role {
     /// It leads, and tells who is in the group.
     #[default]
     Leads,
-    /// It follows, and tells nothing.
+    /// The same, but it answers the first JOIN late.
+    LeadsLate,
+    /// It follows, tells nothing, and takes the storage for one in INIT.
     Follows,
     /// It follows, and does not know the storage: one that is not new has to say its state.
     HasForgotten,
@@ -95,8 +97,9 @@ impl Script {
                 Command::PARAMETER_REQ => connection.respond_message(&parameters()).await?,
                 Command::JOIN if self.forgets(&body) => connection.respond_status(Status::EFAULT).await?,
                 Command::JOIN => {
-                    if self.role == Role::IsStubborn && self.joins.load(Ordering::Relaxed) == 1 {
-                        // The leader's list is there by then.
+                    let is_late = matches!(self.role, Role::IsStubborn | Role::LeadsLate);
+                    if is_late && self.joins.load(Ordering::Relaxed) == 1 {
+                        // What the other tracker says is there by then.
                         tokio::time::sleep(Duration::from_millis(500)).await;
                     }
                     let joined = JoinResponse { status: StorageStatus::Init, sync_source: None };
@@ -135,6 +138,9 @@ impl Script {
                     connection.respond_message(&news).await?;
                 }
                 Command::BEAT | Command::REPORT_DISK_USAGE => connection.respond(&[0]).await?,
+                Command::STORAGE_GET_STATUS => {
+                    connection.respond_message(&Brief { status: StorageStatus::Init, ..me }).await?;
+                }
                 _ => connection.respond(&[]).await?,
             }
         }

@@ -18,6 +18,7 @@ impl Reporter {
         let response = lease.ask(&self.join_request(lease.address()), MAX_ANSWER).await?;
         let is_leader = self.shared.trackers.is_leader(lease.address());
         let listed = self.shared.membership.lock().joined(response.status, is_leader);
+        self.note_given(response.status);
         info!(status = %response.status, "joined");
         let end = match listed {
             // Only the leader's list has told it: this follower is told, too.
