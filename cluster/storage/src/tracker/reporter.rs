@@ -180,6 +180,8 @@ impl Reporter {
         disk_reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut told: Option<StorageStat> = None;
         let mut synced = 0;
+        // Before it has heard a beat, a tracker rightly takes this storage for one that does not serve.
+        let mut has_beaten = false;
         let mut changelog = Changelog::default();
         loop {
             let news = tokio::select! {
@@ -192,13 +194,14 @@ impl Reporter {
                     {
                         return Ok(());
                     }
+                    has_beaten = true;
                     self.beat(lease, &mut told).await?
                 }
                 _ = disk_reports.tick() => self.disk_usage(lease).await?,
                 // Another member has to send the old files.
                 _ = resettled.changed() => return Ok(()),
                 // Another tracker may have told that this storage serves.
-                Ok(()) = members.changed() => {
+                Ok(()) = members.changed(), if has_beaten => {
                     if self.remind(lease).await?.is_break() {
                         return Ok(());
                     }
@@ -208,6 +211,9 @@ impl Reporter {
                 error = lease.ended() => return Err(error.into()),
             };
             if self.apply(lease, news).await?.is_break() {
+                return Ok(());
+            }
+            if has_beaten && self.remind(lease).await?.is_break() {
                 return Ok(());
             }
             self.read_changelog(lease, &mut changelog).await?;

@@ -124,13 +124,9 @@ impl Shared {
 fn time_of_change(path: &StorePath, name: &RemoteFilename) -> Timestamp {
     let present = statat(&path.data, sidecar(name), AtFlags::SYMLINK_NOFOLLOW);
     let before = present.map_or(0, |stat| stat.st_mtime);
-    let now = super::now().0;
-    // Somebody who sets them many times a second does not lead the clocks of the group away.
-    Timestamp(now.max(before).max((before + 1).min(now + MOST_AHEAD)))
+    // However far our clock is behind: of two changes of one time, members would not keep the later.
+    Timestamp(super::now().0.max(before + 1))
 }
-
-/// Seconds that changes of one file may go ahead of the clock.
-const MOST_AHEAD: i64 = 60;
 
 /// Where the sidecar of a file lies.
 fn sidecar(name: &RemoteFilename) -> String {

@@ -57,4 +57,4 @@ fn waits(status: StorageStatus) -> bool {
 }
 
 /// So many times is a tracker told that does not take it.
-const MAX_REMINDERS: u32 = 3;
+const MAX_REMINDERS: u32 = 10;
