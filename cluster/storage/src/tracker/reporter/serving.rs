@@ -24,7 +24,8 @@ impl Reporter {
     /// Tells a follower that this storage serves by now, where it still takes it for one that waits. Breaks off where the
     /// tracker has to look at us anew.
     pub(super) async fn remind(&self, lease: &mut Lease) -> Result<ControlFlow<()>, CallError> {
-        let served = self.shared.membership.lock().my_status().filter(|status| !waits(*status));
+        let serves = |status: &StorageStatus| matches!(status, StorageStatus::Online | StorageStatus::Active);
+        let served = self.shared.membership.lock().my_status().filter(serves);
         let Some(status) = served else { return Ok(ControlFlow::Continue(())) };
         if !self.waits_here.swap(false, Ordering::Relaxed)
             || self.shared.trackers.is_leader(lease.address())
