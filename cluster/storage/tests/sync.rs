@@ -523,6 +523,21 @@ async fn a_file_that_was_changed_and_renamed_while_a_peer_was_away_has_the_chang
 }
 
 #[tokio::test]
+async fn a_peer_that_lacks_what_a_renamed_file_was_gets_it_and_keeps_no_old_name() {
+    let (cluster, peer) = beside_a_peer().await;
+    let mut client = cluster.client();
+    let appender = upload_appender(&mut client, b"0123456789");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&appender), Status::OK).await;
+    peer.answer(|heard| (heard.command == Command::SYNC_RENAME_FILE).then_some(Status::ENOENT));
+    let filename = appender.filename.clone();
+    let renamed = client.get(&RegenerateRequest { filename }).expect("regenerate");
+    peer.wait_for(Command::SYNC_CREATE_FILE, name(&renamed), Status::OK).await;
+    peer.wait_for(Command::SYNC_DELETE_FILE, name(&appender), Status::OK).await;
+    assert_eq!(peer.file(name(&renamed)).expect("file"), b"0123456789");
+    assert_eq!(peer.file(name(&appender)), None);
+}
+
+#[tokio::test]
 async fn what_was_modified_and_cut_in_part_while_a_peer_was_away_is_there() {
     let (cluster, peer) = beside_a_peer().await;
     let mut client = cluster.client();

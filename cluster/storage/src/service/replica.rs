@@ -38,6 +38,9 @@ pub(super) trait Receive: Replicable + Streamed {
 
 /// A change without content.
 pub(super) trait Replicate: Replicable {
+    /// Size of a file up to which the change takes no time to speak of.
+    const QUICK: u64 = QUICK_REPLACE;
+
     /// Makes the change.
     fn replicate(&self, store: &Store) -> Result<Replicated, StoreError>;
 }
@@ -147,6 +150,9 @@ impl Replicate for SyncCreateLinkRequest {
 }
 
 impl Replicate for SyncRenameRequest {
+    // The file is compared with its new name.
+    const QUICK: u64 = QUICK_COMPARE;
+
     fn replicate(&self, store: &Store) -> Result<Replicated, StoreError> {
         store.replicate_rename(&self.new_name, &self.old_name, self.time)
     }
@@ -209,7 +215,7 @@ impl StorageService {
                 stay(connection)?;
                 // Freeing a large file takes its time.
                 let size = request.filename().fields().ok().and_then(|fields| fields.size.size());
-                let may_wait = self.shared.waits_for_disk || size.is_none_or(|size| size > QUICK_REPLACE);
+                let may_wait = self.shared.waits_for_disk || size.is_none_or(|size| size > R::QUICK);
                 self.act(may_wait, move |shared| Ok(request.replicate(&shared.store)?)).await
             }
             Err(refusal) => Err(refusal),

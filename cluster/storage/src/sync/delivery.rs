@@ -224,7 +224,7 @@ impl Deliveries {
                 }
                 None => self.plain(Operation::Rename, status, 0),
             };
-            (outcome, status == Status::EEXIST)
+            (outcome, status != Status::OK)
         } else {
             let outcome = match &file {
                 Some(file) => self.create(line, name, file, time).await?,

@@ -58,7 +58,7 @@ impl Store {
         if present.is_none() || comes_again(name) {
             return ReplicaFile::begin(shared, path, name, size, time, false);
         }
-        if is_damaged(path, name, size)? {
+        if is_damaged(path, name, name, size)? {
             warn!(file_id = %name, "a file is not what its name says, and is taken from a peer again");
             let mut replica = ReplicaFile::begin(shared, path, name, size, time, false)?;
             if let Content::File(file) = &mut replica.0 {
@@ -247,11 +247,11 @@ fn look_up(path: &StorePath, name: &RemoteFilename) -> Result<Option<Stat>, Stor
     }
 }
 
-fn is_regular(stat: &Stat) -> bool {
+pub(super) fn is_regular(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
 }
 
-fn size_of(stat: &Stat) -> u64 {
+pub(super) fn size_of(stat: &Stat) -> u64 {
     stat.st_size.unsigned_abs()
 }
 
@@ -263,10 +263,30 @@ fn crc_of_name(name: &RemoteFilename) -> Option<u32> {
     }
 }
 
-/// Whether a file that has the size of its name has another CRC32. Large ones are left to the search for damage.
-fn is_damaged(path: &StorePath, name: &RemoteFilename, size: u64) -> Result<bool, StoreError> {
+/// Whether the file at `at`, of `size` bytes, is not the one that `name` tells: it has another size or another CRC32. Of
+/// large ones the CRC32 is left to the search for damage.
+pub(super) fn is_not(
+    path: &StorePath,
+    at: &RemoteFilename,
+    name: &RemoteFilename,
+    size: u64,
+) -> Result<bool, StoreError> {
+    let told = match (name.kind(), name.fields()) {
+        (Ok(FileKind::Normal), Ok(fields)) => fields.size.size(),
+        _ => None,
+    };
+    Ok(told.is_some_and(|told| told != size) || is_damaged(path, at, name, size)?)
+}
+
+/// Whether the file at `at` has another CRC32 than `name` tells. Large ones are left to the search for damage.
+fn is_damaged(
+    path: &StorePath,
+    at: &RemoteFilename,
+    name: &RemoteFilename,
+    size: u64,
+) -> Result<bool, StoreError> {
     match crc_of_name(name) {
-        Some(crc32) if size <= COMPARED => Ok(crc32_at(path, name)? != crc32),
+        Some(crc32) if size <= COMPARED => Ok(crc32_at(path, at)? != crc32),
         _ => Ok(false),
     }
 }
@@ -278,5 +298,5 @@ fn crc32_at(path: &StorePath, name: &RemoteFilename) -> Result<u32, StoreError> 
     crc32_of(&mut File::from(file))
 }
 
-/// Files up to this size are compared with the CRC32 of their name when a peer sends them again.
+/// Files up to this size are compared with the CRC32 of their name when a peer sends or renames them.
 const COMPARED: u64 = 64 << 20;

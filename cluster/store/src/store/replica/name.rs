@@ -6,7 +6,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Replicated, Shared, Store, is_sidecar};
+use super::{
+    Replicated, Shared, Store,
+    file::{is_not, is_regular, size_of},
+    is_sidecar,
+};
 use crate::{
     Change, Record, StoreError,
     layout::StorePath,
@@ -90,6 +94,9 @@ impl Store {
     }
 
     /// Gives a file the name that a peer has given it.
+    ///
+    /// A file that is not what its new name tells has missed a change that nobody brings under the old name any more: it
+    /// goes, and its peer is told to send it. Files of some size are read for that.
     pub fn replicate_rename(
         &self,
         new: &RemoteFilename,
@@ -111,16 +118,20 @@ impl Store {
             |name: &RemoteFilename| statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW);
         // Whatever becomes of this, the old name is not given again.
         match look_up(new) {
-            Ok(_) => {
+            Ok(stat) => {
                 shared.bury(old, time);
                 shared.take_metadata_along(path, new, old, time)?;
-                return Ok(Replicated::Has);
+                if look_up(old).is_ok_and(|stat| is_file_or_link(stat.st_mode)) {
+                    shared.drop_old_name(path, old, time)?;
+                }
+                let is_other = is_regular(&stat) && is_not(path, new, new, size_of(&stat))?;
+                return Ok(if is_other { Replicated::Lacks } else { Replicated::Has });
             }
             Err(Errno::NOENT) => {}
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
         }
-        match look_up(old) {
-            Ok(stat) if is_file_or_link(stat.st_mode) => {}
+        let present = match look_up(old) {
+            Ok(stat) if is_file_or_link(stat.st_mode) => stat,
             Ok(_) => return Err(StoreError::NotRegular),
             Err(Errno::NOENT) => {
                 shared.bury(old, time);
@@ -128,7 +139,7 @@ impl Store {
                 return Ok(Replicated::Lacks);
             }
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
-        }
+        };
         if shared.is_deleted(path, new, time) {
             // Deleted under its new name, which was heard of before: what is here goes, too.
             let change = Change::Delete { name: field(old) };
@@ -140,6 +151,14 @@ impl Store {
             intent.conclude(shared.record_replica(&lines, shared.fsync_after != 0))?;
             shared.forget_owner_of(old);
             return Ok(Replicated::Has);
+        }
+        if is_regular(&present) && is_not(path, old, new, size_of(&present))? {
+            metrics::counter!("fdfs_storage_renamed_otherwise_total").increment(1);
+            tracing::info!(file_id = %old, renamed = %new, "lacks changes made before a peer renamed it: asks for the whole");
+            shared.take_metadata_along(path, new, old, time)?;
+            shared.drop_old_name(path, old, time)?;
+            shared.owners.rename(old, new).map_err(io_error("writing owner tokens"))?;
+            return Ok(Replicated::Lacks);
         }
         let change = Change::Rename { name: field(new), old_name: field(old) };
         let (intent, mut lines) = shared.intend(&Record::replica(time, change))?;
@@ -161,6 +180,23 @@ impl Store {
 }
 
 impl Shared {
+    /// Removes a file that has another name at its peer, and comes or has come from there under that. Its lock is held.
+    fn drop_old_name(
+        &self,
+        path: &StorePath,
+        old: &RemoteFilename,
+        time: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (intent, line) = self.intend(&Record::replica(time, Change::Delete { name: field(old) }))?;
+        unlinkat(&path.data, old.local_path(), AtFlags::empty())
+            .map_err(StoreError::doing("deleting the file"))?;
+        self.bury(old, time);
+        let durable = self.fsync_after != 0;
+        let synced = if durable { sync_directory_of(path, old) } else { Ok(()) };
+        intent.conclude(self.record_replica(&line, durable))?;
+        synced
+    }
+
     /// Metadata that are here under the old name of a file that is not, or has its new name already, go to the new name. That
     /// is a change made here: who has set them may have sent them to nobody else.
     fn take_metadata_along(

@@ -347,6 +347,42 @@ fn a_rename_of_a_peer_is_made_once() {
 }
 
 #[test]
+fn a_rename_of_a_peer_wants_the_whole_of_a_file_that_missed_changes() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    for (content, here) in [(b"content", &b"conten"[..]), (b"content", b"cXntent")] {
+        let old = appender_of(&store, here);
+        let new = name_of(content, "001.log", false);
+        assert_eq!(store.replicate_rename(&new, &old, TIME).unwrap(), Replicated::Lacks);
+        assert_eq!(last(&store), format!("d {old}"));
+        for name in [&old, &new] {
+            assert!(read(&store, name).is_err(), "{name}");
+        }
+        assert_eq!(feed(store.receive_create(&old, 2, TIME), b"ol").unwrap(), Replicated::Has);
+        assert!(read(&store, &old).is_err(), "the old name does not come back");
+        assert_eq!(create(&store, &new, content).unwrap(), Replicated::Done);
+        assert_eq!(store.replicate_rename(&new, &old, TIME).unwrap(), Replicated::Has);
+        assert_eq!(read(&store, &new).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_rename_of_a_peer_takes_the_old_name_away_where_the_new_one_is_here() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let (whole, part) = (name_of(b"content", "001.log", false), name_of(b"content", "002.log", false));
+    create(&store, &whole, b"content").unwrap();
+    create(&store, &part, b"cont").unwrap();
+    for (new, answer) in [(&whole, Replicated::Has), (&part, Replicated::Lacks)] {
+        let old = appender_of(&store, b"content");
+        assert_eq!(store.replicate_rename(new, &old, TIME).unwrap(), answer, "{new}");
+        assert!(read(&store, &old).is_err(), "{new}");
+    }
+    assert_eq!(create(&store, &part, b"content").unwrap(), Replicated::Done);
+    assert_eq!(read(&store, &part).unwrap(), b"content");
+}
+
+#[test]
 fn names_that_no_replica_has_are_refused() {
     let base = tempfile::tempdir().unwrap();
     let store = Store::open(&options(base.path())).unwrap();
