@@ -89,7 +89,7 @@ impl Configuration for ClientConfig {
 }
 
 impl AntiSteal {
-    fn read(keys: &mut Keys<'_>) -> Result<Option<Self>, ConfError> {
+    pub(crate) fn read(keys: &mut Keys<'_>) -> Result<Option<Self>, ConfError> {
         if !keys.boolean("http.anti_steal.check_token", false) {
             return Ok(None);
         }

@@ -1,7 +1,7 @@
 //! FastDFS configuration files: grammar and typed keys.
 //!
-//! [`ConfFile`] knows the `key = value` grammar of the original. [`TrackerConfig`], [`StorageConfig`]
-//! and [`ClientConfig`] give every key a type, a unit and a default; a key without effect is named
+//! [`ConfFile`] knows the `key = value` grammar of the original. [`TrackerConfig`], [`StorageConfig`],
+//! [`ClientConfig`] and [`NativeHttpConfig`] give every key a type, a unit and a default; a key without effect is named
 //! in one [`Warning`]. `crates/conf/COMPATIBILITY.md` lists what differs from the original.
 //!
 //! Nothing here touches a disk or a resolver: the caller passes in what reads a file or a host name.
@@ -21,6 +21,7 @@ mod keys;
 mod listen;
 mod log_level;
 mod log_settings;
+mod native_http;
 #[cfg(test)]
 mod property_tests;
 mod reserved_space;
@@ -45,10 +46,11 @@ pub use file::{ConfFile, Entry, Place, Section};
 pub use listen::{Listener, ServiceAddress};
 pub use log_level::LogLevel;
 pub use log_settings::LogSettings;
+pub use native_http::{NativeHttpConfig, ResponseMode, TokenSettings, UrlForm};
 pub use reserved_space::{ParseReservedSpaceError, ReservedSpace};
 pub use size::{ParseSizeError, parse_size};
 pub use storage::{
-    Deduplication, DistributeMode, OnDeadline, ReplicationFrom, ScrubSettings, SignatureMethod,
+    Deduplication, DistributeMode, HttpConf, OnDeadline, ReplicationFrom, ScrubSettings, SignatureMethod,
     StorageConfig, StorePathConfig, WriteConcern,
 };
 pub use storage_ids::{StorageIdEntry, StorageIds};

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod dedup;
+mod http_conf;
 mod replication_from;
 mod scrub;
 mod table;
@@ -22,6 +23,7 @@ mod values;
 mod write_concern;
 
 pub use dedup::{Deduplication, SignatureMethod};
+pub use http_conf::HttpConf;
 pub use replication_from::ReplicationFrom;
 pub use scrub::ScrubSettings;
 pub use write_concern::{OnDeadline, WriteConcern};
@@ -129,6 +131,8 @@ pub struct StorageConfig {
     pub access_log: Option<AccessLogSettings>,
     /// Native HTTP paths; none if switched off. Ours.
     pub http_listen: Option<ServiceAddress>,
+    /// The file that says how native HTTP paths are served. Ours.
+    pub http_conf: HttpConf,
     /// Metrics and health; none if switched off. Ours.
     pub metrics_listen: Option<ServiceAddress>,
 }
@@ -235,6 +239,7 @@ impl StorageConfig {
             error_log: LogSettings::read(keys, "error-log")?,
             access_log: AccessLogSettings::read(keys)?,
             http_listen: values::http_listen(keys)?,
+            http_conf: HttpConf::read(keys),
             metrics_listen: metrics_listen(keys, Self::DEFAULT_METRICS_PORT)?,
         })
     }

@@ -17,14 +17,14 @@ pub(crate) enum Handling {
 /// anything. The first that fits decides.
 pub(crate) type KeyTable = &'static [(&'static str, Handling)];
 
-/// The sections of one kind of file; the global one is named "".
+/// The sections of one kind of file, by the same patterns; the global one is named "".
 pub(crate) type SectionTable = &'static [(&'static str, KeyTable)];
 
 /// Names each key without effect once, with the line that counts.
 pub(crate) fn warnings(file: &ConfFile, sections: SectionTable) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for (name, section) in file.sections() {
-        let Some((_, table)) = sections.iter().find(|(known, _)| *known == name) else {
+        let Some((_, table)) = sections.iter().find(|(known, _)| fits(known, name)) else {
             let (place, key) = (section.place().clone(), format!("[{name}]"));
             warnings.push(Warning { place, key, kind: WarningKind::UnknownSection });
             continue;

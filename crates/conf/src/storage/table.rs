@@ -77,6 +77,7 @@ const OWN_KEYS: KeyTable = &[
     ("check_store_path_mark", Honoured),
     ("replication_from", Honoured),
     ("http_listen", Honoured),
+    ("mod_fastdfs_conf", Honoured),
     ("http.server_port", Honoured),
     ("cluster_secret_file", Honoured),
     ("metrics_listen", Honoured),
@@ -109,7 +110,7 @@ const OLD_KEYS: KeyTable = &[
     ("rotate_error_log_size", NotHonoured("write log_file_rotate_on_size below [error-log]")),
     ("compress_old_error_log", NotHonoured("write log_file_compress_old below [error-log]")),
     ("compress_error_log_days_before", NotHonoured("write log_file_compress_days_before below [error-log]")),
-    ("http.*", NotHonoured("of the http keys only http.server_port counts here")),
+    ("http.*", NotHonoured("write it in http.conf; mod_fastdfs_conf names the file that includes it")),
 ];
 
 const IO_URING: Handling = NotHonoured("io_uring is not used");

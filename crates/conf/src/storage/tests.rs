@@ -112,7 +112,7 @@ fn old_names_of_keys_point_to_the_new_ones() {
     for (key, help) in [
         ("use_access_log", "write enabled = true below [access-log]"),
         ("rotate_error_log", "write log_file_rotate_everyday below [error-log]"),
-        ("http.domain_name", "of the http keys only http.server_port counts here"),
+        ("http.domain_name", "write it in http.conf; mod_fastdfs_conf names the file that includes it"),
     ] {
         let warnings = with(&format!("{key} = true")).expect(key).warnings;
         let warnings: Vec<_> = warnings.iter().map(Warning::to_string).collect();
@@ -287,3 +287,12 @@ log_file_rotate_on_size = 0
 log_file_keep_days = 15
 log_file_delete_old_time = 01:30
 ";
+
+#[test]
+fn the_file_for_native_http_lies_beside_or_is_named_or_is_none() {
+    use super::HttpConf;
+    let conf = |lines| with(lines).expect(lines).config.http_conf;
+    assert_eq!(conf(""), HttpConf::Beside("mod_fastdfs.conf".into()));
+    assert_eq!(conf("mod_fastdfs_conf = /etc/fdfs/mod.conf"), HttpConf::Named("/etc/fdfs/mod.conf".into()));
+    assert_eq!(conf("mod_fastdfs_conf = off"), HttpConf::None);
+}
