@@ -1,4 +1,4 @@
-//! The body of a response: text, or parts of a file.
+//! The body of a response: text, parts of a file, or what another server sends.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -6,16 +6,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 
 use crate::Reader;
+use crate::outgoing::Outgoing;
 
-/// A response body of known length that is read as the peer takes it.
+/// A response body that is read as the peer takes it.
 pub struct Body {
     pieces: VecDeque<Piece>,
     reader: Option<Box<dyn Reader>>,
     reading: Option<u64>,
     left: u64,
+    outgoing: Option<Outgoing>,
+    /// What another server sends; the rest is empty then.
+    passed_on: Option<PassedOn>,
 }
 
 enum Piece {
@@ -23,10 +28,21 @@ enum Piece {
     Range(Range<u64>),
 }
 
+struct PassedOn {
+    blocks: Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>,
+    /// Bytes that are still to come, where the other server said so.
+    left: Option<u64>,
+}
+
 impl Body {
+    /// Parts of files from this size on are sent without being read, where the connection can do that. Smaller ones
+    /// leave in one segment with the head.
+    const SENT_UNREAD: u64 = 32 * 1024;
+
     /// Nothing.
     pub fn empty() -> Self {
-        Self { pieces: VecDeque::new(), reader: None, reading: None, left: 0 }
+        let pieces = VecDeque::new();
+        Self { pieces, reader: None, reading: None, left: 0, outgoing: None, passed_on: None }
     }
 
     /// A text.
@@ -39,6 +55,14 @@ impl Body {
     /// A body that takes file ranges from `reader`; append them with [`Self::push_range`].
     pub fn read_from(reader: Box<dyn Reader>) -> Self {
         Self { reader: Some(reader), ..Self::empty() }
+    }
+
+    /// What comes from elsewhere, `length` bytes if that is known.
+    pub fn pass_on(
+        blocks: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        length: Option<u64>,
+    ) -> Self {
+        Self { passed_on: Some(PassedOn { blocks: Box::pin(blocks), left: length }), ..Self::empty() }
     }
 
     /// Appends a text.
@@ -58,21 +82,29 @@ impl Body {
         }
     }
 
-    /// Bytes that are still to come.
-    pub fn len(&self) -> u64 {
-        self.left
+    /// Bytes that are still to come; `None` where nobody knows.
+    pub fn length(&self) -> Option<u64> {
+        self.passed_on.as_ref().map_or(Some(self.left), |passed_on| passed_on.left)
     }
 
-    /// Whether nothing is to come.
-    pub fn is_empty(&self) -> bool {
-        self.left == 0
+    /// Lets pieces of files go to a connection without being read.
+    pub(crate) fn send_files_through(&mut self, outgoing: Outgoing) {
+        self.outgoing = Some(outgoing);
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, wanted: u64) -> Poll<std::io::Result<Bytes>> {
         let Some(reader) = &mut self.reader else {
             return Poll::Ready(Err(std::io::Error::other("body has a range and no reader")));
         };
-        let block = ready!(reader.poll_block(cx))?;
+        let mut piece = None;
+        if let Some(outgoing) = self.outgoing.as_ref().filter(|_| wanted >= Self::SENT_UNREAD) {
+            let sent = ready!(reader.poll_piece(cx, Outgoing::MOST as u64))?;
+            piece = sent.map(|piece| outgoing.push(piece));
+        }
+        let block = match piece {
+            Some(stand_in) => stand_in,
+            None => ready!(reader.poll_block(cx))?,
+        };
         let length = block.len() as u64;
         if length == 0 || length > wanted {
             // The length was announced: all that is left is to break the connection.
@@ -84,6 +116,20 @@ impl Body {
     }
 }
 
+impl PassedOn {
+    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
+        let Some(block) = ready!(self.blocks.as_mut().poll_next(cx)).transpose()? else {
+            let is_whole = self.left.is_none_or(|left| left == 0);
+            let cut = || Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+            return Poll::Ready((!is_whole).then(cut));
+        };
+        if let Some(left) = &mut self.left {
+            *left = left.saturating_sub(block.len() as u64);
+        }
+        Poll::Ready(Some(Ok(block)))
+    }
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = std::io::Error;
@@ -92,6 +138,9 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if let Some(passed_on) = &mut self.passed_on {
+            return passed_on.poll_block(cx).map_ok(Frame::data);
+        }
         if self.reading.is_none() {
             match self.pieces.pop_front() {
                 None => return Poll::Ready(None),
@@ -113,10 +162,10 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.length() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        self.length().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

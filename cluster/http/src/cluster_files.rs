@@ -34,7 +34,7 @@ impl Source for ClusterFiles {
     async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
         let info = self.client.stat(id).await.map_err(refusal)?;
         let reader = ClusterReader { client: self.client.clone(), id: id.clone(), range: None };
-        Ok(Content { size: info.size, modified: info.created, reader: Box::new(reader) })
+        Ok(Content { size: info.size, modified: info.created, holder: None, reader: Box::new(reader) })
     }
 }
 

@@ -3,25 +3,45 @@
 //! The same code serves on a storage, where the source is its own disk and its peers, and at the
 //! front, where it is the whole cluster. What is answered to which request stands in
 //! `COMPATIBILITY.md` beside this crate.
+//!
+//! ```text
+//!  request → Target (grammar) → TokenCheck → FileId → Source → Content → Response<Body>
+//!            ╰ Settings: mod_fastdfs.conf, http.conf ╯   ╰ or another member, by pass_on
+//! ```
 
 mod attachment;
 mod body;
 mod cluster_files;
 mod conditions;
+mod file_content;
+mod flv;
 #[doc(hidden)]
 pub mod fuzzing;
-mod media_type;
-mod native_path;
+mod media_types;
+mod native_paths;
+mod outgoing;
+mod pass_on;
+mod query;
 mod ranges;
+mod redirect;
 mod respond;
 mod server;
+mod settings;
+mod socket;
 mod source;
+mod target;
+mod token;
 
 pub use body::Body;
 pub use cluster_files::ClusterFiles;
-pub use media_type::media_type;
-pub use native_path::{NativePath, ParseNativePathError};
+pub use file_content::{FileContent, FilePiece};
+pub use media_types::MediaTypes;
+pub use native_paths::NativePaths;
+pub use query::Query;
 pub use ranges::{ParseRangesError, RangeRequest, resolve};
-pub use respond::{Refusal, respond};
-pub use server::{HttpServer, Limits};
-pub use source::{Content, FileContent, Reader, Source, SourceError};
+pub use respond::{Refusal, is_immutable, serve};
+pub use server::{Connection, Handler, HttpServer, Limits};
+pub use settings::{Picture, Settings, SettingsError};
+pub use source::{Content, Reader, Source, SourceError};
+pub use target::{ParseTargetError, Target};
+pub use token::{Granted, TokenCheck, TokenError, token_of};

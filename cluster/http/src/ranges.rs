@@ -15,8 +15,11 @@ pub enum ParseRangesError {
     #[error("range is not of the form bytes=first-last")]
     Malformed,
     /// It has more parts than allowed.
-    #[error("more than {MAX_PARTS} ranges")]
-    TooMany,
+    #[error("more than {most} ranges")]
+    TooMany {
+        /// As many are allowed.
+        most: usize,
+    },
     /// No part lies within the content, or the parts repeat too much of it.
     #[error("no range lies within the content")]
     Unsatisfiable,
@@ -30,22 +33,26 @@ enum Part {
 }
 
 impl RangeRequest {
-    /// Parses a header value. `None` where the header is to be ignored: another unit, no value.
-    pub fn parse(value: &str) -> Option<Result<Self, ParseRangesError>> {
+    /// Parses a header value of at most `most` ranges. `None` where the header is to be ignored: another unit, no
+    /// unit at all.
+    pub fn parse(value: &str, most: usize) -> Option<Result<Self, ParseRangesError>> {
         let (unit, list) = value.split_once('=')?;
-        if !unit.trim().eq_ignore_ascii_case("bytes") || list.trim().is_empty() {
+        if !unit.trim().eq_ignore_ascii_case("bytes") {
             return None;
         }
-        Some(Self::parse_list(list))
+        if value.len() > MAX_LEN {
+            return Some(Err(ParseRangesError::TooMany { most }));
+        }
+        Some(Self::parse_list(list, most))
     }
 
-    fn parse_list(list: &str) -> Result<Self, ParseRangesError> {
+    fn parse_list(list: &str, most: usize) -> Result<Self, ParseRangesError> {
         let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
         let parts: Vec<Part> = parts.map(Part::parse).collect::<Result<_, _>>()?;
         match parts.len() {
             0 => Err(ParseRangesError::Malformed),
-            1..=MAX_PARTS => Ok(Self(parts)),
-            _ => Err(ParseRangesError::TooMany),
+            count if count <= most => Ok(Self(parts)),
+            _ => Err(ParseRangesError::TooMany { most }),
         }
     }
 }
@@ -95,7 +102,8 @@ fn number(text: &str) -> Result<u64, ParseRangesError> {
     Ok(text.parse().unwrap_or(u64::MAX))
 }
 
-const MAX_PARTS: usize = 16;
+/// Longest header that is read, in bytes.
+const MAX_LEN: usize = 1024;
 const REPEAT_ALLOWANCE: u64 = 64 * 1024;
 
 #[cfg(test)]
@@ -103,7 +111,7 @@ mod tests {
     use super::{ParseRangesError as Error, RangeRequest, resolve};
 
     fn ranges(value: &str, size: u64) -> Option<Result<Vec<(u64, u64)>, Error>> {
-        let request = RangeRequest::parse(value)?;
+        let request = RangeRequest::parse(value, 16)?;
         let ranges = request.and_then(|request| resolve(&request, size));
         Some(ranges.map(|list| list.into_iter().map(|range| (range.start, range.end)).collect()))
     }
@@ -126,21 +134,21 @@ mod tests {
 
     #[test]
     fn another_unit_or_no_value_is_ignored() {
-        for value in ["items=0-5", "bytes 0-5", "bytes=", "bytes"] {
+        for value in ["items=0-5", "bytes 0-5", "", "bytes"] {
             assert_eq!(ranges(value, 5000), None, "{value}");
         }
     }
 
     #[test]
     fn what_is_no_range_of_the_content_is_refused() {
-        for value in ["bytes=a-b", "bytes=5-2", "bytes=-", "bytes=+1-2", "bytes=1", "bytes=,"] {
+        for value in ["bytes=a-b", "bytes=5-2", "bytes=-", "bytes=+1-2", "bytes=1", "bytes=,", "bytes="] {
             assert_eq!(ranges(value, 5000), Some(Err(Error::Malformed)), "{value}");
         }
         for (value, size) in [("bytes=5000-", 5000), ("bytes=-0", 5000), ("bytes=0-", 0), ("bytes=-5", 0)] {
             assert_eq!(ranges(value, size), Some(Err(Error::Unsatisfiable)), "{value}");
         }
         let many = format!("bytes={}", ["0-0"; 17].join(","));
-        assert_eq!(ranges(&many, 5000), Some(Err(Error::TooMany)));
+        assert_eq!(ranges(&many, 5000), Some(Err(Error::TooMany { most: 16 })));
     }
 
     #[test]

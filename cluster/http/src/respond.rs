@@ -1,21 +1,22 @@
-//! From a request for a native path to its response.
+//! From an opened file to its response.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Range;
 
-use fdfs_types::{FileId, FileKind, GroupName, RemoteFilename};
+use fdfs_types::{FileId, FileKind, RemoteFilename};
 use http::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, HeaderValue, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
+    LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use tracing::debug;
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::attachment::content_disposition;
 use crate::conditions::{Validators, Verdict};
+use crate::flv;
+use crate::pass_on::PassOnError;
 use crate::{
-    Body, Content, NativePath, ParseNativePathError, ParseRangesError, RangeRequest, Source, SourceError,
-    media_type, resolve,
+    Body, Content, ParseRangesError, ParseTargetError, Query, RangeRequest, Settings, SourceError,
+    TokenError, resolve,
 };
 
 /// Why a request gets no file. Each has one status; the text says what is wrong.
@@ -24,12 +25,27 @@ pub enum Refusal {
     /// 405.
     #[error("only GET and HEAD are served here")]
     Method,
+    /// 414.
+    #[error("the request target is too long")]
+    TargetTooLong,
     /// 400.
     #[error(transparent)]
-    Path(#[from] ParseNativePathError),
-    /// 404, 400, 502 or 500, as the source says.
+    Target(#[from] ParseTargetError),
+    /// 400, or a picture.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// 404: files of metadata are no files to the outside.
+    #[error("no such file")]
+    Metadata,
+    /// 404, 400, 503 or 500, as the source says.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// 502 or 504.
+    #[error(transparent)]
+    PassOn(#[from] PassOnError),
+    /// 400: no byte of the film is between start and end.
+    #[error("nothing to play between start and end")]
+    NothingToPlay,
     /// 412.
     #[error("a precondition of the request does not hold")]
     PreconditionFailed,
@@ -43,65 +59,56 @@ pub enum Refusal {
     },
 }
 
-/// Answers `request` from `source`. `own_group` is the group of paths without a group.
-pub async fn respond<S: Source, B>(
-    source: &S,
-    own_group: Option<GroupName>,
-    request: &Request<B>,
-) -> Response<Body> {
-    let result = match parse(own_group, request) {
-        Ok(path) => serve(source, &path, request).await,
-        Err(refusal) => Err(refusal),
-    };
-    let mut response = result.unwrap_or_else(|refusal| {
-        debug!(path = request.uri().path(), error = %refusal, "request refused");
-        refusal.into_response()
-    });
-    metrics::counter!("fdfs_http_responses_total", "status" => response.status().as_str().to_owned())
-        .increment(1);
-    if request.method() == Method::HEAD {
-        let length = response.body().len();
-        if !bodiless(response.status()) {
-            response.headers_mut().insert(CONTENT_LENGTH, length.into());
-        }
-        *response.body_mut() = Body::empty();
-    }
-    response
-}
-
-fn parse<B>(own_group: Option<GroupName>, request: &Request<B>) -> Result<NativePath, Refusal> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Err(Refusal::Method);
-    }
-    Ok(NativePath::parse(request.uri().path(), request.uri().query(), own_group)?)
-}
-
-async fn serve<S: Source, B>(
-    source: &S,
-    path: &NativePath,
-    request: &Request<B>,
+/// The response to a request with `query` and `headers` for the file `id`, whose content is at hand.
+pub fn serve(
+    settings: &Settings,
+    id: &FileId,
+    query: &Query,
+    headers: &HeaderMap,
+    content: Content,
 ) -> Result<Response<Body>, Refusal> {
-    let content = source.open(&path.id).await?;
-    let validators = validators(&path.id, &content);
-    match validators.judge(request.headers()) {
+    let validators = validators(id, &content);
+    match validators.judge(headers) {
         Verdict::NotModified => return Ok(not_modified(&validators)),
         Verdict::PreconditionFailed => return Err(Refusal::PreconditionFailed),
         Verdict::Proceed => {}
     }
-    let ranges = requested_ranges(request.headers(), &validators, content.size)?;
-    let mut response = match ranges.as_deref() {
-        None => whole(path, content),
-        Some([range]) => one_range(path, content, range.clone()),
-        Some(ranges) => several_ranges(path, content, ranges),
+    let kind = settings.types.of(id.filename.base_name());
+    let mut response = match played(settings, id, query, headers, content.size)? {
+        Some(part) => film(kind, content, &part),
+        None => {
+            let ranges = requested_ranges(headers, &validators, content.size, settings.max_ranges)?;
+            let mut response = match ranges.as_deref() {
+                None => whole(kind, content),
+                Some([range]) => one_range(kind, content, range.clone()),
+                Some(ranges) => several_ranges(kind, content, ranges),
+            };
+            insert(response.headers_mut(), ETAG, &validators.etag);
+            response
+        }
     };
     let headers = response.headers_mut();
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    insert(headers, ETAG, &validators.etag);
     insert(headers, LAST_MODIFIED, &validators.last_modified());
-    if let Some(name) = &path.attachment {
+    if let Some(name) = &query.filename {
         insert(headers, CONTENT_DISPOSITION, &content_disposition(name));
     }
     Ok(response)
+}
+
+/// The part of a film that is asked for, if one is.
+fn played(
+    settings: &Settings,
+    id: &FileId,
+    query: &Query,
+    headers: &HeaderMap,
+    size: u64,
+) -> Result<Option<flv::Part>, Refusal> {
+    let extension = id.filename.base_name().rsplit_once('.').map(|(_, extension)| extension);
+    if extension.is_none() || extension != settings.flv_extension.as_deref() || headers.contains_key(RANGE) {
+        return Ok(None);
+    }
+    flv::part(query, size).transpose().map_err(|_| Refusal::NothingToPlay)
 }
 
 /// The same on every replica: names of normal files tell all, slaves and appender files go by time.
@@ -114,9 +121,9 @@ fn validators(id: &FileId, content: &Content) -> Validators {
     Validators { etag, modified }
 }
 
-/// Whether the name stands for one content for ever: a normal or trunk file, by flags and by form.
+/// Whether a name stands for one content for ever: a normal or trunk file, by flags and by form.
 /// A short slave name can have a normal file's length; its last 7 bytes tell it apart.
-fn is_immutable(name: &RemoteFilename) -> bool {
+pub fn is_immutable(name: &RemoteFilename) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let tail = name.tail();
     let formed = tail.split_once('.').map_or(digits(tail), |(stem, _)| digits(stem));
@@ -127,33 +134,34 @@ pub(crate) fn requested_ranges(
     headers: &HeaderMap,
     validators: &Validators,
     size: u64,
+    most: usize,
 ) -> Result<Option<Vec<Range<u64>>>, Refusal> {
     let value = headers.get(RANGE).and_then(|value| value.to_str().ok());
-    let parsed = value.and_then(RangeRequest::parse).filter(|_| validators.range_applies(headers));
+    let parsed = value
+        .and_then(|value| RangeRequest::parse(value, most))
+        .filter(|_| validators.range_applies(headers));
     let ranges = parsed.map(|request| request.and_then(|request| resolve(&request, size))).transpose();
     ranges.map_err(|error| Refusal::Range { error, size })
 }
 
-fn whole(path: &NativePath, content: Content) -> Response<Body> {
-    let size = content.size;
+fn whole(kind: &str, content: Content) -> Response<Body> {
     let mut body = Body::read_from(content.reader);
-    body.push_range(0..size);
-    typed(StatusCode::OK, media_type(path.id.filename.as_str()), body)
+    body.push_range(0..content.size);
+    typed(StatusCode::OK, kind, body)
 }
 
-fn one_range(path: &NativePath, content: Content, range: Range<u64>) -> Response<Body> {
+fn one_range(kind: &str, content: Content, range: Range<u64>) -> Response<Body> {
     let text = content_range(&range, content.size);
     let mut body = Body::read_from(content.reader);
     body.push_range(range);
-    let mut response = typed(StatusCode::PARTIAL_CONTENT, media_type(path.id.filename.as_str()), body);
+    let mut response = typed(StatusCode::PARTIAL_CONTENT, kind, body);
     insert(response.headers_mut(), CONTENT_RANGE, &text);
     response
 }
 
 /// `multipart/byteranges`. The boundary is random, so that no content can have been made to hold it.
-fn several_ranges(path: &NativePath, content: Content, ranges: &[Range<u64>]) -> Response<Body> {
+fn several_ranges(kind: &str, content: Content, ranges: &[Range<u64>]) -> Response<Body> {
     let boundary = format!("{:016x}", RandomState::new().build_hasher().finish());
-    let kind = media_type(path.id.filename.as_str());
     let mut body = Body::read_from(content.reader);
     for range in ranges {
         let text = content_range(range, content.size);
@@ -162,6 +170,16 @@ fn several_ranges(path: &NativePath, content: Content, ranges: &[Range<u64>]) ->
     }
     body.push_text(format!("\r\n--{boundary}--\r\n"));
     typed(StatusCode::PARTIAL_CONTENT, &format!("multipart/byteranges; boundary={boundary}"), body)
+}
+
+/// A part of a film, as a film of its own.
+fn film(kind: &str, content: Content, part: &flv::Part) -> Response<Body> {
+    let mut body = Body::read_from(content.reader);
+    if part.needs_header {
+        body.push_text(flv::HEADER);
+    }
+    body.push_range(part.range.clone());
+    typed(StatusCode::OK, kind, body)
 }
 
 fn not_modified(validators: &Validators) -> Response<Body> {
@@ -183,12 +201,8 @@ fn content_range(range: &Range<u64>, size: u64) -> String {
     format!("bytes {}-{}/{size}", range.start, range.end - 1)
 }
 
-fn bodiless(status: StatusCode) -> bool {
-    status == StatusCode::NOT_MODIFIED || status == StatusCode::NO_CONTENT
-}
-
 /// Inserts a text made by this crate; what could not be a header was filtered before.
-fn insert(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
+pub(crate) fn insert(headers: &mut HeaderMap, name: http::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
@@ -199,22 +213,58 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Path(_) | Self::Source(SourceError::Foreign(_)) => StatusCode::BAD_REQUEST,
-            Self::Source(SourceError::NotFound) => StatusCode::NOT_FOUND,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Target(_)
+            | Self::Token(_)
+            | Self::NothingToPlay
+            | Self::Source(SourceError::Foreign(_)) => StatusCode::BAD_REQUEST,
+            Self::Metadata | Self::Source(SourceError::NotFound) => StatusCode::NOT_FOUND,
             Self::Source(SourceError::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Source(SourceError::Io(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Source(SourceError::Io(_) | SourceError::Damaged) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::PassOn(PassOnError::Broken(_)) => StatusCode::BAD_GATEWAY,
+            Self::PassOn(PassOnError::Late) => StatusCode::GATEWAY_TIMEOUT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         }
     }
 
-    fn into_response(self) -> Response<Body> {
+    /// A word for counters.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::TargetTooLong => "target-too-long",
+            Self::Target(ParseTargetError::AboveRoot) => "above-root",
+            Self::Target(_) => "path",
+            Self::Token(error) => match error {
+                TokenError::Missing => "token-missing",
+                TokenError::Malformed => "token-malformed",
+                TokenError::Expired => "token-expired",
+                TokenError::Wrong => "token-wrong",
+            },
+            Self::Metadata => "metadata",
+            Self::Source(SourceError::NotFound) => "not-found",
+            Self::Source(SourceError::Foreign(_)) => "foreign",
+            Self::Source(SourceError::Unavailable) => "unavailable",
+            Self::Source(SourceError::Damaged) => "damaged",
+            Self::Source(SourceError::Io(_)) => "disk",
+            Self::PassOn(_) => "member",
+            Self::NothingToPlay => "film",
+            Self::PreconditionFailed => "precondition",
+            Self::Range { .. } => "range",
+        }
+    }
+
+    /// The response that says so; it is not to be kept by caches.
+    pub fn to_response(&self) -> Response<Body> {
         let mut response = typed(self.status(), "text/plain; charset=utf-8", Body::text(format!("{self}\n")));
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
             Self::Method => {
                 headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            }
+            Self::Source(SourceError::Unavailable) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::Range { size, .. } => insert(headers, CONTENT_RANGE, &format!("bytes */{size}")),
             _ => {}

@@ -1,19 +1,45 @@
-//! The listener: HTTP/1.1 connections in front of a [`Source`].
+//! The listener: HTTP/1.1 connections in front of a [`Handler`].
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fdfs_types::GroupName;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 use tracing::{Instrument as _, debug, info_span, warn};
 
-use crate::{Source, respond};
+use crate::Body;
+use crate::socket::Socket;
+use workers::Workers;
+
+mod workers;
+
+/// What is done with a request.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers a request.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Connection,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// The connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Our end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+}
 
 /// What a peer may take.
 #[derive(Clone, Copy, Debug)]
@@ -22,34 +48,38 @@ pub struct Limits {
     pub connections: usize,
     /// Time for the head of a request, also the longest idle time of a kept connection.
     pub head_timeout: Duration,
+    /// A connection is given up when its peer has taken nothing for this time.
+    pub write_timeout: Duration,
     /// Time for requests that run when the server is told to stop.
     pub grace: Duration,
+    /// Threads of its own, among which connections are dealt in turn; 0 for the runtime of who runs it.
+    pub threads: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 10_000, head_timeout: Duration::from_secs(60), grace: Duration::from_secs(10) }
+        Self {
+            connections: 10_000,
+            head_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+            threads: 0,
+        }
     }
 }
 
-/// A bound listener for native paths.
-pub struct HttpServer<S> {
+/// A bound listener.
+pub struct HttpServer<H> {
     listener: TcpListener,
-    source: Arc<S>,
-    own_group: Option<GroupName>,
+    handler: Arc<H>,
     limits: Limits,
 }
 
-impl<S: Source> HttpServer<S> {
-    /// Listens on `address`. `own_group` is the group of paths without a group, as on a storage.
-    pub async fn bind(
-        address: SocketAddr,
-        source: Arc<S>,
-        own_group: Option<GroupName>,
-        limits: Limits,
-    ) -> std::io::Result<Self> {
+impl<H: Handler> HttpServer<H> {
+    /// Listens on `address`.
+    pub async fn bind(address: SocketAddr, handler: Arc<H>, limits: Limits) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, source, own_group, limits })
+        Ok(Self { listener, handler, limits })
     }
 
     /// Where it listens.
@@ -61,7 +91,14 @@ impl<S: Source> HttpServer<S> {
     /// within the grace time.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let places = Arc::new(Semaphore::new(self.limits.connections));
-        let mut connections = tokio::task::JoinSet::new();
+        let workers = match Workers::start(self.limits.threads) {
+            Ok(workers) => workers,
+            Err(error) => {
+                warn!(%error, "no threads for HTTP: the runtime that is there serves");
+                Workers::none()
+            }
+        };
+        let mut connections = JoinSet::new();
         loop {
             let stopped = stopped(&mut stop);
             let accepted = async {
@@ -73,15 +110,22 @@ impl<S: Source> HttpServer<S> {
                 accepted = accepted => accepted,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
-            match accepted {
+            let given = accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer)));
+            match given {
                 Ok((stream, peer)) => {
-                    let connection =
-                        serve(stream, Arc::clone(&self.source), self.own_group, self.limits, stop.clone());
+                    let (handler, limits, stop) = (Arc::clone(&self.handler), self.limits, stop.clone());
                     let task = async move {
-                        connection.await;
+                        match TcpStream::from_std(stream) {
+                            Ok(stream) => serve(stream, peer, handler, limits, stop).await,
+                            Err(error) => warn!(%error, "connection not taken over"),
+                        }
                         drop(place);
                     };
-                    connections.spawn(task.instrument(info_span!("http", %peer)));
+                    let task = task.instrument(info_span!("http", %peer));
+                    match workers.next() {
+                        Some(handle) => connections.spawn_on(task, handle),
+                        None => connections.spawn(task),
+                    };
                 }
                 Err(error) => {
                     // Most likely no file descriptors are left; they come back as connections end.
@@ -91,26 +135,38 @@ impl<S: Source> HttpServer<S> {
                 }
             }
         }
+        drop(self.listener);
         let finished = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(self.limits.grace, finished).await.is_err() {
             warn!("requests still running at the end of the grace time are cut off");
         }
+        connections.shutdown().await;
+        workers.end().await;
     }
 }
 
-async fn serve<S: Source>(
+async fn serve<H: Handler>(
     stream: TcpStream,
-    source: Arc<S>,
-    own_group: Option<GroupName>,
+    peer: SocketAddr,
+    handler: Arc<H>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "no TCP_NODELAY");
     }
+    let local = match stream.local_addr() {
+        Ok(local) => local,
+        Err(error) => return debug!(%error, "connection is gone"),
+    };
+    let (socket, outgoing) = Socket::new(stream, limits.write_timeout);
     let service = service_fn(move |request| {
-        let source = Arc::clone(&source);
-        async move { Ok::<_, Infallible>(respond(&*source, own_group, &request).await) }
+        let (handler, outgoing) = (Arc::clone(&handler), outgoing.clone());
+        async move {
+            let mut response = handler.answer(request, &Connection { local, peer }).await;
+            response.body_mut().send_files_through(outgoing);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -118,7 +174,7 @@ async fn serve<S: Source>(
         .max_buf_size(MAX_HEAD)
         // The original's HTTP module puts two blanks before the version when it forwards.
         .allow_multiple_spaces_in_request_line_delimiters(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(socket, service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -128,6 +184,9 @@ async fn serve<S: Source>(
         }
     };
     if let Err(error) = ended {
+        if error.is_parse() {
+            metrics::counter!("fdfs_http_refusals_total", "reason" => "head").increment(1);
+        }
         debug!(%error, "connection ended");
     }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fdfs_http::{Content, FileContent, HttpServer, Limits, Source, SourceError};
+use fdfs_http::{Content, FileContent, HttpServer, Limits, NativePaths, Settings, Source, SourceError};
 use fdfs_types::{FileId, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -26,7 +26,7 @@ struct Directory {
 impl Source for Directory {
     async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
         if id.group.as_str() != "group1" {
-            return Err(SourceError::Foreign("unknown group"));
+            return Err(SourceError::NotFound);
         }
         let file =
             File::open(self.root.path().join(id.filename.base_name())).map_err(|_| SourceError::NotFound)?;
@@ -34,6 +34,7 @@ impl Source for Directory {
         Ok(Content {
             size,
             modified: Timestamp(784_111_777),
+            holder: None,
             reader: Box::new(FileContent::new(Arc::new(file))),
         })
     }
@@ -60,8 +61,8 @@ impl Site {
         let (stop, stopped) = watch::channel(false);
         let any = "127.0.0.1:0".parse().unwrap();
         let group = "group1".parse().ok();
-        let server =
-            HttpServer::bind(any, Arc::new(Directory { root }), group, Limits::default()).await.unwrap();
+        let paths = NativePaths::new(Arc::new(Directory { root }), Arc::new(Settings::default()), group);
+        let server = HttpServer::bind(any, Arc::new(paths), Limits::default()).await.unwrap();
         let address = server.local_addr().unwrap();
         Self { address, stop, task: tokio::spawn(server.run(stopped)) }
     }
@@ -170,7 +171,7 @@ async fn refusals_say_why_and_are_not_cached() {
     let missing = site.get(SLAVE, "").await;
     assert_eq!((missing.status, missing.header("cache-control")), (404, "no-store"));
     assert_eq!(site.get("M00/00/00/nothing", "").await.status, 400);
-    assert_eq!(site.ask(&format!("GET /other/{JPG} HTTP/1.1\r\nHost: x")).await.status, 400);
+    assert_eq!(site.ask(&format!("GET /other/{JPG} HTTP/1.1\r\nHost: x")).await.status, 404);
     let put = site.ask(&format!("PUT /group1/{JPG} HTTP/1.1\r\nHost: x\r\nContent-Length: 0")).await;
     assert_eq!((put.status, put.header("allow")), (405, "GET, HEAD"));
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use fdfs_conf::StorageConfig;
-use fdfs_http::{Content, FileContent, HttpServer, Limits, Source, SourceError};
+use fdfs_http::{Content, FileContent, HttpServer, Limits, NativePaths, Source, SourceError};
 use fdfs_store::StoreError;
 use fdfs_types::FileId;
 use tokio::{sync::watch, task::JoinHandle};
@@ -28,14 +28,14 @@ pub(crate) struct NativeHttp {
 impl Source for OwnFiles {
     async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
         if id.group != self.0.group() {
-            return Err(SourceError::Foreign("this storage belongs to another group"));
+            return Err(SourceError::NotFound);
         }
         let open = match self.0.store.open_file(&id.filename) {
             Err(StoreError::NotFound) => return self.relayed(id).await,
             open => open.map_err(refusal)?,
         };
         let reader = Box::new(FileContent::new(Arc::new(open.file)));
-        Ok(Content { size: open.size, modified: open.modified, reader })
+        Ok(Content { size: open.size, modified: open.modified, holder: None, reader })
     }
 }
 
@@ -43,7 +43,9 @@ impl OwnFiles {
     /// The file of another member.
     async fn relayed(&self, id: &FileId) -> Result<Content, SourceError> {
         match RelayedContent::open(&self.0, id).await {
-            Ok((size, modified, content)) => Ok(Content { size, modified, reader: Box::new(content) }),
+            Ok((size, modified, content)) => {
+                Ok(Content { size, modified, holder: None, reader: Box::new(content) })
+            }
             Err(Refusal::Store(_) | Refusal::Told(_)) => Err(SourceError::NotFound),
             Err(_) => Err(SourceError::Unavailable),
         }
@@ -73,7 +75,8 @@ impl NativeHttp {
         let ip = service.address.or(native).unwrap_or(IpAddr::from([0, 0, 0, 0]));
         let address = SocketAddr::new(ip, service.port);
         let source = Arc::new(OwnFiles(Arc::clone(shared)));
-        let server = match HttpServer::bind(address, source, Some(shared.group()), Limits::default()).await {
+        let paths = NativePaths::new(source, Arc::default(), Some(shared.group()));
+        let server = match HttpServer::bind(address, Arc::new(paths), Limits::default()).await {
             Ok(server) => server,
             Err(error) if !service.is_explicit => {
                 warn!(%address, %error, "no native HTTP: set http_listen to a free port");

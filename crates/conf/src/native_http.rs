@@ -87,9 +87,8 @@ impl NativeHttpConfig {
         if let Some(entry) = keys.get("url_have_group_name").filter(|_| group_count > 0 && !with_group) {
             return Err(invalid(entry, "group_count > 0 needs url_have_group_name = true"));
         }
-        let default_content_type = keys
-            .owned("http.default_content_type")
-            .unwrap_or_else(|| Self::DEFAULT_CONTENT_TYPE.to_owned());
+        let default_content_type =
+            keys.owned("http.default_content_type").unwrap_or_else(|| Self::DEFAULT_CONTENT_TYPE.to_owned());
         let several = keys.boolean("http.multi_range.enabled", true);
         let most = keys.within("http.multi_range.max", Self::DEFAULT_MAX_RANGES, 1, 1024)?;
         let token = TokenSettings::read(keys)?;

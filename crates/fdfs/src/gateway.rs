@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use fdfs_client::Client;
-use fdfs_http::{ClusterFiles, HttpServer};
+use fdfs_http::{ClusterFiles, HttpServer, NativePaths};
 use fdfs_namespace::remote::RowServer;
 use fdfs_namespace::{Defaults, StoreUrl};
 use fdfs_objects::{Objects, Settings};
@@ -119,7 +119,8 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         let files = Arc::new(ClusterFiles::new(client.clone()));
-        let front = HttpServer::bind(config.front_listen, files, None, fdfs_http::Limits::default())
+        let paths = NativePaths::new(files, Arc::default(), None);
+        let front = HttpServer::bind(config.front_listen, Arc::new(paths), fdfs_http::Limits::default())
             .await
             .with_context(|| format!("cannot listen on {} for native HTTP", config.front_listen))?;
         let front_address = front.local_addr()?;

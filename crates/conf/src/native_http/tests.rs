@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::*;
 
 fn read(module: &str, http: &str) -> Result<Loaded<NativeHttpConfig>, ConfError> {
-    NativeHttpConfig::read(Path::new("/etc/fdfs/mod_fastdfs.conf"), &mut |path| {
-        match path.to_str().expect("a text") {
-            "/etc/fdfs/mod_fastdfs.conf" => Ok(module.as_bytes().to_vec()),
-            "/etc/fdfs/http.conf" => Ok(http.as_bytes().to_vec()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
+    NativeHttpConfig::read(Path::new("/etc/fdfs/mod_fastdfs.conf"), &mut |path| match path
+        .to_str()
+        .expect("a text")
+    {
+        "/etc/fdfs/mod_fastdfs.conf" => Ok(module.as_bytes().to_vec()),
+        "/etc/fdfs/http.conf" => Ok(http.as_bytes().to_vec()),
+        _ => Err(io::ErrorKind::NotFound.into()),
     })
 }
 

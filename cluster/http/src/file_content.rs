@@ -1,0 +1,137 @@
+//! A file of the local disk, or a part of one, as content.
+
+use std::fs::File;
+use std::future::Future as _;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::task::JoinHandle;
+
+use crate::Reader;
+
+/// Bytes of a file of this machine.
+#[derive(Clone, Debug)]
+pub struct FilePiece {
+    /// The file.
+    pub file: Arc<File>,
+    /// Where the bytes begin.
+    pub offset: u64,
+    /// How many they are.
+    pub length: usize,
+}
+
+/// A file of the local disk, or a part of one, as content.
+///
+/// What the page cache has is read where the request is served, so that it costs no change of threads; what it does
+/// not have is waited for elsewhere, so that the disk stops nobody else.
+pub struct FileContent {
+    file: Arc<File>,
+    base: u64,
+    next: u64,
+    end: u64,
+    waited_for: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl FileContent {
+    const BLOCK: u64 = 256 * 1024;
+
+    /// Reads the whole of `file`.
+    pub fn new(file: Arc<File>) -> Self {
+        Self::part(file, 0)
+    }
+
+    /// Reads `file` from `base` on, as if nothing stood before: a file in a slot of a trunk file.
+    pub fn part(file: Arc<File>, base: u64) -> Self {
+        Self { file, base, next: 0, end: 0, waited_for: None }
+    }
+
+    /// Waits for the disk elsewhere. The bytes come back where they are `wanted`, else they are in the page cache.
+    fn poll_disk(&mut self, cx: &mut Context<'_>, length: u64, wanted: bool) -> Poll<io::Result<Bytes>> {
+        let waiting = self.waited_for.get_or_insert_with(|| {
+            let (file, offset) = (Arc::clone(&self.file), self.base + self.next);
+            tokio::task::spawn_blocking(move || read_through(&file, offset..offset + length, wanted))
+        });
+        let done = ready!(Pin::new(waiting).poll(cx));
+        self.waited_for = None;
+        Poll::Ready(done.unwrap_or_else(|error| Err(io::Error::other(error))))
+    }
+}
+
+impl Reader for FileContent {
+    fn seek(&mut self, range: Range<u64>) {
+        (self.next, self.end) = (range.start, range.end);
+        self.waited_for = None;
+    }
+
+    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let wanted = (self.end - self.next).min(Self::BLOCK);
+        let mut block = BytesMut::zeroed(usize::try_from(wanted).expect("a block is small"));
+        let is_here = self.waited_for.is_none() && read_now(&self.file, &mut block, self.base + self.next)?;
+        let block = if is_here { block.freeze() } else { ready!(self.poll_disk(cx, wanted, true))? };
+        self.next += wanted;
+        Poll::Ready(Ok(block))
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<io::Result<Option<FilePiece>>> {
+        let length = (self.end - self.next).min(most);
+        let offset = self.base + self.next;
+        let is_here = self.waited_for.is_none() && is_cached(&self.file, offset..offset + length)?;
+        if !is_here {
+            ready!(self.poll_disk(cx, length, false))?;
+        }
+        self.next += length;
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        Poll::Ready(Ok(Some(FilePiece { file: Arc::clone(&self.file), offset, length })))
+    }
+}
+
+/// Fills `block` from the page cache; `false` where the disk has to be waited for.
+fn read_now(file: &File, block: &mut [u8], offset: u64) -> io::Result<bool> {
+    match preadv2(file, &mut [IoSliceMut::new(block)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(length) if length == block.len() => Ok(true),
+        // The end of the file, or the end of what the cache has.
+        Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+            file.read_exact_at(block, offset).map(|()| true)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the page cache seems to have a range: its first, middle and last byte.
+fn is_cached(file: &File, range: Range<u64>) -> io::Result<bool> {
+    let last = range.end.saturating_sub(1).max(range.start);
+    for at in [range.start, range.start.midpoint(last), last] {
+        match preadv2(file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT) {
+            Ok(1) => {}
+            Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(false),
+            // A file system that cannot tell, as one in memory: nothing is waited for there.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+/// Reads a range, however long the disk takes.
+fn read_through(file: &File, range: Range<u64>, wanted: bool) -> io::Result<Bytes> {
+    let mut block = BytesMut::zeroed(usize::try_from(FileContent::BLOCK).expect("a block is small"));
+    let mut at = range.start;
+    while at < range.end {
+        let length = usize::try_from((range.end - at).min(FileContent::BLOCK)).expect("a block is small");
+        file.read_exact_at(&mut block[..length], at)?;
+        at += length as u64;
+        if wanted {
+            block.truncate(length);
+            return Ok(block.freeze());
+        }
+    }
+    Ok(Bytes::new())
+}

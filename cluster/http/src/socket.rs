@@ -1,0 +1,106 @@
+//! A plain TCP connection that sends file pieces without reading them, and is given up when its peer takes nothing.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::ReadBufCursor;
+use hyper_util::rt::TokioIo;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep};
+
+use crate::outgoing::{Outgoing, has_stand_in};
+
+/// A plain TCP connection.
+pub(crate) struct Socket {
+    stream: TokioIo<TcpStream>,
+    outgoing: Outgoing,
+    patience: Duration,
+    /// Ends the patience; it is set while the peer takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    is_stalled: bool,
+}
+
+impl Socket {
+    /// A connection, and where to put the pieces that it is to send. It fails when its peer has taken nothing for
+    /// `patience`.
+    pub(crate) fn new(stream: TcpStream, patience: Duration) -> (Self, Outgoing) {
+        let outgoing = Outgoing::default();
+        let stream = TokioIo::new(stream);
+        let socket = Self { stream, outgoing: outgoing.clone(), patience, stalled: None, is_stalled: false };
+        (socket, outgoing)
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let stream = self.stream.inner();
+        loop {
+            ready!(stream.poll_write_ready(cx))?;
+            match stream.try_io(Interest::WRITABLE, || self.outgoing.send(stream, slices)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Notes whether the peer takes anything.
+    fn watch(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if sent.is_ready() {
+            self.is_stalled = false;
+            return sent;
+        }
+        let patience = self.patience;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        if !self.is_stalled {
+            self.is_stalled = true;
+            timer.as_mut().reset(Instant::now() + patience);
+        }
+        ready!(timer.as_mut().poll(cx));
+        metrics::counter!("fdfs_http_stalled_connections_total").increment(1);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")))
+    }
+}
+
+impl hyper::rt::Read for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl hyper::rt::Write for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let sent = if has_stand_in(slices) {
+            self.poll_send(cx, slices)
+        } else {
+            Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        };
+        self.watch(cx, sent)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // Slices must not be copied: a stand-in is told by its address.
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
