@@ -1,3 +1,5 @@
+//! Tokens as the original makes and reads them.
+
 use std::time::Duration;
 
 use fdfs_conf::NativeHttpConfig;

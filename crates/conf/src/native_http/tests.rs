@@ -1,3 +1,5 @@
+//! The files of the original, read.
+
 use std::io;
 use std::path::Path;
 use std::time::Duration;
