@@ -1,12 +1,13 @@
 //! Every file of the cluster as a source: what the front serves.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use fdfs_client::{ByteRange, Client, ClientError};
-use fdfs_types::FileId;
+use fdfs_types::{FileId, StorageStatus};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 
 use crate::{Content, Reader, Source, SourceError};
@@ -31,6 +32,16 @@ impl ClusterFiles {
 }
 
 impl Source for ClusterFiles {
+    async fn members(&self, id: &FileId) -> Vec<IpAddr> {
+        let Ok(topology) = self.client.topology().await else { return Vec::new() };
+        let Some(group) = topology.groups.get(&id.group) else { return Vec::new() };
+        let source = group.source(id).map(|source| source.id);
+        let mut members: Vec<_> = group.members().collect();
+        let is_serving = |status| status == StorageStatus::Active;
+        members.sort_by_key(|member| (Some(member.id) != source, !is_serving(member.status)));
+        members.into_iter().filter_map(|member| member.ip).collect()
+    }
+
     async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
         let info = self.client.stat(id).await.map_err(refusal)?;
         let reader = ClusterReader { client: self.client.clone(), id: id.clone(), range: None };

@@ -18,6 +18,7 @@ mod flv;
 #[doc(hidden)]
 pub mod fuzzing;
 mod media_types;
+mod member_files;
 mod native_paths;
 mod outgoing;
 mod pass_on;
@@ -36,6 +37,7 @@ pub use body::Body;
 pub use cluster_files::ClusterFiles;
 pub use file_content::{FileContent, FilePiece};
 pub use media_types::MediaTypes;
+pub use member_files::{Local, MemberFiles};
 pub use native_paths::NativePaths;
 pub use query::Query;
 pub use ranges::{ParseRangesError, RangeRequest, resolve};

@@ -20,6 +20,12 @@ pub enum StorageError {
     /// A tracker answered, but knows no address of ours.
     #[error("trackers tell no address of this storage")]
     NoAddress,
+    /// The file for native HTTP cannot be read or understood.
+    #[error(transparent)]
+    HttpConf(#[from] fdfs_conf::ConfError),
+    /// A file that it names cannot be used.
+    #[error(transparent)]
+    HttpSettings(#[from] fdfs_http::SettingsError),
     /// The ID is not in the trackers' table, or belongs to another group.
     #[error("storage id {id} of group {group} is not in the trackers' storage_ids.conf")]
     UnknownId {

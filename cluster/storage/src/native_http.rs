@@ -1,21 +1,21 @@
-//! Native HTTP paths of the storage's own files.
+//! Native HTTP paths.
+
+mod all_files;
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::Path,
     sync::Arc,
 };
 
-use fdfs_conf::StorageConfig;
-use fdfs_http::{Content, FileContent, HttpServer, Limits, NativePaths, Source, SourceError};
-use fdfs_store::StoreError;
-use fdfs_types::FileId;
+use fdfs_conf::{Configuration as _, HttpConf, NativeHttpConfig, StorageConfig};
+use fdfs_http::{HttpServer, Limits, MemberFiles, NativePaths, Settings};
+use fdfs_net::PoolConfig;
 use tokio::{sync::watch, task::JoinHandle};
 use tracing::{info, warn};
 
-use crate::{StorageError, error::Refusal, relay::RelayedContent, shared::Shared};
-
-/// The disk of this storage as a source of files.
-struct OwnFiles(Arc<Shared>);
+use self::all_files::{OthersFiles, OwnFiles};
+use crate::{StorageError, shared::Shared};
 
 /// The running server; it is cut off when this is dropped.
 #[derive(Debug)]
@@ -25,58 +25,24 @@ pub(crate) struct NativeHttp {
     task: JoinHandle<()>,
 }
 
-impl Source for OwnFiles {
-    async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
-        if id.group != self.0.group() {
-            return Err(SourceError::NotFound);
-        }
-        let open = match self.0.store.open_file(&id.filename) {
-            Err(StoreError::NotFound) => return self.relayed(id).await,
-            open => open.map_err(refusal)?,
-        };
-        let reader = Box::new(FileContent::new(Arc::new(open.file)));
-        Ok(Content { size: open.size, modified: open.modified, holder: None, reader })
-    }
-}
-
-impl OwnFiles {
-    /// The file of another member.
-    async fn relayed(&self, id: &FileId) -> Result<Content, SourceError> {
-        match RelayedContent::open(&self.0, id).await {
-            Ok((size, modified, content)) => {
-                Ok(Content { size, modified, holder: None, reader: Box::new(content) })
-            }
-            Err(Refusal::Store(_) | Refusal::Told(_)) => Err(SourceError::NotFound),
-            Err(_) => Err(SourceError::Unavailable),
-        }
-    }
-}
-
-/// What a store error means to a browser.
-fn refusal(error: StoreError) -> SourceError {
-    match error {
-        StoreError::NoSuchStorePath { .. } => SourceError::Foreign("no such store path"),
-        StoreError::Io { source, .. } if source.kind() != std::io::ErrorKind::NotFound => {
-            SourceError::Io(std::io::Error::new(source.kind(), source))
-        }
-        _ => SourceError::NotFound,
-    }
-}
-
 impl NativeHttp {
     /// Serves native paths as configured; `None` where they are switched off, or where nobody asked for
     /// the default port and it is taken.
     pub(crate) async fn start(
         config: &StorageConfig,
         shared: &Arc<Shared>,
+        pool: PoolConfig,
     ) -> Result<Option<Self>, StorageError> {
         let Some(service) = &config.http_listen else { return Ok(None) };
         let native = config.listeners.first().and_then(|listener| listener.addresses.first().copied());
         let ip = service.address.or(native).unwrap_or(IpAddr::from([0, 0, 0, 0]));
         let address = SocketAddr::new(ip, service.port);
-        let source = Arc::new(OwnFiles(Arc::clone(shared)));
-        let paths = NativePaths::new(source, Arc::default(), Some(shared.group()));
-        let server = match HttpServer::bind(address, Arc::new(paths), Limits::default()).await {
+        let Some(settings) = settings(&config.http_conf)? else { return Ok(None) };
+        let own = OwnFiles::new(shared, settings.expose_metadata);
+        let files = MemberFiles::new(own, OthersFiles::new(shared, pool));
+        let paths = NativePaths::new(Arc::new(files), Arc::new(settings), Some(shared.group()));
+        let limits = Limits { threads: config.work_threads as usize, ..Limits::default() };
+        let server = match HttpServer::bind(address, Arc::new(paths), limits).await {
             Ok(server) => server,
             Err(error) if !service.is_explicit => {
                 warn!(%address, %error, "no native HTTP: set http_listen to a free port");
@@ -109,4 +75,31 @@ impl Drop for NativeHttp {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// How native paths are to be served; `None` where a file that merely lies there cannot be used: what it asks for, tokens
+/// maybe, must not be left out in silence.
+fn settings(conf: &HttpConf) -> Result<Option<Settings>, StorageError> {
+    let (path, is_named) = match conf {
+        HttpConf::None => return Ok(Some(Settings::default())),
+        HttpConf::Beside(path) if !path.exists() => return Ok(Some(Settings::default())),
+        HttpConf::Beside(path) => (path, false),
+        HttpConf::Named(path) => (path, true),
+    };
+    match read(path) {
+        Ok(settings) => Ok(Some(settings)),
+        Err(error) if is_named => Err(error),
+        Err(error) => {
+            warn!(path = %path.display(), %error, "no native HTTP: mend the file, or set mod_fastdfs_conf to another, or to off");
+            Ok(None)
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Settings, StorageError> {
+    let loaded = NativeHttpConfig::read(path, &mut |path| std::fs::read(path))?;
+    for warning in &loaded.warnings {
+        if warning.is_harmless() { info!("{warning}") } else { warn!("{warning}") }
+    }
+    Ok(Settings::load(&loaded.config)?)
 }

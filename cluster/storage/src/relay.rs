@@ -2,17 +2,22 @@
 //!
 //! A file may not have come yet, or may have been lost here: then a member that has it answers, and its answer goes through to
 //! the client. Who says by `HELLO` that it asks for a client of its own is answered from the files here alone, so that no
-//! question goes round. Members that are not ours cannot be told that, and are not asked.
+//! question goes round. Members that are not ours cannot be told that: native clients are not answered with their files, and HTTP
+//! clients are, as with the original's module.
 
 mod changes;
 mod lines;
 mod reader;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use fdfs_net::{CallError, PoolConfig};
 use fdfs_proto::{Brief, Header, Request, Status};
-use fdfs_types::{RemoteFilename, Source, StorageId, StorageStatus};
+use fdfs_types::{RemoteFilename, Source, StorageId, StorageStatus, Timestamp};
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
@@ -34,10 +39,22 @@ pub(crate) struct Relay {
     places: Arc<Semaphore>,
 }
 
+/// How the others are asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Manner {
+    /// What the storage that accepted a file does not have is gone.
+    Trusting,
+    /// Everybody is asked, the original ones as well: a file is gone when no member that serves has it, and the storage
+    /// that accepted it does not have it, or has left, or all others must have it by now.
+    Thorough,
+}
+
 /// An answer of a member, whose body is still to be read.
 #[derive(Debug)]
 pub(crate) struct Given {
     pub(crate) line: Line,
+    /// Whose answer it is.
+    pub(crate) holder: IpAddr,
     /// Length of the body.
     pub(crate) length: u64,
 }
@@ -47,10 +64,14 @@ pub(crate) struct Given {
 struct Candidates {
     /// Those that can be asked, the source first.
     ask: Vec<(StorageId, Vec<SocketAddr>)>,
+    /// Those that do not serve, and may have it all the same.
+    doubtful: Vec<(StorageId, Vec<SocketAddr>)>,
     /// The first of them accepted the file, and would know it.
     source_first: bool,
     /// Somebody who may have it cannot be asked now.
     is_one_away: bool,
+    /// It is the one that accepted the file.
+    is_source_away: bool,
 }
 
 impl Relay {
@@ -66,7 +87,18 @@ impl Relay {
         name: &RemoteFilename,
         request: &R,
     ) -> Result<Given, Refusal> {
-        let given = self.sought(shared, name, request).await;
+        self.seek(shared, name, request, Manner::Trusting).await
+    }
+
+    /// Asks the others for a file, as [`Self::ask`], in the manner that is wanted.
+    pub(crate) async fn seek<R: Request>(
+        &self,
+        shared: &Shared,
+        name: &RemoteFilename,
+        request: &R,
+        manner: Manner,
+    ) -> Result<Given, Refusal> {
+        let given = self.sought(shared, name, request, manner).await;
         let answer = match &given {
             Ok(_) => "found",
             Err(Refusal::Store(_)) => "missing",
@@ -83,12 +115,21 @@ impl Relay {
         shared: &Shared,
         name: &RemoteFilename,
         request: &R,
+        manner: Manner,
     ) -> Result<Given, Refusal> {
         let missing = || Refusal::Store(fdfs_store::StoreError::NotFound);
-        if shared.store.was_deleted(name) || (shared.is_source(name) && shared.knows_all()) {
+        let is_thorough = manner == Manner::Thorough;
+        let knows_itself = !is_thorough && shared.is_source(name) && shared.knows_all();
+        if shared.store.was_deleted(name) || knows_itself {
             return Err(missing());
         }
-        let candidates = Candidates::of(shared, name);
+        let mut candidates = Candidates::of(shared, name);
+        let serving = candidates.ask.len();
+        if is_thorough {
+            candidates.is_one_away = candidates.is_source_away && shared.may_be_behind(name);
+            let doubtful = std::mem::take(&mut candidates.doubtful);
+            candidates.ask.extend(doubtful);
+        }
         if candidates.ask.is_empty() && !candidates.is_one_away {
             return Err(missing());
         }
@@ -99,12 +140,14 @@ impl Relay {
         let mut is_one_away = candidates.is_one_away;
         for (number, (id, addresses)) in candidates.ask.iter().enumerate() {
             let patience = deadline.min(Instant::now() + PATIENCE);
-            let asked = timeout_at(patience, self.ask_one(addresses, request)).await;
+            let asked = timeout_at(patience, self.ask_one(addresses, request, manner)).await;
             match asked {
                 Ok(Ok(given)) => return Ok(given),
+                // What they say is welcome, and not what they do not say.
+                Ok(Err(_)) | Err(_) if number >= serving => {}
                 Ok(Err(LineError::NotOurs)) => {}
                 Ok(Err(LineError::Call(CallError::Status(Status::ENOENT)))) => {
-                    if number == 0 && candidates.source_first {
+                    if number == 0 && candidates.source_first && !is_thorough {
                         return Err(missing());
                     }
                 }
@@ -122,17 +165,29 @@ impl Relay {
         Err(if is_one_away { Refusal::Unreachable } else { missing() })
     }
 
-    async fn ask_one<R: Request>(&self, addresses: &[SocketAddr], request: &R) -> Result<Given, LineError> {
+    async fn ask_one<R: Request>(
+        &self,
+        addresses: &[SocketAddr],
+        request: &R,
+        manner: Manner,
+    ) -> Result<Given, LineError> {
+        let holder = addresses.first().map_or(IpAddr::from([0, 0, 0, 0]), SocketAddr::ip);
         if let Some(mut line) = self.lines.take(addresses) {
             match line.ask(request).await {
                 // It was closed meanwhile.
                 Err(CallError::Net(_)) => {}
-                result => return Ok(result.map(|header| Given::new(line, header))?),
+                result => return Ok(result.map(|header| Given::new(line, header, holder))?),
             }
         }
-        let mut line = self.lines.connect(addresses).await?;
+        let mut line = match self.lines.connect(addresses).await {
+            // An original one asks nobody else: nothing goes round.
+            Err(LineError::NotOurs) if manner == Manner::Thorough => {
+                self.lines.connect_plainly(addresses).await?
+            }
+            line => line?,
+        };
         let header = line.ask(request).await?;
-        Ok(Given::new(line, header))
+        Ok(Given::new(line, header, holder))
     }
 
     /// Takes a connection back whose last answer was read to its end.
@@ -142,8 +197,8 @@ impl Relay {
 }
 
 impl Given {
-    fn new(line: Line, header: Header) -> Self {
-        Self { line, length: header.length }
+    fn new(line: Line, header: Header, holder: IpAddr) -> Self {
+        Self { line, holder, length: header.length }
     }
 }
 
@@ -154,10 +209,11 @@ impl Candidates {
         let mut candidates = Self::default();
         for member in shared.membership.lock().members() {
             let Some(id) = member.id.filter(|id| *id != me) else { continue };
+            let addresses = shared.identity.addresses_of_member(member);
+            let is_source = source.is_some_and(|source| accepted(member, source));
             match member.status {
                 StorageStatus::Active => {
-                    let addresses = shared.identity.addresses_of_member(member);
-                    if source.is_some_and(|source| accepted(member, source)) {
+                    if is_source {
                         candidates.ask.insert(0, (id, addresses));
                         candidates.source_first = !is_made_by_anybody(name);
                     } else {
@@ -166,6 +222,10 @@ impl Candidates {
                 }
                 StorageStatus::Online | StorageStatus::Offline | StorageStatus::Recovery => {
                     candidates.is_one_away = true;
+                    candidates.is_source_away |= is_source;
+                    if member.status != StorageStatus::Offline {
+                        candidates.doubtful.push((id, addresses));
+                    }
                 }
                 // What they have they have got from others, or they have left.
                 StorageStatus::Init
@@ -197,6 +257,39 @@ impl Shared {
     /// Whether a file was accepted here: if anybody has it, then this storage.
     fn is_source(&self, name: &RemoteFilename) -> bool {
         name.fields().is_ok_and(|fields| self.is_named_by(fields.source)) && !is_made_by_anybody(name)
+    }
+
+    /// Whether a file may not have come to everybody yet. Of slaves and appender files nobody knows when they changed.
+    fn may_be_behind(&self, name: &RemoteFilename) -> bool {
+        let delay = self.identity.parameters.storage_sync_file_max_delay.as_secs();
+        let age = |created: Timestamp| Timestamp::from(SystemTime::now()).0.saturating_sub(created.0);
+        let is_young = |created| age(created) <= i64::try_from(delay).unwrap_or(i64::MAX);
+        !fdfs_http::is_immutable(name) || name.fields().is_ok_and(|fields| is_young(fields.created()))
+    }
+
+    /// The addresses of members that may have a file, the one that accepted it first, then those that serve.
+    pub(crate) fn members_to_ask(&self, name: &RemoteFilename) -> Vec<IpAddr> {
+        let source = name.fields().ok().map(|fields| fields.source);
+        let gone = [StorageStatus::Deleted, StorageStatus::IpChanged, StorageStatus::None];
+        let membership = self.membership.lock();
+        let others = membership.members().iter();
+        let mut others: Vec<_> = others
+            .filter(|member| member.id != Some(self.identity.id) && !gone.contains(&member.status))
+            .collect();
+        others.sort_by_key(|member| {
+            let is_source = source.is_some_and(|source| accepted(member, source));
+            (!is_source, member.status != StorageStatus::Active)
+        });
+        others
+            .into_iter()
+            .flat_map(|member| self.identity.addresses_of_member(member))
+            .map(|a| a.ip())
+            .collect()
+    }
+
+    /// Whether the name of a file tells that this storage accepted it, or the file that it belongs to.
+    pub(crate) fn is_named_by_name(&self, name: &RemoteFilename) -> bool {
+        name.fields().is_ok_and(|fields| self.is_named_by(fields.source))
     }
 
     /// Whether this storage is the one that a file name tells of.

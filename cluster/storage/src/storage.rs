@@ -128,7 +128,7 @@ impl Storage {
         }
         let disks = DiskHealth::new(&shared.store);
         tasks.spawn(Arc::clone(&disks).run(shared.store.clone()));
-        let http = NativeHttp::start(&config, &shared).await?;
+        let http = NativeHttp::start(&config, &shared, to_members.clone()).await?;
         let replication = Replication::start(&shared, SyncSettings::new(&config, to_members));
         Ok(Self { shared, server, http, disks, replication, tasks })
     }

@@ -110,6 +110,11 @@ impl StoreError {
         }
     }
 
+    /// Whether a link stood where none is followed.
+    pub(crate) fn is_link(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.raw_os_error() == Some(Errno::LOOP.raw_os_error()))
+    }
+
     /// The variant for what the system answered to `action`.
     pub(crate) fn from_errno(action: &'static str, errno: Errno) -> Self {
         match errno {

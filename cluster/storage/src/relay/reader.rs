@@ -8,15 +8,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use fdfs_http::Reader;
+use fdfs_http::{Content, Reader};
 use fdfs_net::CallError;
 use fdfs_proto::{
     Decode,
     storage::{DownloadRequest, FileInfoRequest, FileInfoResponse},
 };
-use fdfs_types::{FileId, Timestamp};
+use fdfs_types::FileId;
 use tokio::sync::mpsc;
 
+use super::Manner;
 use crate::{error::Refusal, shared::Shared};
 
 /// A file that is not here, read from a member that has it.
@@ -29,13 +30,10 @@ pub(crate) struct RelayedContent {
 }
 
 impl RelayedContent {
-    /// Asks the others for a file: its size, when it last changed, and what reads it.
-    pub(crate) async fn open(
-        shared: &Arc<Shared>,
-        file_id: &FileId,
-    ) -> Result<(u64, Timestamp, Self), Refusal> {
+    /// Asks every other member for a file, until one has it.
+    pub(crate) async fn open(shared: &Arc<Shared>, file_id: &FileId) -> Result<Content, Refusal> {
         let request = FileInfoRequest { file_id: file_id.clone(), skip_crc32: true, is_silent: true };
-        let mut given = shared.relay.ask(shared, &file_id.filename, &request).await?;
+        let mut given = shared.relay.seek(shared, &file_id.filename, &request, Manner::Thorough).await?;
         let mut body = Vec::new();
         while let Ok(Some(chunk)) = given.line.next_chunk().await {
             if body.len() + chunk.len() > MAX_INFO {
@@ -44,25 +42,32 @@ impl RelayedContent {
             body.extend_from_slice(chunk);
         }
         let Ok(info) = FileInfoResponse::decode(&body) else { return Err(Refusal::Unreachable) };
+        let holder = Some(given.holder);
         shared.relay.keep(given.line);
         let shared = Arc::clone(shared);
-        let content = Self { shared, file_id: file_id.clone(), range: 0..0, blocks: None };
-        Ok((info.size, info.modified, content))
+        let reader = Box::new(Self { shared, file_id: file_id.clone(), range: 0..0, blocks: None });
+        Ok(Content { size: info.size, modified: info.modified, holder, reader })
     }
 
     fn fetch(&self) -> mpsc::Receiver<io::Result<Bytes>> {
         // As many blocks wait as keep the member busy while one is on its way to the client.
         let (sender, blocks) = mpsc::channel(2);
         let (shared, range) = (Arc::clone(&self.shared), self.range.clone());
-        let request = DownloadRequest {
+        let mut request = DownloadRequest {
             offset: range.start,
             length: range.end - range.start,
             file_id: self.file_id.clone(),
         };
         tokio::spawn(async move {
-            if let Err(error) = copy(&shared, &request, &sender).await {
-                // A reader that has gone needs no error.
-                let _ = sender.send(Err(error)).await;
+            let mut attempts = if fdfs_http::is_immutable(&request.file_id.filename) { ATTEMPTS } else { 1 };
+            while let Err(error) = copy(&shared, &mut request, &sender).await {
+                attempts -= 1;
+                if attempts == 0 {
+                    // A reader that has gone needs no error.
+                    let _ = sender.send(Err(error)).await;
+                    return;
+                }
+                metrics::counter!("fdfs_relay_resumes_total").increment(1);
             }
         });
         blocks
@@ -94,20 +99,25 @@ impl Reader for RelayedContent {
     }
 }
 
+/// Passes on what is left of a request; that becomes less as it comes.
 async fn copy(
     shared: &Shared,
-    request: &DownloadRequest,
+    request: &mut DownloadRequest,
     sender: &mpsc::Sender<io::Result<Bytes>>,
 ) -> io::Result<()> {
-    let given = shared.relay.ask(shared, &request.file_id.filename, request).await;
+    let name = request.file_id.filename.clone();
+    let given = shared.relay.seek(shared, &name, &*request, Manner::Thorough).await;
     let mut given = given.map_err(io::Error::other)?;
     if given.length != request.length {
         return Err(io::Error::other("the member has another version of the file"));
     }
     while let Some(chunk) = given.line.next_chunk().await.map_err(broken)? {
+        let length = chunk.len() as u64;
         if sender.send(Ok(Bytes::copy_from_slice(chunk))).await.is_err() {
             return Ok(());
         }
+        request.offset += length;
+        request.length -= length;
     }
     shared.relay.keep(given.line);
     Ok(())
@@ -118,3 +128,5 @@ fn broken(error: CallError) -> io::Error {
 }
 
 const MAX_INFO: usize = 1024;
+/// A file that cannot change is read on elsewhere when a member breaks off, so many times in all.
+const ATTEMPTS: u32 = 3;

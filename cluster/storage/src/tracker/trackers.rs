@@ -1,10 +1,10 @@
 //! What every part of the storage may ask the trackers, on connections that have not joined.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use fdfs_net::CallError;
 use fdfs_proto::{
-    Brief, Request, Status,
+    Brief, Request, ServerAddress, Status,
     cluster::{ReportStatusRequest, SyncSource, SyncSourceRequest},
     tracker::StorageStatusRequest,
 };
@@ -32,6 +32,15 @@ struct Inner {
 impl Trackers {
     pub(crate) fn new(group: GroupName, all: Vec<Tracker>) -> Self {
         Self(Arc::new(Inner { group, all: all.into(), leader: Mutex::default() }))
+    }
+
+    /// Where they are.
+    pub(crate) fn addresses(&self) -> Vec<ServerAddress> {
+        let address = |tracker: &Tracker| {
+            let port = tracker.addresses.first()?.port();
+            Some(ServerAddress { ips: tracker.addresses.iter().map(SocketAddr::ip).collect(), port })
+        };
+        self.0.all.iter().filter_map(address).collect()
     }
 
     /// From whom `peer` gets the old files, and up to when files count as old; `None` where it needs none.
@@ -136,7 +145,7 @@ impl Trackers {
     }
 
     /// Whether this tracker is the leader.
-    pub(crate) fn is_leader(&self, tracker: std::net::SocketAddr) -> bool {
+    pub(crate) fn is_leader(&self, tracker: SocketAddr) -> bool {
         let leader = self.0.leader.lock();
         leader.as_ref().is_some_and(|leader| leader.ip == Some(tracker.ip()) && leader.port == tracker.port())
     }

@@ -1,11 +1,14 @@
 //! Files open for reading.
 
-use std::{fs::File, os::fd::OwnedFd};
+use std::{
+    fs::File,
+    os::fd::{AsRawFd as _, OwnedFd},
+};
 
 use fdfs_types::{RemoteFilename, Timestamp};
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
-use super::Store;
+use super::{Store, io_error};
 use crate::{Counter, StoreError};
 
 /// A file open for reading. It stays readable when the name is deleted.
@@ -22,10 +25,31 @@ pub struct OpenFile {
 impl Store {
     /// Opens a file for reading. Links are followed.
     pub fn open_file(&self, name: &RemoteFilename) -> Result<OpenFile, StoreError> {
+        self.open_with(name, OFlags::empty())
+    }
+
+    /// Opens a file for somebody from outside the cluster: a link is followed as far as the files of a store path, and
+    /// what it leads to elsewhere is not there.
+    pub fn open_file_within(&self, name: &RemoteFilename) -> Result<OpenFile, StoreError> {
+        match self.open_with(name, OFlags::NOFOLLOW) {
+            Err(error) if error.is_link() => {}
+            result => return result,
+        }
+        let open = self.open_with(name, OFlags::empty())?;
+        // Where the opened file lies, whatever happens to the link meanwhile.
+        let place = std::fs::read_link(format!("/proc/self/fd/{}", open.file.as_raw_fd()));
+        let place = place.map_err(io_error("looking where a link leads to"))?;
+        let is_ours = |path: &crate::layout::StorePath| {
+            std::fs::canonicalize(&path.data_path).is_ok_and(|data| place.starts_with(data))
+        };
+        if self.0.paths.iter().any(is_ours) { Ok(open) } else { Err(StoreError::NotFound) }
+    }
+
+    fn open_with(&self, name: &RemoteFilename, more: OFlags) -> Result<OpenFile, StoreError> {
         let shared = &self.0;
         let path = shared.path_for_client(name)?;
         shared.stat.add(Counter::TotalFileOpenCount, 1);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | more;
         let file: OwnedFd = openat(&path.data, name.local_path(), flags, Mode::empty())
             .map_err(StoreError::doing("opening the file"))?;
         let stat = fstat(&file).map_err(StoreError::doing("looking up the file"))?;
@@ -55,5 +79,36 @@ impl OpenFile {
             length => self.size.min(offset.saturating_add(length)),
         };
         Ok(offset..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use crate::{Store, StoreError, StoreOptions};
+
+    #[test]
+    fn links_lead_outsiders_to_files_of_the_store_and_nowhere_else() {
+        let base = tempfile::tempdir().unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        let mut options =
+            StoreOptions::new(base.path(), fdfs_types::Source::Ip(std::net::Ipv4Addr::new(127, 0, 0, 2)));
+        options.subdir_count = 1;
+        let store = Store::open(&options).unwrap();
+        let data = base.path().join("data/00/00");
+        let name = |tail: &str| format!("M00/00/00/fwAAAmsCerKAKbhRAAATiC17JN8110{tail}").parse().unwrap();
+        let path = |tail: &str| data.join(format!("fwAAAmsCerKAKbhRAAATiC17JN8110{tail}"));
+        std::fs::write(path(".jpg"), b"inside").unwrap();
+        symlink(path(".jpg"), path("_in.jpg")).unwrap();
+        symlink(outside.path(), path("_out.jpg")).unwrap();
+        symlink("nowhere", path("_dangling.jpg")).unwrap();
+        assert_eq!(store.open_file_within(&name(".jpg")).unwrap().size, 6);
+        assert_eq!(store.open_file_within(&name("_in.jpg")).unwrap().size, 6);
+        for tail in ["_out.jpg", "_dangling.jpg", "_missing.jpg"] {
+            let result = store.open_file_within(&name(tail));
+            assert!(matches!(result, Err(StoreError::NotFound)), "{tail}");
+        }
+        assert!(store.open_file(&name("_out.jpg")).is_ok(), "the storage protocol follows every link");
     }
 }

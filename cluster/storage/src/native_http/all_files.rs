@@ -1,0 +1,108 @@
+//! Every file of the cluster, as a storage knows it: what is on its own disk, and what others have.
+
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
+
+use fdfs_client::{Client, ClientOptions};
+use fdfs_http::{ClusterFiles, Content, FileContent, Local, Source, SourceError};
+use fdfs_net::PoolConfig;
+use fdfs_store::{ForPeer, OpenFile, StoreError};
+use fdfs_types::FileId;
+use tracing::warn;
+
+use crate::{error::Refusal, relay::RelayedContent, shared::Shared};
+
+/// The disk of this storage.
+pub(super) struct OwnFiles {
+    shared: Arc<Shared>,
+    exposes_metadata: bool,
+}
+
+/// The other members of the group, and the other groups.
+pub(super) struct OthersFiles {
+    shared: Arc<Shared>,
+    other_groups: ClusterFiles,
+}
+
+impl OwnFiles {
+    pub(super) fn new(shared: &Arc<Shared>, exposes_metadata: bool) -> Self {
+        Self { shared: Arc::clone(shared), exposes_metadata }
+    }
+
+    fn open(&self, id: &FileId) -> Result<OpenFile, StoreError> {
+        let store = &self.shared.store;
+        if self.exposes_metadata && id.filename.as_str().ends_with("-m") {
+            return match store.open_for_peer(&id.filename)? {
+                ForPeer::File(open) => Ok(open),
+                ForPeer::Missing | ForPeer::Link(_) => Err(StoreError::NotFound),
+            };
+        }
+        store.open_file_within(&id.filename)
+    }
+}
+
+impl Local for OwnFiles {
+    fn open_here(&self, id: &FileId) -> Result<Content, SourceError> {
+        if id.group != self.shared.group() {
+            return Err(SourceError::NotFound);
+        }
+        let open = self.open(id).map_err(refusal)?;
+        let reader = Box::new(FileContent::new(Arc::new(open.file)));
+        Ok(Content { size: open.size, modified: open.modified, holder: None, reader })
+    }
+
+    fn is_source(&self, id: &FileId) -> bool {
+        self.shared.is_named_by_name(&id.filename)
+    }
+}
+
+impl OthersFiles {
+    /// Files of other groups are read by connections made as `pool` says.
+    pub(super) fn new(shared: &Arc<Shared>, pool: PoolConfig) -> Self {
+        let options = ClientOptions {
+            pool,
+            deadline: DEADLINE,
+            answer_timeout: PATIENCE,
+            rounds: 1,
+            ..ClientOptions::new(shared.trackers.addresses())
+        };
+        let other_groups = ClusterFiles::new(Client::new(options));
+        Self { shared: Arc::clone(shared), other_groups }
+    }
+}
+
+impl Source for OthersFiles {
+    async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
+        if id.group != self.shared.group() {
+            return self.other_groups.open(id).await;
+        }
+        RelayedContent::open(&self.shared, id).await.map_err(|refusal| match refusal {
+            Refusal::Store(_) | Refusal::Told(_) => SourceError::NotFound,
+            _ => SourceError::Unavailable,
+        })
+    }
+
+    async fn members(&self, id: &FileId) -> Vec<IpAddr> {
+        if id.group == self.shared.group() {
+            return self.shared.members_to_ask(&id.filename);
+        }
+        self.other_groups.members(id).await
+    }
+}
+
+/// What a store error means to a browser.
+fn refusal(error: StoreError) -> SourceError {
+    match error {
+        StoreError::NoSuchStorePath { .. } => SourceError::Foreign("no such store path"),
+        StoreError::Io { source, .. } if source.kind() != io::ErrorKind::NotFound => {
+            warn!(error = %source, "a file cannot be read");
+            metrics::counter!("fdfs_http_disk_errors_total").increment(1);
+            SourceError::Io(io::Error::new(source.kind(), source))
+        }
+        _ => SourceError::NotFound,
+    }
+}
+
+/// An answer of another group begins by then.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// A storage of another group answers within this time, or the next is asked.
+const PATIENCE: Duration = Duration::from_secs(3);
