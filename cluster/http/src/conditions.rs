@@ -78,7 +78,11 @@ fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
 }
 
 fn date(headers: &HeaderMap, name: http::HeaderName) -> Option<Timestamp> {
-    let time: SystemTime = httpdate::parse_http_date(text(headers, name)?).ok()?;
+    let text = text(headers, name)?;
+    let words = || text.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    // Some clients put more blanks than there should be.
+    let time: SystemTime =
+        httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&words())).ok()?;
     Some(Timestamp::from(time))
 }
 

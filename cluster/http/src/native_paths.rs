@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use fdfs_conf::ResponseMode;
-use fdfs_types::{FileId, GroupName};
+use fdfs_types::{FileId, GroupName, Timestamp};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -13,21 +13,30 @@ use tracing::debug;
 
 use crate::pass_on::{PassOnError, pass_on};
 use crate::redirect::{marked, redirect};
-use crate::respond::{insert, serve};
+use crate::respond::{insert, serve, unchanged};
 use crate::{Body, Connection, Handler, Picture, Refusal, Settings, Source, SourceError, Target};
 
 /// Answers requests for native paths from a source of files.
-#[derive(Debug)]
 pub struct NativePaths<S> {
     source: Arc<S>,
     settings: Arc<Settings>,
     own_group: Option<GroupName>,
+    clock: Clock,
 }
+
+/// Tells the time by which tokens are judged.
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl<S: Source> NativePaths<S> {
     /// Serves the files of `source`; `own_group` is the group of paths without one, as on a storage.
     pub fn new(source: Arc<S>, settings: Arc<Settings>, own_group: Option<GroupName>) -> Self {
-        Self { source, settings, own_group }
+        Self { source, settings, own_group, clock: Arc::new(|| SystemTime::now().into()) }
+    }
+
+    /// Tells the time by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { clock: Arc::new(clock), ..self }
     }
 
     /// Answers a request that came to the port `port` of this host.
@@ -62,7 +71,7 @@ impl<S: Source> NativePaths<S> {
         }
         let target = Target::parse(uri.path(), uri.query(), self.settings.url_form)?;
         if let Some(token) = &self.settings.token {
-            token.check(target.name(), &target.query, request.headers(), SystemTime::now().into())?;
+            token.check(target.name(), &target.query, request.headers(), (self.clock)())?;
         }
         Ok(target)
     }
@@ -81,7 +90,8 @@ impl<S: Source> NativePaths<S> {
         let is_redirected = self.settings.response_mode == ResponseMode::Redirect && !target.query.redirect;
         match self.source.open(&id).await {
             Ok(content) => match content.holder.filter(|_| is_redirected) {
-                Some(holder) => Ok(redirect(target, query, holder, port)),
+                Some(holder) => Ok(unchanged(&id, request.headers(), &content)
+                    .unwrap_or_else(|| redirect(target, query, holder, port))),
                 None => serve(&self.settings, &id, &target.query, request.headers(), content),
             },
             // Whoever accepted it may be an original one, which tells nobody by the storage protocol.

@@ -96,6 +96,12 @@ pub fn serve(
     Ok(response)
 }
 
+/// The answer to a client that has the content already; `None` where it does not, or says nothing about it.
+pub(crate) fn unchanged(id: &FileId, headers: &HeaderMap, content: &Content) -> Option<Response<Body>> {
+    let validators = validators(id, content);
+    (validators.judge(headers) == Verdict::NotModified).then(|| not_modified(&validators))
+}
+
 /// The part of a film that is asked for, if one is.
 fn played(
     settings: &Settings,
