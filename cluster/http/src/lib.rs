@@ -15,6 +15,7 @@ mod cluster_files;
 mod conditions;
 mod file_content;
 mod flv;
+pub mod front;
 #[doc(hidden)]
 pub mod fuzzing;
 mod media_types;

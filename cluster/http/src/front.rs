@@ -1,0 +1,28 @@
+//! The front: native paths of all groups, through a cache, in place of a balancing and caching nginx.
+//!
+//! What it promises stands in `FRONT.md` beside this crate.
+
+mod cache;
+mod cached_files;
+mod cached_reader;
+mod fetching;
+mod fill;
+mod flights;
+mod origin;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fdfs_types::Timestamp;
+
+pub use self::cache::CacheLimits;
+pub use self::cached_files::{CacheSettings, CachedFiles, Outcome};
+pub use self::origin::{Blocks, Identity, Origin, OriginError};
+
+/// Tells the time; tests have one of their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The clock of the system.
+pub fn system_clock() -> Clock {
+    Arc::new(|| SystemTime::now().into())
+}
