@@ -3,10 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fdfs_conf::{
-    AddressFamily, ClusterParameters, DistributeMode, ReservedSpace, StorageConfig, StorePathChoice,
+    AddressFamily, ClusterParameters, DistributeMode, ReservedSpace, SignatureMethod as ConfiguredMethod,
+    StorageConfig, StorePathChoice,
 };
 use fdfs_net::{PoolConfig, SharedSecret};
-use fdfs_store::{Distribution, PathSelection, Policy, Reserve, StoreOptions, StorePathOptions};
+use fdfs_store::{
+    Distribution, PathSelection, Policy, Reserve, SignatureMethod, StoreOptions, StorePathOptions,
+};
 use fdfs_types::Source;
 
 use crate::tracker::is_local;
@@ -66,6 +69,10 @@ pub(crate) fn store_options(config: &StorageConfig, ips: &[IpAddr], port: u16) -
         port,
         tombstones_kept: config.tombstones_kept,
         fsync_after_written_bytes: config.fsync_after_written_bytes.unwrap_or(0),
+        deduplicate: config.deduplication.as_ref().map(|deduplication| match deduplication.method {
+            ConfiguredMethod::Hash => SignatureMethod::Hash,
+            ConfiguredMethod::Md5 => SignatureMethod::Md5,
+        }),
         ..StoreOptions::new(&config.base_path, source)
     }
 }

@@ -71,6 +71,7 @@ impl Storage {
         let mut options = settings::store_options(&config, &identity.ips, port);
         // Known before the disk is opened: it tells files of ours from replicated ones found without a record.
         options.policy = settings::policy(&identity.parameters, identity.source);
+        options.slaves_are_links = identity.parameters.store_slave_file_use_link;
         let store = on_disk(move || Ok(Store::open(&options)?)).await?;
         info!(report = ?store.report(), "store opened");
         identity.remember(&store, &trackers).await?;

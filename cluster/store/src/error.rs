@@ -76,6 +76,9 @@ pub enum StoreError {
         /// What the last write answered.
         source: Arc<io::Error>,
     },
+    /// Other names lead to the content of this one, which no client is told of.
+    #[error("links lead to this file: it goes with the last of them")]
+    Shared,
     /// The disk answered an error.
     #[error("{action} failed: {source}")]
     Io {
@@ -92,6 +95,7 @@ impl StoreError {
         match self {
             Self::NotFound | Self::NoMetadata | Self::Trunk => ENOENT,
             Self::Exists => EEXIST,
+            Self::Shared => EBUSY,
             Self::IsDirectory => EISDIR,
             Self::NotRegular
             | Self::InvalidName { .. }
@@ -187,6 +191,7 @@ impl OpenError {
 
 const ENOENT: u8 = 2;
 const EIO: u8 = 5;
+const EBUSY: u8 = 16;
 const EEXIST: u8 = 17;
 const EISDIR: u8 = 21;
 const EINVAL: u8 = 22;

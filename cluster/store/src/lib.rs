@@ -7,6 +7,7 @@
 //! The process's umask is the caller's business; the original runs with umask 0.
 
 mod binlog;
+mod contents;
 mod damaged_files;
 mod dead_letters;
 mod disk_check;
@@ -35,6 +36,7 @@ mod tombstones;
 
 pub use self::{
     binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},
+    contents::SignatureMethod,
     damaged_files::{DamagedFile, DamagedFiles},
     dead_letters::{DeadLetter, DeadLetters},
     disk_check::DiskTrouble,
@@ -48,9 +50,9 @@ pub use self::{
     space::DiskSpace,
     stat::{Counter, StorageStat},
     store::{
-        Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed, Healing, ListedFile,
-        MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Regenerated, Replica, Replicated, Store,
-        StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
+        ContentCheck, ContentCounts, Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed,
+        Healing, ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Regenerated,
+        Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
     },
 };
 

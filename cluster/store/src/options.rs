@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use fdfs_types::Source;
 
-use crate::binlog::Binlog;
+use crate::{SignatureMethod, binlog::Binlog};
 
 /// Where a store lives and what of it never changes while it runs.
 #[derive(Clone, Debug)]
@@ -30,6 +30,10 @@ pub struct StoreOptions {
     pub binlog_rotate_at: u64,
     /// Names that were deleted are remembered for at least so long, unless too many others follow.
     pub tombstones_kept: Duration,
+    /// Equal uploads are kept once, found in this way (`check_file_duplicate`, `file_signature_method`).
+    pub deduplicate: Option<SignatureMethod>,
+    /// Slave files are links to their content (`store_slave_file_use_link`).
+    pub slaves_are_links: bool,
     /// How files are placed until [`crate::Store::set_policy`] says otherwise.
     pub policy: Policy,
 }
@@ -102,6 +106,8 @@ impl StoreOptions {
             fsync_after_written_bytes: 0,
             binlog_rotate_at: Binlog::ROTATE_AT,
             tombstones_kept: Duration::from_secs(7 * 86_400),
+            deduplicate: None,
+            slaves_are_links: false,
             policy: Policy {
                 source,
                 store_path: PathSelection::RoundRobin,

@@ -46,6 +46,8 @@ pub struct OpenReport {
     pub reconciled: u64,
     /// Files without a record left alone, as they are not what their names say.
     pub broken: u64,
+    /// The index of contents was made anew from the disk.
+    pub contents_rebuilt: bool,
 }
 
 /// Brings files and binlog together again.

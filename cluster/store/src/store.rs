@@ -1,5 +1,6 @@
 //! The store: every operation on the files of one storage.
 
+mod contents;
 mod copy;
 mod delete;
 mod deletions;
@@ -33,8 +34,9 @@ use rustix::{
 };
 use tracing::info;
 
-use self::shared::{LOCKS, field, io_error, seconds, sync_directory_of};
+use self::shared::{LOCKS, field, seconds, sync_directory_of};
 pub use self::{
+    contents::{ContentCheck, ContentCounts},
     deletions::Deletions,
     for_peer::ForPeer,
     info::FileInfo,
@@ -52,11 +54,12 @@ pub(crate) use self::{
     info::crc32_of,
     metadata::decode_leniently,
     regenerate::{move_sidecar, sidecar_records},
-    shared::{SIDECAR, Shared, delete_record, now, sidecar_field},
+    shared::{SIDECAR, Shared, delete_record, io_error, now, sidecar_field},
 };
 use crate::{
     Binlog, DiskSpace, InitFlag, OpenError, OpenReport, PathRecovery, Policy, StorageStat, StoreError,
     StoreOptions,
+    contents::{Circumstances, Contents},
     journal::Journal,
     layout::{self, BasePath, StorePath},
     owners::Owners,
@@ -123,7 +126,8 @@ impl Store {
         let run_path = base.own.join("run");
         let previous = RunState::load(&run_path).map_err(OpenError::doing("reading", &run_path))?;
         let boot_id = run_state::boot_id();
-        if let Some(doubt) = RunState::doubt(previous.as_ref(), binlog.end(), &boot_id) {
+        let doubt = RunState::doubt(previous.as_ref(), binlog.end(), &boot_id);
+        if let Some(doubt) = doubt {
             info!(?doubt, "looking for files without a record");
             let done = reconcile::run(&paths, &binlog, options.policy.source, options.subdir_count)?;
             (report.reconciled, report.broken) = (done.recorded, done.broken);
@@ -138,6 +142,16 @@ impl Store {
                 recovery.flag().map_err(OpenError::doing("reading the recovery of", &path.data_path))?;
             report.wiped_paths.extend(flag.map(|_| path.index));
         }
+        let around = Circumstances {
+            paths: &paths,
+            unfinished: &unfinished,
+            is_doubtful: doubt.is_some(),
+            is_new: new_storage,
+        };
+        let contents_path = base.own.join("contents");
+        let (contents, rebuilt) = Contents::open(contents_path.clone(), options, &around)
+            .map_err(OpenError::doing("opening the index of contents in", &contents_path))?;
+        report.contents_rebuilt = rebuilt;
         journal.clear().map_err(OpenError::doing("clearing", &journal_path))?;
         let owners_path = base.own.join("owners");
         let is_there = |name: &RemoteFilename| {
@@ -153,13 +167,16 @@ impl Store {
             tombstones.add(name, time, now, false);
         }
         let placement = Placement::new(options.distribution, options.subdir_count, options.policy, &stat);
-        Ok(Self(Arc::new(Shared {
+        // Where links may be missing that are to come back, what they lead to is kept.
+        let frees = doubt.is_none() && !rebuilt && report.wiped_paths.is_empty();
+        let store = Self(Arc::new(Shared {
             base,
             paths,
             binlog,
             journal,
             owners,
             tombstones,
+            contents,
             placement,
             saved_stat: Mutex::new(stat.to_text()),
             stat,
@@ -168,7 +185,11 @@ impl Store {
             fsync_after: options.fsync_after_written_bytes,
             locks: [const { Mutex::new(()) }; LOCKS],
             temporary_number: AtomicU64::new(0),
-        })))
+        }));
+        if frees {
+            store.free_unused();
+        }
+        Ok(store)
     }
 
     /// What was found and done when the store was opened.
@@ -316,6 +337,7 @@ impl Store {
     /// Writes all state; to be called at the end, when no operation is under way.
     pub fn close(&self) -> Result<(), StoreError> {
         self.0.binlog.sync()?;
+        self.0.contents.sync();
         self.save_stat()?;
         let state = RunState { boot_id: run_state::boot_id(), clean: true, end: self.0.binlog.end() };
         state.save(&self.0.base.own.join("run")).map_err(io_error("writing the end of the run"))

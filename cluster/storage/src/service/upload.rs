@@ -68,7 +68,8 @@ impl StorageService {
                 return Ok(Served { content, ..self.refuse(connection, error.into()).await? });
             }
         }
-        let stored = self.act(self.shared.waits_for_disk, move |_| Ok(upload.finish()?)).await;
+        let may_wait = self.shared.waits_for_disk || upload.may_compare();
+        let stored = self.act(may_wait, move |_| Ok(upload.finish()?)).await;
         match self.secure_file(CONCERN, stored).await {
             Ok(stored) => {
                 let filename = self.name_for_log(Some(&stored.filename));

@@ -100,11 +100,6 @@ impl Identity {
                 "the trackers want small files in trunk files, which are not supported yet: each gets its own"
             );
         }
-        if parameters.store_slave_file_use_link {
-            warn!(
-                "the trackers want slave files to be links, which are not supported: each gets its own content"
-            );
-        }
         let source = source(&parameters, id, &ips)?;
         info!(%group, storage_id = %id, ?ips, "identity known");
         Ok(Self { group, id, ips, port, source, parameters, ids })

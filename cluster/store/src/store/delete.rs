@@ -12,12 +12,16 @@ use super::{
 use crate::{Change, Record, StoreError, layout::StorePath};
 
 impl Store {
-    /// Deletes a file or a link, and its metadata. The target of a link stays. Returns the records that tell it.
+    /// Deletes a file or a link, and its metadata. What a link leads to stays, but for a content that has lost its last link
+    /// by that. Returns the records that tell it.
     pub fn delete(&self, name: &RemoteFilename) -> Result<Vec<Record>, StoreError> {
         let shared = &self.0;
         shared.binlog.check()?;
         let path = shared.path_for_client(name)?;
-        let _lock = shared.lock(name);
+        if shared.holds_links(name) {
+            return Err(StoreError::Shared);
+        }
+        let lock = shared.lock(name);
         let mut records = vec![Record::source(time_of(path, name).0, Change::Delete { name: field(name) })];
         let (intent, mut lines) = shared.intend(&records[0])?;
         let local = name.local_path();
@@ -34,12 +38,15 @@ impl Store {
             Err(Errno::NOENT) => {}
             Err(error) => tracing::warn!(file_id = %name, %error, "metadata of a deleted file stays"),
         }
+        let unused = shared.follow_link(path, name);
         shared.bury(name, Timestamp(records[0].timestamp));
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(shared.record(&lines, durable))?;
         shared.forget_owner_of(name);
         synced?;
+        drop(lock);
+        records.extend(unused.and_then(|unused| shared.free(unused)));
         Ok(records)
     }
 }

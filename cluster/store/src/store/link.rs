@@ -10,7 +10,11 @@ use super::{
     shared::{in_directory, sync_directory_of},
     upload::slave_of,
 };
-use crate::{Change, Record, StoreError, layout::StorePath};
+use crate::{
+    Change, Record, StoreError,
+    contents::{is_content, unusable},
+    layout::StorePath,
+};
 
 impl Store {
     /// Makes a link to a file, under a new name beside it, or as a slave: of this master, with this prefix.
@@ -53,7 +57,12 @@ impl Store {
                         .map_err(|_| StoreError::InvalidName { reason: "no name can be made" })?
                 }
             };
-            let _lock = shared.lock(&name);
+            let _locks = shared.lock_both(source, &name);
+            statat(&path.data, source.local_path(), AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(StoreError::doing("looking up the file"))?;
+            if is_content(source) {
+                shared.contents.index_or_new().map_err(unusable)?;
+            }
             let change = Change::Link { name: field(&name), source: Some(field(source)) };
             let deleted = shared.tombstones.get(name.as_str()).unwrap_or_default();
             let record = Record::source(super::now().max(deleted).0, change);
@@ -62,6 +71,8 @@ impl Store {
                 Err(StoreError::Exists) if slave.is_none() && tries < TRIES => continue,
                 result => result?,
             }
+            // It was nothing before, so nothing has lost a link.
+            let _ = shared.follow_link(path, &name);
             shared.tombstones.remove(name.as_str(), super::now());
             let durable = shared.fsync_after != 0;
             let synced = if durable { sync_directory_of(path, &name) } else { Ok(()) };

@@ -75,7 +75,7 @@ impl Store {
         intent.conclude(shared.record(&lines, durable))?;
         shared.owners.rename(name, &filename).map_err(super::io_error("writing owner tokens"))?;
         synced?;
-        let file = StoredFile { filename, size, crc32, modified: Timestamp(stat.st_mtime) };
+        let file = StoredFile { filename, size, crc32, modified: Timestamp(stat.st_mtime), content: None };
         Ok(Regenerated { file, records })
     }
 }

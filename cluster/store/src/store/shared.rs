@@ -13,12 +13,16 @@ use std::{
 use fdfs_types::{FileKind, RemoteFilename, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fsync, futimens, openat, statat},
+    fs::{
+        AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps, fsync, futimens, openat, statat,
+        utimensat,
+    },
     io::Errno,
 };
 
 use crate::{
     Binlog, Change, Counter, InitFlag, OpenReport, Record, StorageStat, StoreError,
+    contents::Contents,
     journal::{Intent, Journal},
     layout::{BasePath, StorePath, make_directory},
     owners::Owners,
@@ -35,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) owners: Owners,
     pub(crate) tombstones: Tombstones,
+    pub(crate) contents: Contents,
     pub(crate) placement: Placement,
     pub(crate) stat: StorageStat,
     pub(crate) saved_stat: Mutex<String>,
@@ -223,6 +228,15 @@ pub(crate) fn set_times(file: impl AsFd, time: Timestamp) {
     let time = Timespec { tv_sec: time.0, tv_nsec: 0 };
     if let Err(error) = futimens(file, &Timestamps { last_access: time, last_modification: time }) {
         tracing::warn!(%error, "a replica keeps the time of its arrival");
+    }
+}
+
+/// Gives a link the time that its record has: names that may be made again are compared by it.
+pub(crate) fn set_link_time(path: &StorePath, local: &str, time: Timestamp) {
+    let time = Timespec { tv_sec: time.0, tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    if let Err(error) = utimensat(&path.data, local, &times, AtFlags::SYMLINK_NOFOLLOW) {
+        tracing::warn!(%error, "a link keeps the time at which it was made here");
     }
 }
 

@@ -1,6 +1,8 @@
 //! Tests of the store on a real disk.
 
 mod appenders;
+mod contents;
+mod contents_killed;
 mod for_peer;
 mod full_disk;
 mod killed;

@@ -1,5 +1,7 @@
 //! New files: written where no name leads to them, shown under the final name when they are whole.
 
+mod linked;
+
 use std::{os::fd::OwnedFd, sync::Arc};
 
 use fdfs_proto::ours::OwnerToken;
@@ -16,7 +18,7 @@ use super::{
     shared::{in_directory, set_times},
     sync_directory_of,
 };
-use crate::{Change, Counter, Record, StoreError, draft::Draft, layout::StorePath};
+use crate::{Change, Counter, Record, StoreError, contents::Signer, draft::Draft, layout::StorePath};
 
 /// What a client wants to store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,12 +60,19 @@ pub struct StoredFile {
     pub crc32: u32,
     /// When it was finished: its modification time.
     pub modified: Timestamp,
+    /// The file that the name is a link to, where it is one.
+    pub content: Option<RemoteFilename>,
 }
 
 impl StoredFile {
     /// The record that tells it.
     pub fn record(&self) -> Record {
-        Record::source(self.modified.0, Change::Create { name: field(&self.filename) })
+        let name = field(&self.filename);
+        let change = match &self.content {
+            Some(content) => Change::Link { name, source: Some(field(content)) },
+            None => Change::Create { name },
+        };
+        Record::source(self.modified.0, change)
     }
 }
 
@@ -78,6 +87,8 @@ pub struct Upload {
     promised: u64,
     size: u64,
     hasher: crc32fast::Hasher,
+    /// Where equal uploads are sought.
+    signer: Option<Signer>,
     pub(super) owner: Option<OwnerToken>,
 }
 
@@ -148,6 +159,10 @@ impl Upload {
         shared.stat.add(Counter::SuccessFileOpenCount, 1);
         let promised = announced.unwrap_or(0);
         path.space.promise(promised);
+        let signer = match target {
+            Target::Normal(_) => shared.contents.signer(),
+            Target::Appender(_) | Target::Slave(_) => None,
+        };
         Ok(Self {
             store: Arc::clone(shared),
             path: path.index,
@@ -157,6 +172,7 @@ impl Upload {
             promised,
             size: 0,
             hasher: crc32fast::Hasher::new(),
+            signer,
             owner: None,
         })
     }
@@ -173,6 +189,9 @@ impl Upload {
         write_all(&self.draft.file, bytes, self.size)?;
         self.store.stat.add(Counter::SuccessFileWriteCount, 1);
         self.hasher.update(bytes);
+        if let Some(signer) = &mut self.signer {
+            signer.update(bytes);
+        }
         self.size = end;
         Ok(())
     }
@@ -180,6 +199,8 @@ impl Upload {
     /// Takes over bytes that were written into [`Upload::file`] behind the last ones.
     pub(super) fn advance(&mut self, length: u64, part: &crc32fast::Hasher) {
         self.hasher.combine(part);
+        // Nobody has seen the bytes: equal ones are not sought.
+        self.signer = None;
         self.size += length;
     }
 
@@ -193,6 +214,11 @@ impl Upload {
         self.size
     }
 
+    /// Whether [`Upload::finish`] may read the whole file.
+    pub fn may_compare(&self) -> bool {
+        self.signer.is_some() && self.size > QUICK_COMPARE
+    }
+
     /// The CRC32 of the bytes so far.
     pub fn crc32(&self) -> u32 {
         self.hasher.clone().finalize()
@@ -204,6 +230,11 @@ impl Upload {
             && announced != self.size
         {
             return Err(StoreError::WrongLength { announced, received: self.size });
+        }
+        if self.is_linked()
+            && let Some(stored) = self.finish_linked()?
+        {
+            return Ok(stored);
         }
         let store = Arc::clone(&self.store);
         let path = &store.paths[usize::from(self.path)];
@@ -271,7 +302,7 @@ impl Upload {
         let synced = if durable { sync_directory_of(path, &filename) } else { Ok(()) };
         intent.conclude(store.record(&line, durable))?;
         synced?;
-        Ok(StoredFile { filename, size: self.size, crc32, modified })
+        Ok(StoredFile { filename, size: self.size, crc32, modified, content: None })
     }
 
     /// Gives the file its final name, never replacing another.
@@ -328,3 +359,5 @@ pub(super) fn write_all(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Re
 }
 
 const TRIES: u32 = 10;
+/// Size up to which comparing takes no time to speak of.
+const QUICK_COMPARE: u64 = 1 << 20;

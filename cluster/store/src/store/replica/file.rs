@@ -152,13 +152,19 @@ impl ReplicaFile {
             fsync(&self.draft.file).map_err(StoreError::doing("syncing the file"))?;
         }
         let name = self.name.clone();
-        let _lock = store.lock(&name);
+        let lock = store.lock(&name);
         // It may have been deleted while it came.
         if store.is_deleted(path, &name, self.time) {
             note_deleted(&name);
             return Ok(if self.is_update { Replicated::Done } else { Replicated::Has });
         }
         let present = look_up(path, &name)?;
+        // A slave that is a link, made anew since.
+        if present.is_some_and(|present| {
+            comes_again(&name) && !is_regular(&present) && present.st_mtime > self.time.0
+        }) {
+            return if self.is_update { Ok(Replicated::Done) } else { self.keep(&store) };
+        }
         if let Some(present) = present.filter(is_regular) {
             let stays = if comes_again(&name) {
                 // Two members may set the metadata of one file, or make one slave, at once: the later wins on both, and of
@@ -183,10 +189,17 @@ impl ReplicaFile {
         } else {
             self.show(&store, path)?;
         }
+        // It may have been a link.
+        let unused =
+            present.filter(|present| !is_regular(present)).and_then(|_| store.follow_link(path, &name));
         path.space.settle(std::mem::take(&mut self.promised), self.size);
         let synced = if durable { sync_directory_of(path, &name) } else { Ok(()) };
         intent.conclude(store.record_replica(&line, durable))?;
         synced?;
+        drop(lock);
+        if let Some(unused) = unused {
+            store.free(unused);
+        }
         Ok(Replicated::Done)
     }
 

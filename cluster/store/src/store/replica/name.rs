@@ -13,12 +13,15 @@ use super::{
 };
 use crate::{
     Change, Record, StoreError,
+    contents::{content_at, is_content, unusable},
     layout::StorePath,
     store::{
-        SIDECAR, field,
+        SIDECAR,
+        contents::Unused,
+        field,
         link::target_of,
         regenerate::{move_sidecar, rename, sidecar_records},
-        shared::{comes_again, in_directory, io_error, is_there, sync_directory_of},
+        shared::{comes_again, in_directory, io_error, is_there, set_link_time, sync_directory_of},
         sidecar_field,
     },
 };
@@ -29,40 +32,13 @@ impl Store {
         let shared = &self.0;
         shared.binlog.check()?;
         let path = shared.path_for_peer(name)?;
-        let _lock = shared.lock(name);
-        let local = name.local_path();
-        match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if is_file_or_link(stat.st_mode) => {
-                // Made anew since.
-                let is_newer = comes_again(name) && is_file(stat.st_mode) && stat.st_mtime > time.0;
-                let is_orphan = local.strip_suffix(SIDECAR).is_some_and(|owner| !is_there(path, owner));
-                if is_newer && !is_orphan {
-                    return Ok(Replicated::Lacks);
-                }
-            }
-            Ok(_) => return Err(StoreError::NotRegular),
-            Err(Errno::NOENT) => {
-                // What comes later of this name, from another member, must not bring it back.
-                shared.bury(name, time);
-                // Metadata that another member has set may have come before the file: nobody else tells that they go.
-                if let Some(line) = drop_sidecar(path, name, time) {
-                    shared.record_replica(&line, shared.fsync_after != 0)?;
-                }
-                return Ok(Replicated::Lacks);
-            }
-            Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
+        let lock = shared.lock(name);
+        let (replicated, unused) = shared.delete_for_peer(path, name, time)?;
+        drop(lock);
+        if let Some(unused) = unused {
+            shared.free(unused);
         }
-        let (intent, mut lines) =
-            shared.intend(&Record::replica(time, Change::Delete { name: field(name) }))?;
-        unlinkat(&path.data, local, AtFlags::empty()).map_err(StoreError::doing("deleting the file"))?;
-        lines.extend(drop_sidecar(path, name, time));
-        shared.bury(name, time);
-        let durable = shared.fsync_after != 0;
-        let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
-        intent.conclude(shared.record_replica(&lines, durable))?;
-        shared.forget_owner_of(name);
-        synced?;
-        Ok(Replicated::Done)
+        Ok(replicated)
     }
 
     /// Makes a link that a peer has made, unless something has its name. What it leads to may still be on its way.
@@ -76,20 +52,33 @@ impl Store {
         shared.binlog.check()?;
         let (path, source_path) = (shared.path_for_peer(name)?, shared.path_for_peer(source)?);
         let target = target_of(source_path, source);
-        let _lock = shared.lock(name);
+        let lock = shared.lock(name);
         if shared.is_deleted(path, name, time) {
             return Ok(Replicated::Lacks);
+        }
+        if is_content(source) {
+            shared.contents.index_or_new().map_err(unusable)?;
         }
         let change = Change::Link { name: field(name), source: Some(field(source)) };
         let (intent, line) = shared.intend(&Record::replica(time, change))?;
         match in_directory(path, name, || rustix::fs::symlinkat(&target, &path.data, name.local_path())) {
-            Ok(()) | Err(StoreError::Exists) => {}
+            Ok(()) => set_link_time(path, name.local_path(), time),
+            Err(StoreError::Exists) => {
+                if comes_again(name) && is_older(shared, path, name, source, time)? {
+                    shared.replace_by_link(path, name, &target, time)?;
+                }
+            }
             Err(error) => return Err(error),
         }
+        let unused = shared.follow_link(path, name);
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(shared.record_replica(&line, durable))?;
         synced?;
+        drop(lock);
+        if let Some(unused) = unused {
+            shared.free(unused);
+        }
         Ok(Replicated::Done)
     }
 
@@ -180,6 +169,23 @@ impl Store {
 }
 
 impl Shared {
+    /// Puts a link in the place of what has its name. The lock of that is held.
+    fn replace_by_link(
+        &self,
+        path: &StorePath,
+        name: &RemoteFilename,
+        target: &std::path::Path,
+        time: Timestamp,
+    ) -> Result<(), StoreError> {
+        let temporary = self.temporary_name();
+        rustix::fs::symlinkat(target, &path.temporary, &temporary)
+            .map_err(StoreError::doing("making a link"))?;
+        rustix::fs::renameat(&path.temporary, &temporary, &path.data, name.local_path())
+            .map_err(StoreError::doing("naming a link"))?;
+        set_link_time(path, name.local_path(), time);
+        Ok(())
+    }
+
     /// Removes a file that has another name at its peer, and comes or has come from there under that. Its lock is held.
     fn drop_old_name(
         &self,
@@ -195,6 +201,60 @@ impl Shared {
         let synced = if durable { sync_directory_of(path, old) } else { Ok(()) };
         intent.conclude(self.record_replica(&line, durable))?;
         synced
+    }
+
+    /// Deletes a name whose lock is held. Tells a content that has lost its last link by that.
+    fn delete_for_peer(
+        &self,
+        path: &StorePath,
+        name: &RemoteFilename,
+        time: Timestamp,
+    ) -> Result<(Replicated, Option<Unused>), StoreError> {
+        let local = name.local_path();
+        match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if is_file_or_link(stat.st_mode) => {
+                // Made anew since.
+                let is_newer = comes_again(name) && stat.st_mtime > time.0;
+                let is_orphan = local.strip_suffix(SIDECAR).is_some_and(|owner| !is_there(path, owner));
+                if is_newer && !is_orphan {
+                    return Ok((Replicated::Lacks, None));
+                }
+            }
+            Ok(_) => return Err(StoreError::NotRegular),
+            Err(Errno::NOENT) => {
+                // What comes later of this name, from another member, must not bring it back.
+                let unused = self.follow_link(path, name);
+                if is_content(name) {
+                    self.forget_content(name);
+                }
+                self.bury(name, time);
+                // Metadata that another member has set may have come before the file: nobody else tells that they go.
+                if let Some(line) = drop_sidecar(path, name, time) {
+                    self.record_replica(&line, self.fsync_after != 0)?;
+                }
+                return Ok((Replicated::Lacks, unused));
+            }
+            Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
+        }
+        if is_content(name) && self.condemn(name) {
+            // Links that are still to go lead to it.
+            return Ok((Replicated::Done, None));
+        }
+        let (intent, mut lines) =
+            self.intend(&Record::replica(time, Change::Delete { name: field(name) }))?;
+        unlinkat(&path.data, local, AtFlags::empty()).map_err(StoreError::doing("deleting the file"))?;
+        lines.extend(drop_sidecar(path, name, time));
+        let unused = self.follow_link(path, name);
+        if is_content(name) {
+            self.forget_content(name);
+        }
+        self.bury(name, time);
+        let durable = self.fsync_after != 0;
+        let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
+        intent.conclude(self.record_replica(&lines, durable))?;
+        self.forget_owner_of(name);
+        synced?;
+        Ok((Replicated::Done, unused))
     }
 
     /// Metadata that are here under the old name of a file that is not, or has its new name already, go to the new name. That
@@ -220,6 +280,24 @@ impl Shared {
         let lines = sidecar_records(old, new, time).map(|record| format!("{record}\n"));
         intent.conclude(self.record(&lines.concat(), durable))
     }
+}
+
+/// Whether what has the name of a slave is older than a link of that name. Of two links of one second the one to the greater
+/// name stays at every member, of a link and a file the file.
+fn is_older(
+    shared: &Shared,
+    path: &StorePath,
+    name: &RemoteFilename,
+    content: &RemoteFilename,
+    time: Timestamp,
+) -> Result<bool, StoreError> {
+    let stat = statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(StoreError::doing("looking up the file"))?;
+    if !is_file_or_link(stat.st_mode) || stat.st_mtime != time.0 || is_file(stat.st_mode) {
+        return Ok(is_file_or_link(stat.st_mode) && stat.st_mtime < time.0);
+    }
+    let present = content_at(&shared.paths, path, name.local_path()).map_err(io_error("reading a link"))?;
+    Ok(present.is_some_and(|present| present.as_str() < content.as_str()))
 }
 
 /// Deletes the metadata of a file that has gone; the line that records it, if there were any.

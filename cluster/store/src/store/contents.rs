@@ -1,0 +1,206 @@
+//! What becomes of contents when links to them come and go.
+
+use fdfs_types::RemoteFilename;
+use rustix::{
+    fs::{AtFlags, unlinkat},
+    io::Errno,
+};
+
+use super::{Shared, Store, field, io_error, now, shared::is_there, sidecar_field, sync_directory_of};
+use crate::{
+    Change, Record, StoreError,
+    contents::{self, Index, IndexError, Kept, content_at, is_content, unusable},
+    layout::StorePath,
+    store::SIDECAR,
+};
+
+/// What a store knows of its contents.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ContentCounts {
+    /// Contents that names are links to.
+    pub contents: u64,
+    /// Names that are links to contents.
+    pub links: u64,
+    /// Contents without a link, about to go.
+    pub unlinked: u64,
+}
+
+/// How the index of contents compares with the disk.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ContentCheck {
+    /// What is on the disk.
+    pub on_disk: ContentCounts,
+    /// Contents and links on the disk that the index lacks.
+    pub missing: u64,
+    /// Contents and links in the index that are not on the disk.
+    pub surplus: u64,
+    /// Contents that links lead to and that are not on the disk.
+    pub dangling: u64,
+}
+
+/// A content that has lost its last link here, and goes now.
+#[derive(Debug)]
+#[must_use = "it stays for ever otherwise"]
+pub(crate) struct Unused {
+    content: RemoteFilename,
+    kept: Kept,
+}
+
+impl Store {
+    /// What is known of contents; `None` where there are none.
+    pub fn content_counts(&self) -> Result<Option<ContentCounts>, StoreError> {
+        let Some(index) = self.0.contents.index() else { return Ok(None) };
+        let [contents, links, unlinked] = index.counts().map_err(unusable)?;
+        Ok(Some(ContentCounts { contents, links, unlinked }))
+    }
+
+    /// Compares the index of contents with the disk. Reads all directories; nothing should change meanwhile.
+    pub fn check_contents(&self) -> Result<ContentCheck, StoreError> {
+        let shared = &self.0;
+        let fresh = shared.base.own.join("contents.check");
+        let checked = self.check_against(&fresh);
+        contents::remove(&fresh).map_err(io_error("removing the index made for comparison"))?;
+        checked
+    }
+
+    fn check_against(&self, fresh: &std::path::Path) -> Result<ContentCheck, StoreError> {
+        let shared = &self.0;
+        let fresh = contents::from_disk(fresh, &shared.paths, shared.placement.policy().source)
+            .map_err(io_error("reading the names on the disk"))?;
+        let [contents, links, unlinked] = fresh.counts().map_err(unusable)?;
+        let on_disk = ContentCounts { contents, links, unlinked };
+        let mut check = ContentCheck { on_disk, ..ContentCheck::default() };
+        for name in fresh.contents().map_err(unusable)? {
+            let path = shared.path_of(&name)?;
+            check.dangling += u64::from(!is_there(path, name.local_path()));
+        }
+        let found = fresh.names().map_err(unusable)?;
+        let known =
+            shared.contents.index().map(Index::names).transpose().map_err(unusable)?.unwrap_or_default();
+        check.missing = found.difference(&known).count() as u64;
+        check.surplus = known.difference(&found).count() as u64;
+        Ok(check)
+    }
+
+    /// Deletes contents whose last link has gone while a start came between.
+    pub(super) fn free_unused(&self) {
+        let Some(index) = self.0.contents.index() else { return };
+        let unlinked = match index.unlinked() {
+            Ok(unlinked) => unlinked,
+            Err(error) => return self.0.contents.distrust(&error),
+        };
+        for found in unlinked {
+            self.0.free(Unused { content: found.name, kept: found.kept });
+        }
+    }
+}
+
+impl Shared {
+    /// Enters what a name leads to now, whose lock is held. Tells the content that nothing leads to any more by that, to be
+    /// freed when the lock is given up.
+    pub(crate) fn follow_link(&self, path: &StorePath, name: &RemoteFilename) -> Option<Unused> {
+        let index = self.contents.index()?;
+        if is_content(name) {
+            return None;
+        }
+        let entered =
+            content_at(&self.paths, path, name.local_path()).map_err(IndexError::from).and_then(|content| {
+                let is_ours = content.as_ref().is_some_and(|content| self.is_ours(content));
+                index.set_link(name, content.as_ref(), is_ours)
+            });
+        match entered {
+            Ok(unlinked) => {
+                let unlinked = unlinked?;
+                Some(Unused { content: unlinked.name, kept: unlinked.kept })
+            }
+            Err(error) => {
+                self.contents.distrust(&error);
+                None
+            }
+        }
+    }
+
+    /// Deletes a content that nothing leads to. No lock of a name is held. What cannot be deleted is by the next start.
+    pub(crate) fn free(&self, unused: Unused) -> Option<Record> {
+        match self.try_free(&unused) {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::warn!(file_id = %unused.content, %error, "a content without links stays until the next start");
+                None
+            }
+        }
+    }
+
+    fn try_free(&self, unused: &Unused) -> Result<Option<Record>, StoreError> {
+        let Unused { content, kept } = unused;
+        let Some(index) = self.contents.index() else { return Ok(None) };
+        let path = self.path_of(content)?;
+        let _lock = self.lock(content);
+        if index.content(content).map_err(unusable)?.is_none()
+            || index.has_links(content).map_err(unusable)?
+        {
+            return Ok(None);
+        }
+        let change = Change::Delete { name: field(content) };
+        let record =
+            if kept.is_ours { Record::source(now().0, change) } else { Record::replica(now(), change) };
+        let (intent, mut lines) = self.intend(&record)?;
+        let gone = match unlinkat(&path.data, content.local_path(), AtFlags::empty()) {
+            Ok(()) => true,
+            Err(Errno::NOENT) => false,
+            Err(error) => return Err(StoreError::from_errno("deleting a content", error)),
+        };
+        if unlinkat(&path.data, format!("{}{SIDECAR}", content.local_path()), AtFlags::empty()).is_ok() {
+            let change = Change::Delete { name: sidecar_field(content.as_str()) };
+            lines.push_str(&format!("{}\n", Record { change, ..record.clone() }));
+        }
+        if let Err(error) = index.remove_content(content) {
+            self.contents.distrust(&error);
+        }
+        self.bury(content, now());
+        if !gone {
+            return Ok(None);
+        }
+        let durable = self.fsync_after != 0;
+        let synced = if durable { sync_directory_of(path, content) } else { Ok(()) };
+        intent.conclude(if kept.is_ours {
+            self.record(&lines, durable)
+        } else {
+            self.record_replica(&lines, durable)
+        })?;
+        synced?;
+        metrics::counter!("fdfs_storage_contents_freed_total").increment(1);
+        Ok(Some(record))
+    }
+
+    /// A peer has deleted a content. Whether links lead to it here: then it goes with the last of them.
+    pub(crate) fn condemn(&self, content: &RemoteFilename) -> bool {
+        let Some(index) = self.contents.index() else { return false };
+        match index.condemn(content) {
+            Ok(has_links) => has_links,
+            Err(error) => {
+                self.contents.distrust(&error);
+                false
+            }
+        }
+    }
+
+    /// A content has gone from the disk.
+    pub(crate) fn forget_content(&self, content: &RemoteFilename) {
+        if let Some(index) = self.contents.index()
+            && let Err(error) = index.remove_content(content)
+        {
+            self.contents.distrust(&error);
+        }
+    }
+
+    /// Whether links lead to a name here, so that a client must not delete it.
+    pub(crate) fn holds_links(&self, name: &RemoteFilename) -> bool {
+        is_content(name) && self.contents.index().is_some_and(|index| index.has_links(name).unwrap_or(true))
+    }
+
+    /// Whether names say that this storage has accepted a file.
+    pub(crate) fn is_ours(&self, name: &RemoteFilename) -> bool {
+        contents::is_of(name, self.placement.policy().source)
+    }
+}
