@@ -127,7 +127,7 @@ fn objects_errno(error: &ObjectsError) -> Errno {
         ObjectsError::NotEmpty | ObjectsError::BucketNotEmpty => Errno::ENOTEMPTY,
         ObjectsError::IsDirectory => Errno::EISDIR,
         ObjectsError::NotDirectory => Errno::ENOTDIR,
-        ObjectsError::NotPermitted(_) => Errno::EPERM,
+        ObjectsError::NotPermitted(_) | ObjectsError::NotPrivate => Errno::EPERM,
         ObjectsError::InvalidName | ObjectsError::Loop | ObjectsError::InvalidRange => Errno::EINVAL,
         ObjectsError::CrossBucket => Errno::EXDEV,
         ObjectsError::NoAttribute => Errno::ENODATA,

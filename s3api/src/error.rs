@@ -108,6 +108,7 @@ impl From<ObjectsError> for S3Error {
             ObjectsError::NoSuchBucket => ErrorCode::NoSuchBucket,
             ObjectsError::BucketExists => ErrorCode::BucketAlreadyOwnedByYou,
             ObjectsError::BucketNotEmpty => ErrorCode::BucketNotEmpty,
+            ObjectsError::NotPrivate => ErrorCode::InvalidRequest,
             ObjectsError::NoSuchGroup => ErrorCode::InvalidLocationConstraint,
             ObjectsError::NotPermitted(_) => ErrorCode::AccessDenied,
             ObjectsError::InvalidName => ErrorCode::InvalidURI,
@@ -137,6 +138,7 @@ impl From<ObjectsError> for S3Error {
         };
         let mut answer = Self::from(code);
         match &error {
+            ObjectsError::NotPrivate => answer.message = Cow::Owned(error.to_string()),
             ObjectsError::NotPermitted(what) => answer.message = Cow::Borrowed(what),
             ObjectsError::InvalidPart(number) | ObjectsError::PartTooSmall(number) => {
                 answer = answer.detail("PartNumber", number.to_string());

@@ -98,7 +98,7 @@ impl ReadQuestion {
         for (name, value) in &self.overrides {
             respond::set(headers, name, value);
         }
-        if let Some(file_id) = &info.file_id {
+        if let Some(file_id) = info.native_id() {
             respond::set(headers, FILE_ID, &file_id.to_string());
         }
         if !info.tags.is_empty() {

@@ -201,6 +201,7 @@ async fn storages_of_ours_keep_tokens_list_raw_files_and_join_parts() -> Result<
         extension: "dat".parse()?,
         owner,
         write_concern: WriteConcern::Storage,
+        private: false,
         parts: parts.clone(),
     };
     let joined = client.join_files(storage, &request).await?;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fdfs_tests::{
-    Addresses, Answer, Cluster, ClusterConfig, Daemon, Deadline, StorageConfig, Wire, fdfs_binary, http_get,
-    wait_for_equal_replicas,
+    Addresses, Answer, Cluster, ClusterConfig, Daemon, Deadline, Gateway, StorageConfig, Wire, fdfs_binary,
+    http_get, wait_for_equal_replicas,
 };
+use fdfs_types::RemoteFilename;
 use tempfile::TempDir;
 
 #[test]
@@ -118,6 +119,190 @@ fn a_storage_with_another_secret_or_none_is_told_what_to_do() -> Result<()> {
     let (_member, said) = start(&secrets, lonely.config().tracker(), member.address, &member.lines)?;
     told("a tracker without a secret", &said, "set cluster_secret_file at every member")?;
     Ok(())
+}
+
+#[test]
+fn files_of_a_private_bucket_are_read_by_name_and_not_by_id() -> Result<()> {
+    let secrets = tempfile::tempdir()?;
+    let mut config = cluster_config(&secrets, 1)?;
+    let mut storage = storage_config(&secrets, SECRET)?;
+    let http = SocketAddr::new(storage.address.ip(), 8_888);
+    storage.lines = storage.lines.replace("http_listen=off", &format!("http_listen={http}"));
+    config.storages.push(storage);
+    let cluster = Cluster::start(config)?;
+    let storage = cluster.config().storages[0].address;
+    let secret = format!("cluster_secret_file = '{}'", secret_file(&secrets, SECRET)?.display());
+    let gateway = Gateway::start_with(&cluster, None, &secret)?;
+    let created = gateway.s3("/hidden", &["-X", "PUT", "-H", "x-fdfs-native-read: off"])?;
+    ensure!(created.status == 200, "{created:?}");
+    for (key, content) in [("/hidden/a.txt", &b"precious"[..]), ("/group1/b.txt", b"public")] {
+        ensure!(gateway.put(key, content)?.status == 200, "{key}");
+        let read = gateway.get(key)?;
+        ensure!((read.status, &read.body[..]) == (200, content), "{key}: {read:?}");
+    }
+    let copied = gateway.s3("/hidden/c.txt", &["-X", "PUT", "-H", "x-amz-copy-source: /group1/b.txt"])?;
+    ensure!(copied.status == 200, "{copied:?}");
+    ensure!(gateway.get("/hidden/c.txt")?.body == b"public");
+    let head = gateway.s3("/hidden/a.txt", &["-D", "-", "-o", "/dev/null"])?;
+    let head = String::from_utf8_lossy(&head.body).to_ascii_lowercase();
+    ensure!(!head.contains("x-fdfs-file-id"), "{head}");
+
+    let names = stored_names(&cluster)?;
+    let (private, public): (Vec<_>, Vec<_>) =
+        names.iter().partition(|name| name.parse::<RemoteFilename>().is_ok_and(|name| name.is_private()));
+    ensure!((private.len(), public.len()) == (2, 1), "{names:?}");
+    for name in &private {
+        strangers_get_nothing(storage, name)?;
+        for url in [format!("http://{http}/group1/{name}"), format!("{}/group1/{name}", gateway.front_base())]
+        {
+            ensure!(http_get(&url)?.status == 403, "{url}");
+        }
+        ensure!(gateway.get(&format!("/group1/{name}"))?.status == 403, "{name} by its raw path");
+    }
+    for name in &public {
+        ensure!(download(storage, name)? == b"public");
+        ensure!(http_get(&format!("http://{http}/group1/{name}"))?.body == b"public");
+    }
+
+    // A gateway without the secret reads what it may, and is told why it may no more.
+    let other = Gateway::start(&cluster)?;
+    let refused = other.s3("/more", &["-X", "PUT", "-H", "x-fdfs-native-read: off"])?;
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    ensure!(refused.status == 400 && text.contains("cluster_secret_file"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn strangers_get_nothing_of_a_private_file() -> Result<()> {
+    let secrets = tempfile::tempdir()?;
+    let mut config = cluster_config(&secrets, 1)?;
+    config.storages.push(storage_config(&secrets, SECRET)?);
+    let cluster = Cluster::start(config)?;
+    let storage = cluster.config().storages[0].address;
+    // Anybody may make one, as anybody may upload; whoever made it does not read it either.
+    let name = upload_private(storage, b"precious")?;
+    strangers_get_nothing(storage, &name)?;
+    let (delete, metadata) = (12, 15);
+    for command in [delete, metadata] {
+        denied(storage, command, &[&group()[..], name.as_bytes()].concat())?;
+    }
+    let set = [
+        &(name.len() as u64).to_be_bytes()[..],
+        &3_u64.to_be_bytes(),
+        b"O",
+        &group(),
+        name.as_bytes(),
+        b"a\x02b",
+    ];
+    denied(storage, 13, &set.concat())?;
+    let slave = [
+        &(name.len() as u64).to_be_bytes()[..],
+        &1_u64.to_be_bytes(),
+        &[b'p'; 16],
+        b"txt\0\0\0",
+        name.as_bytes(),
+        b"x",
+    ];
+    denied(storage, 21, &slave.concat())?;
+    let join = [
+        &group()[..],
+        b"txt\0\0\0",
+        &[0; 16],
+        &[0],
+        &1_u32.to_be_bytes(),
+        &[name.len() as u8],
+        name.as_bytes(),
+    ];
+    denied(storage, 203, &join.concat())?;
+    ensure!(stored_names(&cluster)? == [name], "nothing came of it");
+    Ok(())
+}
+
+#[test]
+fn a_private_file_stays_private_at_every_member_and_after_a_rebuild() -> Result<()> {
+    let secrets = tempfile::tempdir()?;
+    let mut config = cluster_config(&secrets, 1)?;
+    for _ in 0..2 {
+        config.storages.push(storage_config(&secrets, SECRET)?);
+    }
+    let mut cluster = Cluster::start(config)?;
+    let storages: Vec<SocketAddr> = cluster.config().storages.iter().map(|storage| storage.address).collect();
+    let secret = format!("cluster_secret_file = '{}'", secret_file(&secrets, SECRET)?.display());
+    let gateway = Gateway::start_with(&cluster, None, &secret)?;
+    ensure!(gateway.s3("/hidden", &["-X", "PUT", "-H", "x-fdfs-native-read: off"])?.status == 200);
+    ensure!(gateway.put("/hidden/a.txt", b"precious")?.status == 200);
+    wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    cluster.kill_storage(1)?;
+    fs::remove_dir_all(cluster.store_path(1, 0))?;
+    cluster.start_storage(1)?;
+    wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    let names = stored_names(&cluster)?;
+    ensure!(names.len() == 1, "{names:?}");
+    for storage in &storages {
+        strangers_get_nothing(*storage, &names[0])?;
+    }
+    for index in [0, 1] {
+        cluster.kill_storage(index)?;
+        Deadline::after(LIMIT).wait_for("the other member's copy", || {
+            let read = gateway.get("/hidden/a.txt")?;
+            ensure!((read.status, &read.body[..]) == (200, &b"precious"[..]), "{read:?}");
+            anyhow::Ok(())
+        })?;
+        cluster.start_storage(index)?;
+        cluster.wait_until_active(index)?;
+    }
+    Ok(())
+}
+
+/// Reads by ID, and what tells of the file, are refused.
+fn strangers_get_nothing(storage: SocketAddr, name: &str) -> Result<()> {
+    denied(storage, DOWNLOAD_FILE, &[&[0; 16][..], &group(), name.as_bytes()].concat())?;
+    denied(storage, 22, &[&group()[..], name.as_bytes()].concat())
+}
+
+fn denied(storage: SocketAddr, command: u8, body: &[u8]) -> Result<()> {
+    let answer = Wire::connect(storage)?.call(command, body)?;
+    ensure!(matches!(answer, Answer::Frame { status: EACCES, .. }), "{command}: {answer:?}");
+    Ok(())
+}
+
+/// A framed upload of a private file.
+fn upload_private(storage: SocketAddr, content: &[u8]) -> Result<String> {
+    let head = [&[255][..], &[255; 8], b"txt\0\0\0", &[0; 16], &[128]].concat();
+    let mut header = [&(head.len() as u64).to_be_bytes()[..], &[201, 0]].concat();
+    header.extend(head);
+    header.extend((content.len() as u32).to_be_bytes());
+    header.extend(content);
+    header.extend([0; 4]);
+    header.extend((content.len() as u64).to_be_bytes());
+    header.extend(crc32fast::hash(content).to_be_bytes());
+    let mut wire = Wire::connect(storage)?;
+    wire.send(&header)?;
+    match wire.read_answer()? {
+        Answer::Frame { status: 0, body, .. } => {
+            Ok(String::from_utf8(body.get(16..).context("a short answer")?.to_vec())?)
+        }
+        other => bail!("private upload: {other:?}"),
+    }
+}
+
+/// The names of all files of the first storage.
+fn stored_names(cluster: &Cluster) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    let data = cluster.store_path(0, 0).join("data");
+    for high in fs::read_dir(&data)?.flatten().filter(|entry| entry.file_name().len() == 2) {
+        for low in fs::read_dir(high.path())?.flatten() {
+            for file in fs::read_dir(low.path())?.flatten() {
+                let path = file.path();
+                let local = path.strip_prefix(&data)?.to_str().context("UTF-8")?;
+                if !local.ends_with("-m") {
+                    names.push(format!("M00/{local}"));
+                }
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Trackers that have the secret, and no storages.

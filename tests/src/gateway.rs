@@ -156,6 +156,11 @@ impl Gateway {
         &self.daemon
     }
 
+    /// Base URL of the front for native paths.
+    pub fn front_base(&self) -> String {
+        format!("http://{}:8000", self.address)
+    }
+
     /// Base URL of S3.
     pub fn s3_base(&self) -> String {
         self.s3_url("")

@@ -220,6 +220,7 @@ impl Refusal {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::Target(ParseTargetError::Private) => StatusCode::FORBIDDEN,
             Self::Target(_)
             | Self::Token(_)
             | Self::NothingToPlay

@@ -41,6 +41,9 @@ pub enum ParseTargetError {
     /// The name is shorter than any file's, or its first 27 characters are not base64.
     #[error("last component of the path is not a file name")]
     NotAName,
+    /// The file is not given to whoever knows its name; answered with 403.
+    #[error("the file is private")]
+    Private,
 }
 
 impl Target {
@@ -97,6 +100,9 @@ impl Target {
         let filename: RemoteFilename = name.parse().map_err(ParseFileIdError::from)?;
         if name.len() < RemoteFilename::NORMAL_LEN || filename.fields().is_err() {
             return Err(ParseTargetError::NotAName);
+        }
+        if filename.is_private() {
+            return Err(ParseTargetError::Private);
         }
         Ok(FileId { group, filename })
     }

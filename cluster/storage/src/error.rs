@@ -135,6 +135,12 @@ pub(crate) enum Refusal {
     /// A peer's command from somebody else.
     #[error("{0} is no member of the group")]
     Stranger(IpAddr),
+    /// A private file, for somebody who has not proved the secret of the cluster.
+    #[error("the file is private: it is for those alone who know the secret of the cluster")]
+    Private,
+    /// A private file is to be made, and nothing would keep it from strangers.
+    #[error("private files need a secret of the cluster: set cluster_secret_file at every member")]
+    NoSecret,
     /// A file could not be read while it was sent.
     #[error("file could not be read")]
     Read(#[source] io::Error),
@@ -187,6 +193,8 @@ impl Refusal {
             Self::Has => Status::EEXIST,
             Self::Lacks => Status::ENOENT,
             Self::Stranger(_) => Status::EPERM,
+            Self::Private => Status::EACCES,
+            Self::NoSecret => Status::EOPNOTSUPP,
             Self::NoSecondMember
             | Self::NoTurn
             | Self::TakenBack(_)

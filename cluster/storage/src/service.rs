@@ -292,6 +292,17 @@ impl Served {
     }
 }
 
+/// Refuses what is about a private file, unless a member asks: whoever knows its name is not one for that.
+fn check_private(connection: &Connection, is_private: bool) -> Result<(), Refusal> {
+    match is_private && !connection.is_member() {
+        true => {
+            metrics::counter!("fdfs_storage_private_refused_total").increment(1);
+            Err(Refusal::Private)
+        }
+        false => Ok(()),
+    }
+}
+
 /// Commands that the original does not know.
 fn is_of_ours(command: Command) -> bool {
     command.0 >= Command::HELLO.0

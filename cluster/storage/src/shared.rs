@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) changes_anywhere: bool,
     /// Commands from 200 on are answered, and not refused as the original refuses them.
     pub(crate) own_commands: bool,
+    /// The members share a secret, so that they can be told from strangers.
+    pub(crate) has_secret: bool,
     /// What may be asked of the trackers.
     pub(crate) trackers: Trackers,
     /// Up to when the changes of each member have arrived.

@@ -86,6 +86,7 @@ impl Storage {
             relay: Relay::new(to_members.clone()),
             changes_anywhere: config.change_appenders_anywhere,
             own_commands: config.own_commands,
+            has_secret: secret.is_some(),
             verification: Verification::open(store.own_directory()),
             filling: Filling::new(!store.recoveries().is_empty()),
             scrub: Scrub::open(store.own_directory())

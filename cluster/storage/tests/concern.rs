@@ -87,6 +87,7 @@ fn upload_framed(client: &mut Client, write_concern: WriteConcern, content: &[u8
         extension: "bin".parse().expect("extension"),
         owner: None,
         write_concern,
+        private: false,
     };
     let trailer = Trailer { length: content.len() as u64, crc32: crc32fast::hash(content) };
     let length = Frame::Data(content.len() as u32).encode();
@@ -158,6 +159,7 @@ async fn every_change_is_on_a_second_member_before_its_answer() {
         extension: "bin".parse().expect("extension"),
         owner: None,
         write_concern: WriteConcern::Storage,
+        private: false,
         parts: vec![framed.filename.clone(), slave.filename.clone()],
     };
     assert_eq!(on_peer(&client.get(&join).expect("join")), Some(b"framedslave".to_vec()));

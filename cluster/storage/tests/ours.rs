@@ -23,6 +23,7 @@ fn framed(owner: Option<OwnerToken>) -> UploadFramedRequest {
         extension: "bin".parse().expect("extension"),
         owner,
         write_concern: WriteConcern::Storage,
+        private: false,
     }
 }
 
@@ -130,6 +131,18 @@ async fn owned_files_are_listed_until_they_are_forgotten_or_deleted() {
 }
 
 #[tokio::test]
+async fn private_files_need_a_secret() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client();
+    let hello = Hello { version: 1, capabilities: Capabilities::default(), software: String::new() };
+    let answer: Hello = client.get(&HelloRequest(hello)).expect("hello");
+    assert!(!answer.capabilities.contains(Capabilities::PRIVATE));
+    let request = UploadFramedRequest { private: true, ..framed(None) };
+    let refused = client.ask(&request, &frames(&[b"precious"], trailer(b"precious")));
+    assert_eq!(refused.map(drop), Err(Status::EOPNOTSUPP));
+}
+
+#[tokio::test]
 async fn joined_parts_are_one_file_with_the_checksum_of_all() {
     let cluster = Cluster::start().await;
     let mut client = cluster.client();
@@ -140,6 +153,7 @@ async fn joined_parts_are_one_file_with_the_checksum_of_all() {
         extension: "bin".parse().expect("extension"),
         owner: Some(token(9, 1)),
         write_concern: WriteConcern::Local,
+        private: false,
         parts: parts.clone(),
     };
     let joined = client.get(&request).expect("join");

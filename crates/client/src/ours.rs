@@ -24,6 +24,11 @@ impl Client {
         answer.map_err(|error| ClientError::from_call(storage, fdfs_proto::Command::HELLO, error))
     }
 
+    /// Whether this client proves the secret of the cluster: else it is not given private files.
+    pub fn is_member(&self) -> bool {
+        self.options().pool.secret.is_some()
+    }
+
     /// Makes one file of several that one storage has, at that storage. The parts stay.
     pub async fn join_files(
         &self,

@@ -52,6 +52,8 @@ pub struct UploadSpec {
     pub owner: Option<OwnerToken>,
     /// What must be true before the upload counts as done; storages of ours honour it.
     pub write_concern: WriteConcern,
+    /// Whether members alone may read it. Storages that cannot keep it so do not get it.
+    pub private: bool,
 }
 
 /// What kind of file an upload becomes.
@@ -125,6 +127,7 @@ impl UploadSpec {
             size: None,
             owner: None,
             write_concern: WriteConcern::Storage,
+            private: false,
         }
     }
 
@@ -188,20 +191,22 @@ impl UploadSpec {
             true => self.write_concern,
             false => WriteConcern::Storage,
         };
-        let says_more = size.is_none() || owner.is_some() || write_concern != WriteConcern::Storage;
+        let says_more =
+            size.is_none() || owner.is_some() || write_concern != WriteConcern::Storage || self.private;
         says_more.then_some(UploadFramedRequest {
             store_path,
             expected_size: size,
             extension: self.extension,
             owner,
             write_concern,
+            private: self.private,
         })
     }
 
     /// Whether it matters what the storage can do.
     fn asks_for_more(&self, size: Option<u64>) -> bool {
         let says_more = size.is_none() || self.owner.is_some() || self.write_concern != WriteConcern::Storage;
-        self.kind == UploadKind::Normal && says_more
+        self.private || (self.kind == UploadKind::Normal && says_more)
     }
 }
 
@@ -384,7 +389,13 @@ impl Client {
         {
             metrics::counter!("fdfs_client_write_concern_ignored_total").increment(1);
         }
-        Ok(spec.framed(capabilities, target.store_path, size))
+        let framed = spec.framed(capabilities, target.store_path, size);
+        let keeps_private =
+            framed.is_some() && self.is_member() && capabilities.contains(Capabilities::PRIVATE);
+        if spec.private && !keeps_private {
+            return Err(CallError::Status(Status::EOPNOTSUPP));
+        }
+        Ok(framed)
     }
 }
 

@@ -29,10 +29,10 @@ pub struct AccessArgs {
 
 /// Where the names are.
 #[derive(Args)]
-struct StoreArgs {
+pub struct StoreArgs {
     /// A gateway.toml: its namespace is meant.
     #[arg(short, long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// A gateway's namespace service, HOST:PORT, or postgres://...; by default 127.0.0.1:23100.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "config", global = true)]
     namespace: Option<String>,
@@ -102,7 +102,8 @@ impl AccessArgs {
 }
 
 impl StoreArgs {
-    async fn open(&self) -> anyhow::Result<Namespace> {
+    /// Opens them.
+    pub async fn open(&self) -> anyhow::Result<Namespace> {
         let (store, service, secret) = match &self.config {
             Some(path) => {
                 let config = GatewayConfig::read(path)?;
@@ -235,4 +236,5 @@ fn any() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT))
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time for the namespace to answer.
+pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::access::AccessArgs;
 use crate::bench::BenchArgs;
+use crate::bucket::BucketArgs;
 use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
 use crate::gateway::GatewayArgs;
 use crate::mount::MountArgs;
@@ -37,6 +38,8 @@ enum Command {
     Storage(DaemonArgs),
     /// Make, list and remove keys of S3 users while gateways run.
     Access(AccessArgs),
+    /// Show buckets, and say whether their files are read by their IDs.
+    Bucket(BucketArgs),
     /// Measure a FastDFS-compatible cluster.
     Bench(BenchArgs),
     #[command(flatten)]
@@ -52,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::Gateway(args) => args.run(),
         Command::Mount(args) => args.run(),
         Command::Access(args) => args.run(),
+        Command::Bucket(args) => args.run(),
         Command::Namespace(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Tool(tool) => return tool.run(),

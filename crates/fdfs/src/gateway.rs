@@ -22,7 +22,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use self::config::{Concern, GatewayConfig, Patience};
+pub use self::config::{
+    Concern, GatewayConfig, Patience, cluster_secret, lifecycle_interval, lifecycle_rate,
+};
 use self::console::Console;
 use self::health::Watch;
 
@@ -80,7 +82,7 @@ impl Gateway {
     /// Opens the namespace and serves. The cluster may still be away: then requests are answered that it is.
     pub async fn start(config: GatewayConfig, health: &Health) -> anyhow::Result<Self> {
         let credentials = Arc::new(CredentialsFile::open(&config.credentials)?);
-        let client = Client::new(config.patience.of(config.trackers.clone()));
+        let client = Client::new(config.client_options()?);
         let store = config.namespace.clone();
         if let StoreUrl::Lmdb(directory) = &store {
             std::fs::create_dir_all(directory)
@@ -111,6 +113,8 @@ impl Gateway {
             website_suffix: config.website_suffix.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             tls: config.tls()?,
+            lifecycle_rate: config.lifecycle_rate.get(),
+            lifecycle_interval: Duration::from_secs(config.lifecycle_interval),
             ..fdfs_s3::Config::new(config.s3_listen, credentials)
         };
         let s3 = S3Server::bind(s3, Arc::clone(&objects))

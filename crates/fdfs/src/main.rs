@@ -4,6 +4,7 @@
 
 mod access;
 mod bench;
+mod bucket;
 mod cli;
 mod daemon;
 mod gateway;

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::options::MountOptions;
+use crate::gateway::cluster_secret;
 
 /// What to mount where.
 #[derive(Args)]
@@ -37,7 +38,7 @@ pub struct MountArgs {
     /// A file that holds the secret of the namespace service; its owner alone may read it.
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
-    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cache=SECONDS, spool=DIR, fsname=NAME.
+    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME.
     #[arg(short, value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
     /// Stay in the foreground until a signal or an unmount ends it; there is no other way yet.
@@ -111,7 +112,9 @@ impl MountArgs {
             _ => None,
         };
         let service = if store.is_some() { None } else { Some(self.service(&trackers)?) };
-        let client = Client::new(ClientOptions::new(trackers));
+        let mut reach = ClientOptions::new(trackers);
+        reach.pool.secret = cluster_secret(options.cluster_secret_file.as_deref())?;
+        let client = Client::new(reach);
         let answered = tokio::time::timeout(START_TIMEOUT, client.list_groups()).await;
         let no_tracker = || format!("no tracker of {} answers", self.trackers.join(","));
         let groups = answered.with_context(no_tracker)?.with_context(no_tracker)?;

@@ -30,6 +30,8 @@ pub struct Bucket {
     pub owner: String,
     /// Whether it keeps versions.
     pub versioning: Versioning,
+    /// Whether its files are private: not to be read by whoever knows their IDs.
+    pub native_read_off: bool,
 }
 
 /// What a new bucket is to be like.
@@ -43,6 +45,8 @@ pub struct NewBucket {
     pub mode: Option<u32>,
     /// Owner and group of its topmost directory; else the defaults.
     pub inode_owner: Option<(u32, u32)>,
+    /// Whether its files are to be private.
+    pub native_read_off: bool,
 }
 
 /// The bucket called `name`.
@@ -105,15 +109,47 @@ pub(crate) fn delete(tx: &mut Transaction<'_, '_>, name: &str) -> Result<(), Nam
     if bucket.group.is_some() {
         return Err(NamespaceError::GroupBucket);
     }
-    let uploads = keys::uploads(bucket.root, b"");
-    if tree::versions::has_history(tx, bucket.root)? || !rows::scan(tx, &uploads, &uploads, 1)?.is_empty() {
-        return Err(NamespaceError::BucketNotEmpty);
-    }
+    check_empty(tx, bucket.root)?;
     let mut row = tree::inode(tx, bucket.root)?;
     tree::purge(tx, bucket.root, &mut row)?;
     settings::purge(tx, bucket.root)?;
     tx.delete(&keys::bucket(name));
     tx.change(ChangeKind::BucketRemoved, bucket.root, 0, keys::ROOT, name.as_bytes());
+    Ok(())
+}
+
+/// Refuses what only an empty bucket can have done to it.
+fn check_empty(read: &dyn Read, root: u64) -> Result<(), NamespaceError> {
+    if tree::versions::has_history(read, root)? {
+        return Err(NamespaceError::BucketNotEmpty);
+    }
+    let uploads = keys::uploads(root, b"");
+    match rows::scan(read, &uploads, &uploads, 1)?.is_empty() {
+        true => Ok(()),
+        false => Err(NamespaceError::UploadsOpen),
+    }
+}
+
+/// Makes the files of an empty bucket private, or the further files of a bucket private no more.
+pub(crate) fn set_native_read(
+    tx: &mut Transaction<'_, '_>,
+    name: &str,
+    is_off: bool,
+) -> Result<(), NamespaceError> {
+    let key = keys::bucket(name);
+    let row: BucketRow = rows::load(tx, &key)?.ok_or(NamespaceError::NoSuchBucket)?;
+    if row.native_read_off == is_off {
+        return Ok(());
+    }
+    let root = row.root;
+    let mut inode = tree::inode(tx, root)?;
+    if is_off {
+        check_empty(tx, root)?;
+    }
+    inode.native_read_off = is_off;
+    tree::save(tx, root, &mut inode);
+    tx.put(key, &BucketRow { native_read_off: is_off, ..row });
+    settings::changed(tx, root, "native_read");
     Ok(())
 }
 
@@ -153,6 +189,7 @@ fn make(
     (inode.parent, inode.name, inode.links) = (root, name.as_bytes().to_vec(), 1);
     inode.mode = new.mode.unwrap_or(inode.mode);
     (inode.uid, inode.gid) = new.inode_owner.unwrap_or((inode.uid, inode.gid));
+    inode.native_read_off = new.native_read_off;
     tree::save(tx, root, &mut inode);
     let row = BucketRow {
         name: name.to_owned(),
@@ -162,6 +199,7 @@ fn make(
         placement: new.placement.iter().map(GroupName::to_string).collect(),
         created: tx.now,
         owner: new.owner.clone(),
+        native_read_off: new.native_read_off,
         ..BucketRow::default()
     };
     tx.put(keys::bucket(name), &row);
@@ -185,6 +223,7 @@ impl Bucket {
             created: row.created,
             owner: row.owner,
             versioning: Versioning::from_number(row.versioning),
+            native_read_off: row.native_read_off,
         })
     }
 }

@@ -34,6 +34,9 @@ pub(crate) fn replace(
     row: &mut InodeRow,
     extents: &[Extent],
 ) -> Result<(), NamespaceError> {
+    if extents.iter().any(|extent| !extent.file.filename.is_private()) {
+        check_bucket(tx, row.bucket)?;
+    }
     let old = extent_rows(tx, inode, row)?;
     let new: Vec<ExtentRow> = extents.iter().map(Extent::to_row).collect();
     let (taken, left) = (counts(&new), counts(&old));
@@ -58,6 +61,14 @@ pub(crate) fn replace(
         row.extent_blocks = block + 1;
     }
     Ok(())
+}
+
+/// Refuses files that whoever knows their IDs can read, where the bucket has none of those.
+fn check_bucket(read: &dyn Read, root: u64) -> Result<(), NamespaceError> {
+    match rows::load::<InodeRow>(read, &keys::inode(root))? {
+        Some(root) if root.native_read_off => Err(NamespaceError::NotPrivate),
+        _ => Ok(()),
+    }
 }
 
 /// Says which files are about to be taken and let go of.

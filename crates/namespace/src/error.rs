@@ -35,6 +35,12 @@ pub enum NamespaceError {
     /// The bucket holds names or uploads.
     #[error("the bucket is not empty")]
     BucketNotEmpty,
+    /// The bucket holds uploads under way, and nothing else.
+    #[error("the bucket has uploads under way")]
+    UploadsOpen,
+    /// The bucket's files are private, and this one is not.
+    #[error("the file can be read by its ID, and those of this bucket cannot")]
+    NotPrivate,
     /// A group's bucket can be neither removed nor renamed.
     #[error("the bucket belongs to a group")]
     GroupBucket,

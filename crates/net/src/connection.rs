@@ -45,6 +45,11 @@ impl Connection {
         Self { wire, peer, local, seat, requests: 0, out: Vec::new(), challenge: None, is_member: false }
     }
 
+    /// Whether the peer has proved the secret of the cluster.
+    pub fn is_member(&self) -> bool {
+        self.is_member
+    }
+
     /// Waits for the next request.
     ///
     /// `None` when the conversation is over in a regular way: the client closed or sent `QUIT`, or the server is stopping.

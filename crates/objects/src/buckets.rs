@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use fdfs_namespace::{Bucket, BucketSettings, NewBucket};
+use fdfs_namespace::{Bucket, BucketSettings, NamespaceError, NewBucket};
 use fdfs_types::GroupName;
 use parking_lot::Mutex;
 
@@ -37,9 +37,7 @@ impl Objects {
     /// The bucket called `name`. An unknown name may be that of a new group: then the trackers are asked, not too often.
     pub async fn bucket(&self, name: &str) -> Result<BucketInfo, ObjectsError> {
         match self.names.bucket(name).await {
-            Err(fdfs_namespace::NamespaceError::NoSuchBucket)
-                if self.groups.may_ask(self.settings.groups_interval) =>
-            {
+            Err(NamespaceError::NoSuchBucket) if self.groups.may_ask(self.settings.groups_interval) => {
                 self.refresh_groups().await?;
                 Ok(self.names.bucket(name).await?)
             }
@@ -56,12 +54,30 @@ impl Objects {
                 return Err(ObjectsError::NoSuchGroup);
             }
         }
+        if new.native_read_off && !self.files.keeps_private(&new.placement).await? {
+            return Err(ObjectsError::NotPrivate);
+        }
         Ok(self.names.create_bucket(name, new).await?)
     }
 
-    /// Removes an empty bucket.
+    /// Removes an empty bucket. Uploads under way end with it.
     pub async fn delete_bucket(&self, name: &str) -> Result<(), ObjectsError> {
-        Ok(self.names.delete_bucket(name).await?)
+        for _ in 0..END_UPLOADS_TRIES {
+            match self.names.delete_bucket(name).await {
+                Err(NamespaceError::UploadsOpen) => self.abort_stale_uploads(name, b"", u64::MAX).await?,
+                deleted => return Ok(deleted?),
+            };
+        }
+        Err(ObjectsError::BucketNotEmpty)
+    }
+
+    /// Has the files of an empty bucket be private, where its storages can keep them so, or the further files of any bucket not.
+    pub async fn set_native_read(&self, name: &str, is_off: bool) -> Result<(), ObjectsError> {
+        let bucket = self.bucket(name).await?;
+        if is_off && !self.files.keeps_private(&bucket.placement).await? {
+            return Err(ObjectsError::NotPrivate);
+        }
+        Ok(self.names.set_native_read(name, is_off).await?)
     }
 
     /// All settings of a bucket, by the names of S3's subresources. They are known here until somebody changes them: asking costs next to nothing.
@@ -124,3 +140,6 @@ impl Groups {
         due
     }
 }
+
+/// How often uploads that begin while their bucket is removed are ended.
+const END_UPLOADS_TRIES: usize = 5;

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fdfs_client::{ByteRange, Client, ClientError, Group, Topology, Upload, UploadSpec};
+use fdfs_proto::Status;
 use fdfs_proto::ours::{
     Capabilities, ForgetOwnedRequest, JoinFilesRequest, OwnerToken as WireToken, WriteConcern,
 };
@@ -43,6 +44,7 @@ impl Files for Client {
         spec.size = new.length;
         spec.owner = new.owner.and_then(wire_token);
         spec.write_concern = new.write_concern;
+        spec.private = new.private;
         match &new.target {
             Some(target) => {
                 let address = look_up(self, |topology| address_of(topology, target)).await?;
@@ -121,6 +123,7 @@ impl Files for Client {
             extension: *extension,
             owner: wire_token(owner),
             write_concern,
+            private: parts.iter().any(|part| part.filename.is_private()),
             parts: parts.iter().map(|part| part.filename.clone()).collect(),
         };
         Ok(self.join_files(storage, &request).await?)
@@ -153,6 +156,24 @@ impl Files for Client {
             })
         });
         Ok(keepers.collect())
+    }
+
+    async fn keeps_private(&self, groups: &[GroupName]) -> Result<bool, FilesError> {
+        if !self.is_member() {
+            return Ok(false);
+        }
+        let topology = self.fresh_topology().await?;
+        let is_meant = |name: &&GroupName| groups.is_empty() || groups.contains(name);
+        for name in topology.groups.keys().filter(is_meant) {
+            for storage in topology.groups.get(name).into_iter().flat_map(Group::members) {
+                let away = || FilesError::Unavailable(format!("storage {} has no address", storage.id));
+                let address = Group::address(storage).ok_or_else(away)?;
+                if !self.capabilities(address).await?.contains(Capabilities::PRIVATE) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     async fn owned(
@@ -250,7 +271,9 @@ impl From<ClientError> for FilesError {
         match error {
             ClientError::NotFound => Self::NotFound,
             ClientError::NoSpace => Self::NoSpace,
-            ClientError::Unsupported { .. } | ClientError::SpoolFull { .. } => Self::Unsupported,
+            ClientError::Unsupported { .. }
+            | ClientError::SpoolFull { .. }
+            | ClientError::Refused { status: Status::EOPNOTSUPP, .. } => Self::Unsupported,
             // A storage that cannot take content at present among them: one that finds no second member for it.
             error if error.is_transient() => Self::Unavailable(error.to_string()),
             error => Self::Refused(error.to_string()),
@@ -263,7 +286,7 @@ static UNOWNED: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
 mod tests {
-    use fdfs_proto::{Command, Status};
+    use fdfs_proto::Command;
 
     use super::*;
 

@@ -35,6 +35,12 @@ pub enum ObjectsError {
     /// The bucket holds names or uploads.
     #[error("the bucket is not empty")]
     BucketNotEmpty,
+    /// Files of this bucket would have to be private, and a storage that may get them cannot keep them so.
+    #[error(
+        "private files need storages of ours that share a secret: set cluster_secret_file at every tracker and storage of \
+         the bucket's groups, and here"
+    )]
+    NotPrivate,
     /// No group of that name, or none at all.
     #[error("no such group")]
     NoSuchGroup,
@@ -121,7 +127,7 @@ impl From<NamespaceError> for ObjectsError {
             NamespaceError::PreconditionFailed | NamespaceError::ContentChanged => Self::PreconditionFailed,
             NamespaceError::NoSuchBucket => Self::NoSuchBucket,
             NamespaceError::BucketExists => Self::BucketExists,
-            NamespaceError::BucketNotEmpty => Self::BucketNotEmpty,
+            NamespaceError::BucketNotEmpty | NamespaceError::UploadsOpen => Self::BucketNotEmpty,
             NamespaceError::GroupBucket => Self::NotPermitted("the bucket belongs to a group"),
             NamespaceError::InvalidName => Self::InvalidName,
             NamespaceError::CrossBucket => Self::CrossBucket,
@@ -138,7 +144,9 @@ impl From<NamespaceError> for ObjectsError {
             NamespaceError::AttributesTooLarge => Self::AttributesTooLarge,
             NamespaceError::Engine(EngineError::NoSpace) => Self::NoSpace,
             NamespaceError::Engine(EngineError::KeyTooLong(_)) => Self::InvalidName,
+            // The bucket was made private a moment ago: the next try does as that wants.
             NamespaceError::Timeout
+            | NamespaceError::NotPrivate
             | NamespaceError::Fenced
             | NamespaceError::Engine(
                 EngineError::Stopped(_) | EngineError::Unavailable(_) | EngineError::Refused(_),

@@ -64,6 +64,11 @@ pub trait Files: Send + Sync + 'static {
     /// The groups and their space.
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError>;
 
+    /// Whether every storage of these groups, of all where none is named, keeps private files for members alone.
+    async fn keeps_private(&self, _groups: &[GroupName]) -> Result<bool, FilesError> {
+        Ok(false)
+    }
+
     /// Storages that may keep whose the files are which were uploaded there.
     async fn keepers(&self) -> Result<Vec<TokenKeeper>, FilesError> {
         Ok(Vec::new())
@@ -122,6 +127,8 @@ pub struct NewUpload {
     pub owner: Option<OwnerToken>,
     /// What must be true before it counts as stored.
     pub write_concern: WriteConcern,
+    /// Whether it is for members alone, and not for whoever knows its ID.
+    pub private: bool,
 }
 
 impl Default for NewUpload {
@@ -133,6 +140,7 @@ impl Default for NewUpload {
             extension: Extension::none(),
             owner: None,
             write_concern: WriteConcern::Storage,
+            private: false,
         }
     }
 }

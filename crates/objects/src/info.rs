@@ -44,6 +44,11 @@ impl ObjectInfo {
         self.attributes.etag
     }
 
+    /// The ID by which FastDFS clients read the same bytes; none where its files are private.
+    pub fn native_id(&self) -> Option<&FileId> {
+        self.file_id.as_ref().filter(|file| !file.filename.is_private())
+    }
+
     /// What its bucket's callers are told of it.
     pub(crate) fn in_bucket(self, bucket: &Bucket) -> Self {
         let version_id = (bucket.versioning != Versioning::Off).then_some(self.attributes.version_id);

@@ -216,6 +216,7 @@ impl Objects {
         let new = NewUpload {
             groups: Self::placement(&bucket),
             write_concern: self.settings.write_concern.of(&bucket.name),
+            private: bucket.native_read_off,
             length,
             extension: extension_of(&name),
             ..NewUpload::default()

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use fdfs_namespace::{
-    Checksum, ContentHeader, ContentHeaders, ContentSource, Deleted, ExtendedAttributes, ListPage, ListQuery,
-    NamespaceError, NewFile, Preconditions, RenameConditions, VersionId,
+    Checksum, ContentHeader, ContentHeaders, ContentSource, Deleted, ExtendedAttributes, Extent, ListPage,
+    ListQuery, NamespaceError, NewFile, Preconditions, RenameConditions, VersionId,
 };
 
 use fdfs_ops::fault_point;
+use futures_util::StreamExt as _;
 
 use crate::buckets::BucketInfo;
 use crate::error::ObjectsError;
@@ -16,7 +17,7 @@ use crate::info::{ObjectInfo, split_record};
 use crate::objects::Objects;
 use crate::raw;
 use crate::reader::ObjectReader;
-use crate::writer::{Destination, Incoming, ObjectWriter, extension_of};
+use crate::writer::{Destination, Finished, Incoming, ObjectWriter, extension_of};
 
 /// What is known of an object before its bytes come.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +83,7 @@ impl Objects {
         let new = NewUpload {
             groups: Self::placement(&bucket),
             write_concern: self.settings.write_concern.of(&bucket.name),
+            private: bucket.native_read_off,
             length: options.length,
             extension: extension_of(key),
             ..NewUpload::default()
@@ -134,9 +136,10 @@ impl Objects {
         Ok(self.names.list(bucket.root, query).await?)
     }
 
-    /// Copies an object: no byte moves, the files are shared. Those of a raw file stay whose they are.
+    /// Copies an object: no byte moves, the files are shared. Those of a raw file stay whose they are. Only into a bucket of private
+    /// files those that are not are copied, byte by byte.
     pub async fn copy(
-        &self,
+        self: &Arc<Self>,
         source: (&str, &[u8]),
         target: (&str, &[u8]),
         options: CopyOptions,
@@ -145,6 +148,10 @@ impl Objects {
         self.check_writable(&target_bucket, target.1)?;
         let (info, content) =
             self.source(source, options.source_version, options.source_preconditions).await?;
+        let rewritten = match target_bucket.native_read_off && !self.is_private(&content).await? {
+            true => Some(self.rewritten(&target_bucket, target.1, &info, &content).await?),
+            false => None,
+        };
         // An ACL is not copied, who copies says whether the copy is public; nor is where a website sends those who ask.
         let mut source_headers = info.headers;
         source_headers.remove(&ContentHeader::WebsiteRedirect);
@@ -160,8 +167,18 @@ impl Objects {
             ..NewFile::default()
         };
         fault_point("copy.checked");
-        let copied =
-            self.names.copy(content, target_bucket.root, target.1, file, options.preconditions).await?;
+        let copied = match rewritten {
+            Some(copy) => {
+                let file =
+                    NewFile { extents: copy.extents(), size: copy.size(), etag: Some(copy.etag()), ..file };
+                let put = self.names.put(target_bucket.root, target.1, file, options.preconditions).await?;
+                copy.keep();
+                put
+            }
+            None => {
+                self.names.copy(content, target_bucket.root, target.1, file, options.preconditions).await?
+            }
+        };
         fault_point("copy.committed");
         Ok(split_record(self.names.record(copied.inode).await?).0.in_bucket(&target_bucket))
     }
@@ -184,6 +201,51 @@ impl Objects {
             _ => ContentSource::Inode(info.attributes.inode, Preconditions::same(info.etag())),
         };
         Ok((info, content))
+    }
+
+    /// Whether nobody can read the content by the IDs of its files.
+    pub(crate) async fn is_private(&self, content: &ContentSource) -> Result<bool, ObjectsError> {
+        Ok(match content {
+            ContentSource::File(file, _) => file.filename.is_private(),
+            ContentSource::Inode(inode, _) => {
+                let extents = self.names.record(*inode).await?.extents;
+                extents.iter().all(|extent| extent.file.filename.is_private())
+            }
+        })
+    }
+
+    /// The content as a file of its own for a key.
+    async fn rewritten(
+        self: &Arc<Self>,
+        bucket: &BucketInfo,
+        key: &[u8],
+        info: &ObjectInfo,
+        content: &ContentSource,
+    ) -> Result<Finished, ObjectsError> {
+        let pin = self.pins.pin();
+        let extents = match content {
+            ContentSource::File(file, size) => vec![Extent::whole(file.clone(), *size)],
+            ContentSource::Inode(inode, conditions) => {
+                let record = self.names.record(*inode).await?;
+                conditions.check(Some(&record.attributes))?;
+                record.extents
+            }
+        };
+        let size = info.size();
+        let new = NewUpload {
+            groups: Self::placement(bucket),
+            write_concern: self.settings.write_concern.of(&bucket.name),
+            private: bucket.native_read_off,
+            length: Some(size),
+            extension: extension_of(key),
+            ..NewUpload::default()
+        };
+        let mut incoming = Incoming::digested(self, new);
+        let mut bytes = ObjectReader::new(info.clone(), extents, Arc::clone(&self.files), pin).read(0..size);
+        while let Some(chunk) = bytes.next().await.transpose()? {
+            incoming.write(chunk).await?;
+        }
+        incoming.finish(None).await
     }
 
     /// Moves an object in its bucket, atomically. Keys that end in a slash move with everything below them.

@@ -111,6 +111,7 @@ impl Objects {
         let new = NewUpload {
             groups: Self::placement(&bucket),
             write_concern: self.settings.write_concern.of(&bucket.name),
+            private: bucket.native_read_off,
             length,
             extension: extension_of(key),
             target: Some(target),
@@ -164,6 +165,9 @@ impl Objects {
         let (info, content) = self.source(source, source_version, source_preconditions).await?;
         if range.start > range.end || range.end > info.size() {
             return Err(ObjectsError::InvalidRange);
+        }
+        if bucket.native_read_off && !self.is_private(&content).await? {
+            return Ok(None);
         }
         let md5 = shared_digest(&info, &range);
         let part = Part { number, md5, checksums, time: now_ms(), ..Part::default() };

@@ -76,6 +76,9 @@ impl Objects {
     /// What is known of a raw file, its metadata included.
     pub(crate) async fn raw_info(&self, path: &RawPath) -> Result<ObjectInfo, ObjectsError> {
         let file = path.file().ok_or(ObjectsError::NotFound)?;
+        if file.filename.is_private() {
+            return Err(ObjectsError::NotPermitted("a private file is not read by its ID"));
+        }
         let stat = self.raw_stat(path, &file).await?;
         let metadata = match self.files.metadata(&file).await {
             Ok(metadata) => metadata,
@@ -252,6 +255,7 @@ mod tests {
             created: 0,
             owner: String::new(),
             versioning: Default::default(),
+            native_read_off: false,
         }
     }
 

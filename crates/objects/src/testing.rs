@@ -52,6 +52,8 @@ pub struct State {
     pub refuses_empty: bool,
     /// Files cannot be joined, as at original storages.
     pub cannot_join: bool,
+    /// Private files are kept private.
+    pub keeps_private: bool,
     /// Nothing can be reached.
     pub away: bool,
     /// A read panics.
@@ -75,6 +77,7 @@ impl Default for State {
             tokens: BTreeMap::new(),
             refuses_empty: false,
             cannot_join: false,
+            keeps_private: false,
             away: false,
             panics: false,
             broken_streams: 0,
@@ -97,7 +100,7 @@ impl MemoryFiles {
     /// Adds a file as an old client does.
     pub fn add(&self, content: &[u8], extension: &str) -> FileId {
         let group = self.state.lock().groups[0];
-        self.store(&group, &extension.parse().unwrap(), Bytes::copy_from_slice(content))
+        self.store(&group, &extension.parse().unwrap(), Bytes::copy_from_slice(content), false)
     }
 
     /// The content of a file, if there is one.
@@ -120,13 +123,14 @@ impl MemoryFiles {
         self.state.lock().files.len()
     }
 
-    fn store(&self, group: &GroupName, extension: &Extension, content: Bytes) -> FileId {
+    fn store(&self, group: &GroupName, extension: &Extension, content: Bytes, private: bool) -> FileId {
         let mut state = self.state.lock();
         state.counter += 1;
+        let size = SizeField::normal(content.len() as u64, state.counter);
         let fields = NameFields {
             source: Source::Ip([127, 0, 0, 2].into()),
             created: 1_795_323_909,
-            size: SizeField::normal(content.len() as u64, state.counter),
+            size: if private { size.private() } else { size },
             crc32: crc32fast::hash(&content),
         };
         let directory = format!("M00/{:02X}/{:02X}", state.counter % 3, state.counter % 2);
@@ -153,6 +157,9 @@ impl Files for MemoryFiles {
         self.reach()?;
         let mut state = self.state.lock();
         if state.refuses_empty && new.length == Some(0) {
+            return Err(FilesError::Unsupported);
+        }
+        if new.private && !state.keeps_private {
             return Err(FilesError::Unsupported);
         }
         state.lengths.push(new.length);
@@ -247,7 +254,8 @@ impl Files for MemoryFiles {
         for part in parts {
             whole.extend_from_slice(&self.content(part).ok_or(FilesError::NotFound)?);
         }
-        let file = self.store(&parts[0].group, extension, whole.into());
+        let private = parts.iter().any(|part| part.filename.is_private());
+        let file = self.store(&parts[0].group, extension, whole.into(), private);
         self.state.lock().tokens.insert((owner.session, owner.sequence), file.clone());
         Ok(file)
     }
@@ -274,6 +282,11 @@ impl Files for MemoryFiles {
         let more = files.len() > limit.min(7);
         files.truncate(limit.min(7));
         Ok(RawFiles { files, more })
+    }
+
+    async fn keeps_private(&self, _groups: &[GroupName]) -> Result<bool, FilesError> {
+        self.reach()?;
+        Ok(self.state.lock().keeps_private)
     }
 
     async fn groups(&self) -> Result<Vec<GroupSpace>, FilesError> {
@@ -338,7 +351,8 @@ impl FileUpload for MemoryUpload {
 
     async fn finish(self: Box<Self>) -> Result<FileId, FilesError> {
         self.files.reach()?;
-        let file = self.files.store(&self.group, &self.new.extension, self.content.freeze());
+        let file =
+            self.files.store(&self.group, &self.new.extension, self.content.freeze(), self.new.private);
         if let Some(owner) = self.new.owner {
             self.files.state.lock().tokens.insert((owner.session, owner.sequence), file.clone());
         }

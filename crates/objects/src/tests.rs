@@ -1,5 +1,6 @@
 //! Objects over a namespace in memory and files in memory.
 
+mod private;
 mod sharing;
 
 use std::collections::BTreeSet;

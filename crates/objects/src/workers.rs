@@ -243,7 +243,9 @@ impl Objects {
         let (info, extents) = split_record(record.clone());
         let size = info.size();
         let groups = Self::placement(&bucket);
-        let new = NewUpload { groups, write_concern, length: Some(size), extension, ..NewUpload::default() };
+        let private = bucket.native_read_off;
+        let length = Some(size);
+        let new = NewUpload { groups, write_concern, length, extension, private, ..NewUpload::default() };
         let mut incoming = Incoming::plain(self, new);
         let mut content =
             ObjectReader::new(info, extents, Arc::clone(&self.files), self.pins.pin()).read(0..size);

@@ -249,11 +249,19 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    fn extents(&self) -> Vec<Extent> {
+    pub(crate) fn extents(&self) -> Vec<Extent> {
         self.file.iter().map(|file| Extent::whole(file.clone(), self.size)).collect()
     }
 
-    fn keep(mut self) {
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(crate) fn etag(&self) -> ETag {
+        self.etag
+    }
+
+    pub(crate) fn keep(mut self) {
         self.file = None;
     }
 

@@ -144,6 +144,11 @@ impl RemoteFilename {
         }
     }
 
+    /// Whether the file is private: it is given to members alone, not to whoever knows its name.
+    pub fn is_private(&self) -> bool {
+        self.fields().is_ok_and(|fields| fields.size.is_private())
+    }
+
     /// The slot that a trunk file, or a slave of one, names.
     pub fn trunk_part(&self) -> Option<TrunkSlot> {
         let from = NameFields::ENCODED_LEN;

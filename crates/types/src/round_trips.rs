@@ -93,6 +93,9 @@ proptest! {
         prop_assert_eq!(SizeField::normal(size, random).size(), Some(size));
         prop_assert_eq!(SizeField::trunk(size as u32, random).size(), Some(u64::from(size as u32)));
         prop_assert_eq!(SizeField::appender(random).size(), None);
+        let private = SizeField::normal(size, random).private();
+        prop_assert_eq!((private.size(), private.is_private(), private.is_appender()), (Some(size), true, false));
+        prop_assert!(!SizeField::normal(size, random).is_private() && !SizeField::appender(random).is_private());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub struct SizeField(pub u64);
 
 impl SizeField {
     const COMPACT: u64 = 1 << 63;
+    const PRIVATE: u64 = 1 << 62;
     const TRUNK: u64 = 1 << 59;
     const APPENDER: u64 = 1 << 58;
     const RANDOM_BITS: u32 = 23;
@@ -13,6 +14,16 @@ impl SizeField {
     /// For a normal file: below 4 GiB with 23 bits of `random`, above it the plain size.
     pub const fn normal(size: u64, random: u32) -> Self {
         if size >> 32 == 0 { Self(Self::COMPACT | Self::spread(random) | size) } else { Self(size) }
+    }
+
+    /// The same for a private file: one that is not given to those who know no more than its name.
+    pub const fn private(self) -> Self {
+        Self(self.0 | Self::PRIVATE)
+    }
+
+    /// Whether the file is private (or a slave of one). The original has no such files, and never sets this bit.
+    pub const fn is_private(self) -> bool {
+        self.0 & Self::PRIVATE != 0
     }
 
     /// For an appender file, whose size is never in its name.
@@ -42,7 +53,7 @@ impl SizeField {
         } else if self.0 & (Self::COMPACT | Self::TRUNK) != 0 {
             Some(self.0 & 0xFFFF_FFFF)
         } else {
-            Some(self.0)
+            Some(self.0 & !Self::PRIVATE)
         }
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct CreateBucket {
     location: Option<String>,
     region: String,
     settings: Vec<(&'static str, String)>,
+    native_read_off: bool,
 }
 
 impl Operation for CreateBucket {
@@ -29,8 +30,15 @@ impl Operation for CreateBucket {
         let (bucket, region) = (request.bucket()?, request.region.clone());
         check_name(&bucket)?;
         let settings = access_settings(&request)?;
+        let native_read_off = match request.header(NATIVE_READ)? {
+            None | Some("on") => false,
+            Some("off") => true,
+            Some(_) => {
+                return Err(S3Error::new(ErrorCode::InvalidArgument, "Invalid x-fdfs-native-read header"));
+            }
+        };
         let body = request.payload.read_all(MAX_BODY).await?;
-        Ok(Self { bucket, location: parse_body(&body)?, region, settings })
+        Ok(Self { bucket, location: parse_body(&body)?, region, settings, native_read_off })
     }
 
     /// Without a location, or with a region's name, the trackers choose the group of each object.
@@ -41,7 +49,9 @@ impl Operation for CreateBucket {
             }
             _ => Vec::<GroupName>::new(),
         };
-        let new = NewBucketOptions { placement, owner: cx.owner().to_owned(), ..NewBucketOptions::default() };
+        let owner = cx.owner().to_owned();
+        let native_read_off = self.native_read_off;
+        let new = NewBucketOptions { placement, owner, native_read_off, ..NewBucketOptions::default() };
         let made = cx.objects.create_bucket(&self.bucket, new).await?;
         for (name, value) in self.settings {
             cx.objects.set_bucket_setting(&made, name, Some(value.into())).await?;
@@ -99,6 +109,8 @@ fn check_name(name: &str) -> Result<(), S3Error> {
     if valid { Ok(()) } else { Err(S3Error::from(ErrorCode::InvalidBucketName).detail("BucketName", name)) }
 }
 
+/// Whether files of the bucket are read by their IDs, `on` or `off`.
+pub(super) const NATIVE_READ: &str = "x-fdfs-native-read";
 /// S3 keeps these for its own kinds of buckets and access points.
 const RESERVED_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 const RESERVED_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::Operation;
+use super::create_bucket::NATIVE_READ;
 use crate::context::Context;
 use crate::error::S3Error;
 use crate::request::Request;
@@ -21,9 +22,12 @@ impl Operation for HeadBucket {
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
-        cx.bucket(&self.bucket).await?;
+        let bucket = cx.bucket(&self.bucket).await?;
         let mut response = respond::empty(StatusCode::OK);
         respond::set(response.headers_mut(), "x-amz-bucket-region", &cx.config.region);
+        if bucket.native_read_off {
+            respond::set(response.headers_mut(), NATIVE_READ, "off");
+        }
         Ok(response)
     }
 }

@@ -123,7 +123,7 @@ impl Operation for PostObject {
         let location = format!("http://{host}/{bucket}/{}", uri::encode_path(key.as_bytes()));
         let mut response = success.answer(&bucket, &key, &etag, &location);
         respond::set(response.headers_mut(), "etag", &etag);
-        if let Some(file_id) = &info.file_id {
+        if let Some(file_id) = info.native_id() {
             respond::set(response.headers_mut(), FILE_ID, &file_id.to_string());
         }
         Ok(response)

@@ -62,7 +62,7 @@ impl Operation for PutObject {
         respond::set(headers, "etag", &respond::quoted(&etag_text(info.etag())));
         write_version_id(headers, &info);
         write_expiration(headers, cx, &self.key, &info).await;
-        if let Some(file_id) = &info.file_id {
+        if let Some(file_id) = info.native_id() {
             respond::set(headers, FILE_ID, &file_id.to_string());
         }
         if let Some(checksum) = self.payload.checksums().next() {

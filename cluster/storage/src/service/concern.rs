@@ -8,7 +8,7 @@ use fdfs_store::{Record, StoreError, StoredFile};
 use fdfs_types::RemoteFilename;
 use tracing::error;
 
-use super::{Served, Session, StorageService, handle::Handle};
+use super::{Served, Session, StorageService, check_private, handle::Handle};
 use crate::{concern::Turn, error::Refusal, relay::ChangePlace, shared::Shared};
 
 /// The answer to a request that changes files, and the records that tell the changes.
@@ -55,8 +55,11 @@ impl StorageService {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
-        let place = request.place(&self.shared);
         let filename = self.name_for_log(request.filename());
+        if let Err(refusal) = check_private(connection, request.is_private()) {
+            return Ok(Served { filename, ..self.refuse(connection, refusal).await? });
+        }
+        let place = request.place(&self.shared);
         match self.at(connection, place, &request, session).await? {
             Some(served) => Ok(Served { filename, ..served }),
             None => self.make_change(connection, request).await,
@@ -84,6 +87,14 @@ impl StorageService {
         });
         let changed = changed.await;
         self.respond(connection, filename, changed).await
+    }
+
+    /// Refuses a new file on terms that cannot be kept.
+    pub(super) fn check_terms(&self, asked: WriteConcern, private: bool) -> Result<(), Refusal> {
+        match private && !self.shared.has_secret {
+            true => Err(Refusal::NoSecret),
+            false => self.check_concern(asked),
+        }
     }
 
     /// Refuses what a second member must have, before any of it is stored, if there is none and that is an error.

@@ -38,8 +38,9 @@ impl StorageService {
         connection: &mut Connection,
         request: &UploadFramedRequest,
     ) -> Result<Result<(StoredFile, u64), Refusal>, NetError> {
-        let begun =
-            self.check_concern(request.write_concern).and_then(|()| Ok(begin(&self.shared.store, request)?));
+        let begun = self
+            .check_terms(request.write_concern, request.private)
+            .and_then(|()| Ok(begin(&self.shared.store, request)?));
         let mut upload = match begun {
             Ok(upload) => upload,
             Err(refusal) => return Ok(Err(refusal)),
@@ -80,6 +81,7 @@ fn begin(store: &Store, request: &UploadFramedRequest) -> Result<Upload, StoreEr
         size: None,
         extension: request.extension,
         appender: false,
+        private: request.private,
     })?;
     if let Some(owner) = request.owner {
         upload.set_owner(owner);

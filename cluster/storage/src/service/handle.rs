@@ -25,6 +25,11 @@ pub(super) trait Handle: Request + Send + 'static {
         None
     }
 
+    /// Whether it is about a private file, which strangers are not told of.
+    fn is_private(&self) -> bool {
+        self.filename().is_some_and(RemoteFilename::is_private)
+    }
+
     /// Whether it may have to wait for the disk for long. `is_durable` says that changes have to reach the disk.
     fn may_wait(&self, is_durable: bool) -> bool {
         is_durable

@@ -24,6 +24,10 @@ impl Handle for CreateLinkRequest {
         Some(&self.source)
     }
 
+    fn is_private(&self) -> bool {
+        self.source.is_private() || self.master.as_ref().is_some_and(RemoteFilename::is_private)
+    }
+
     fn handle(self, shared: &Shared, peer: IpAddr) -> Result<Changed<FileId>, Refusal> {
         if !shared.takes_replicas_from(peer) {
             return Err(Refusal::Stranger(peer));

@@ -12,10 +12,10 @@ use fdfs_proto::{
     },
 };
 use fdfs_store::{ListedFile, NewFile, StorePathChoice, StoredFile};
-use fdfs_types::{GroupName, StorageId};
+use fdfs_types::{GroupName, RemoteFilename, StorageId};
 
 use super::{
-    Served, Session, StorageService,
+    Served, Session, StorageService, check_private,
     handle::{Handle, LARGE},
 };
 use crate::{error::Refusal, shared::Shared, sync::dead_letters};
@@ -28,8 +28,10 @@ impl Handle for HelloRequest {
         false
     }
 
-    fn handle(self, _shared: &Shared, _peer: IpAddr) -> Result<Hello, Refusal> {
-        let capabilities = Capabilities::UPLOAD_FRAMED
+    fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Hello, Refusal> {
+        let keeps_private = if shared.has_secret { Capabilities::PRIVATE } else { Capabilities::default() };
+        let capabilities = keeps_private
+            | Capabilities::UPLOAD_FRAMED
             | Capabilities::LIST_RAW_FILES
             | Capabilities::JOIN_FILES
             | Capabilities::OWNERS
@@ -178,7 +180,7 @@ impl StorageService {
     ) -> Result<Served, NetError> {
         let request = connection.read_request::<JoinFilesRequest>(header, JoinFilesRequest::MAX_LEN).await?;
         let joined = match request {
-            Ok(request) => self.joined(request).await,
+            Ok(request) => self.joined(connection, request).await,
             Err(error) => Err(error.into()),
         };
         match joined {
@@ -187,13 +189,20 @@ impl StorageService {
         }
     }
 
-    async fn joined(&self, request: JoinFilesRequest) -> Result<StoredFile, Refusal> {
+    async fn joined(
+        &self,
+        connection: &Connection,
+        request: JoinFilesRequest,
+    ) -> Result<StoredFile, Refusal> {
         self.check_group(Some(request.group))?;
-        let concern = request.write_concern;
-        self.check_concern(concern)?;
+        let has_private = request.parts.iter().any(RemoteFilename::is_private);
+        check_private(connection, has_private)?;
+        let (concern, private) = (request.write_concern, request.private || has_private);
+        self.check_terms(concern, private)?;
         let joined = self.act(true, move |shared| {
             let store_path = StorePathChoice::Any;
-            let new = NewFile { store_path, size: None, extension: request.extension, appender: false };
+            let extension = request.extension;
+            let new = NewFile { store_path, size: None, extension, appender: false, private };
             Ok(shared.store.join(&request.parts, &new, request.owner)?)
         });
         self.secure_file(concern, joined.await).await

@@ -11,7 +11,7 @@ use fdfs_store::{Counter, ForPeer, OpenFile, StoreError};
 use fdfs_types::{FileKind, GroupName, RemoteFilename};
 
 use super::{
-    Served, Session, StorageService,
+    Served, Session, StorageService, check_private,
     handle::{Handle, SMALL},
 };
 use crate::{error::Refusal, shared::Shared};
@@ -95,6 +95,9 @@ impl StorageService {
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let filename = self.name_for_log(request.filename());
+        if let Err(refusal) = check_private(connection, request.is_private()) {
+            return Ok(Served { filename, ..self.refuse(connection, refusal).await? });
+        }
         let may_wait = request.may_wait(self.shared.waits_for_disk);
         let peer = connection.peer_ip();
         let result = match self.check_group(request.group()) {
@@ -183,7 +186,10 @@ impl StorageService {
         request: &DownloadRequest,
         session: &Session,
     ) -> Result<Served, NetError> {
-        if let Err(refusal) = self.check_group(Some(request.file_id.group)) {
+        let is_private = request.file_id.filename.is_private();
+        let checked = check_private(connection, is_private)
+            .and_then(|()| self.check_group(Some(request.file_id.group)));
+        if let Err(refusal) = checked {
             return self.refuse(connection, refusal).await;
         }
         let store = &self.shared.store;

@@ -9,12 +9,17 @@ use fdfs_proto::{
 use fdfs_store::{NewFile, Store, StoreError, StorePathChoice, Upload};
 use fdfs_types::{FileId, GroupName, RemoteFilename};
 
-use super::{Served, StorageService};
+use super::{Served, StorageService, check_private};
 
 /// A request whose content becomes a new file.
 pub(super) trait Begin: Streamed {
     /// Begins the file.
     fn begin(&self, store: &Store) -> Result<Upload, StoreError>;
+
+    /// Whether its name comes from a private file's.
+    fn is_private(&self) -> bool {
+        false
+    }
 }
 
 impl Begin for UploadRequest {
@@ -33,6 +38,10 @@ impl Begin for UploadSlaveRequest {
     fn begin(&self, store: &Store) -> Result<Upload, StoreError> {
         store.create_slave(&self.master, &self.prefix, &self.extension, Some(self.size))
     }
+
+    fn is_private(&self) -> bool {
+        self.master.is_private()
+    }
 }
 
 fn new_file(request: &UploadRequest, appender: bool) -> NewFile {
@@ -41,6 +50,7 @@ fn new_file(request: &UploadRequest, appender: bool) -> NewFile {
         size: Some(request.size),
         extension: request.extension,
         appender,
+        private: false,
     }
 }
 
@@ -56,7 +66,9 @@ impl StorageService {
             Err(error) => return self.refuse(connection, error.into()).await,
         };
         let content = request.content_length();
-        let begun = self.check_concern(CONCERN).and_then(|()| Ok(request.begin(&self.shared.store)?));
+        let begun = check_private(connection, request.is_private())
+            .and_then(|()| self.check_concern(CONCERN))
+            .and_then(|()| Ok(request.begin(&self.shared.store)?));
         let mut upload = match begun {
             Ok(upload) => upload,
             Err(refusal) => return self.refuse(connection, refusal).await,

@@ -44,6 +44,7 @@ pub(super) fn new_file(extension: &str) -> NewFile {
         size: None,
         extension: extension.parse().unwrap(),
         appender: false,
+        private: false,
     }
 }
 

@@ -31,6 +31,8 @@ pub struct NewFile {
     pub extension: Extension,
     /// Whether it can be changed later.
     pub appender: bool,
+    /// Whether its name says that it is private. Appender files are not.
+    pub private: bool,
 }
 
 /// The store path that a client asks for.
@@ -96,6 +98,7 @@ pub struct Upload {
 #[derive(Debug)]
 enum Target {
     Normal(Extension),
+    Private(Extension),
     Appender(Extension),
     Slave(RemoteFilename),
 }
@@ -107,8 +110,11 @@ impl Store {
         shared.binlog.check()?;
         let size = new.size.unwrap_or(0);
         let path = shared.placement.choose_path(&shared.paths, new.store_path, size)?;
-        let target =
-            if new.appender { Target::Appender(new.extension) } else { Target::Normal(new.extension) };
+        let target = match (new.appender, new.private) {
+            (true, _) => Target::Appender(new.extension),
+            (false, true) => Target::Private(new.extension),
+            (false, false) => Target::Normal(new.extension),
+        };
         Upload::begin(shared, path, target, new.size)
     }
 
@@ -262,10 +268,11 @@ impl Upload {
             tries += 1;
             let filename = match &self.target {
                 Target::Slave(name) => name.clone(),
-                Target::Normal(extension) | Target::Appender(extension) => {
+                Target::Normal(extension) | Target::Private(extension) | Target::Appender(extension) => {
                     let random = fastrand::u32(..);
                     let size = match self.target {
                         Target::Appender(_) => SizeField::appender(random),
+                        Target::Private(_) => SizeField::normal(self.size, random).private(),
                         _ => SizeField::normal(self.size, random),
                     };
                     let source = store.placement.policy().source;

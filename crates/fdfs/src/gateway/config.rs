@@ -5,14 +5,18 @@ mod patience;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use fdfs_client::ClientOptions;
 use fdfs_conf::TrackerAddress;
 use fdfs_namespace::StoreUrl;
 use fdfs_namespace::remote::Secret;
+use fdfs_net::SharedSecret;
 use fdfs_objects::access::Network;
 use fdfs_proto::ServerAddress;
+use fdfs_proto::ours::ClusterSecret;
 use fdfs_s3::TlsFiles;
 use serde::{Deserialize, Deserializer};
 
@@ -68,6 +72,14 @@ pub struct GatewayConfig {
     /// Seconds after which a multipart upload that nobody completed or aborted is ended; 0 is never.
     #[serde(default = "abandoned_uploads_after")]
     pub abandoned_uploads_after: u64,
+    /// A file that holds the secret of the cluster, where its members share one: then there can be buckets of private files.
+    pub cluster_secret_file: Option<PathBuf>,
+    /// Deletions by lifecycle rules in a second.
+    #[serde(default = "lifecycle_rate")]
+    pub lifecycle_rate: NonZeroU32,
+    /// Seconds after which it is looked again which lifecycle rules are due; 0 is never, by this gateway.
+    #[serde(default = "lifecycle_interval")]
+    pub lifecycle_interval: u64,
     /// What storages are asked for before content counts as stored.
     #[serde(default)]
     pub write_concern: Concern,
@@ -100,12 +112,25 @@ impl GatewayConfig {
         }
     }
 
+    /// How trackers and storages are reached.
+    pub fn client_options(&self) -> anyhow::Result<ClientOptions> {
+        let mut options = self.patience.of(self.trackers.clone());
+        options.pool.secret = cluster_secret(self.cluster_secret_file.as_deref())?;
+        Ok(options)
+    }
+
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))
     }
+}
+
+/// Reads the secret of a cluster from a file, where one is named.
+pub fn cluster_secret(file: Option<&Path>) -> anyhow::Result<Option<SharedSecret>> {
+    let read = |path| fdfs_ops::read_secret(path, ClusterSecret::new).context("cluster_secret_file");
+    Ok(file.map(read).transpose()?.map(SharedSecret::new))
 }
 
 fn trackers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ServerAddress>, D::Error> {
@@ -165,6 +190,16 @@ fn fence_after() -> u64 {
 }
 
 fn free_after() -> u64 {
+    3600
+}
+
+/// As many as [`fdfs_s3::Config`] has.
+pub fn lifecycle_rate() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(199)
+}
+
+/// As [`fdfs_s3::Config`] has it.
+pub fn lifecycle_interval() -> u64 {
     3600
 }
 
@@ -249,6 +284,9 @@ mod tests {
             "free_after | 3600 s",
             "abandoned_uploads_after | 604800 s",
             "fence_after | 300 s",
+            "cluster_secret_file |",
+            "lifecycle_rate | 200",
+            "lifecycle_interval | 3600 s",
             "write_concern | storage",
             "write_concern_of.BUCKET |",
             "patience.connect_timeout | 5 s",

@@ -16,6 +16,8 @@ pub struct MountOptions {
     pub raw_delete: bool,
     /// What storages are asked for before content counts as stored.
     pub write_concern: WriteConcern,
+    /// A file that holds the secret of the cluster.
+    pub cluster_secret_file: Option<PathBuf>,
     cache: Option<Duration>,
     spool: Option<PathBuf>,
     source_name: Option<String>,
@@ -41,11 +43,12 @@ impl MountOptions {
                         value.parse().with_context(|| format!("-o {text}: not a number of seconds"))?;
                     options.cache = Some(Duration::from_secs(seconds));
                 }
+                ("cluster_secret_file", Some(value)) => options.cluster_secret_file = Some(value.into()),
                 ("spool", Some(value)) => options.spool = Some(value.into()),
                 ("fsname", Some(value)) => options.source_name = Some(value.to_owned()),
                 (name, None) if FOR_OTHERS.contains(&name) => {}
                 _ => bail!(
-                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cache=SECONDS, spool=DIR, fsname=NAME"
+                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME"
                 ),
             }
         }

@@ -151,7 +151,7 @@ impl FsckArgs {
 
     fn client(&self) -> anyhow::Result<Client> {
         if let Some(config) = self.source.config()? {
-            return Ok(Client::new(config.patience.of(config.trackers)));
+            return Ok(Client::new(config.client_options()?));
         }
         if self.trackers.is_empty() {
             bail!(

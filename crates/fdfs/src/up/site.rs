@@ -18,7 +18,7 @@ use fdfs_tracker::Tracker;
 use tracing::{info, warn};
 
 use super::UpArgs;
-use crate::gateway::{Concern, Gateway, GatewayConfig, Patience};
+use crate::gateway::{Concern, Gateway, GatewayConfig, Patience, lifecycle_interval, lifecycle_rate};
 
 /// Everything that runs.
 pub struct Site {
@@ -139,6 +139,9 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         free_after: FREE_AFTER,
         abandoned_uploads_after: ABANDONED_UPLOADS_AFTER,
         fence_after: FENCE_AFTER,
+        cluster_secret_file: None,
+        lifecycle_rate: lifecycle_rate(),
+        lifecycle_interval: lifecycle_interval(),
         // The storage stands alone.
         write_concern: Concern::Storage,
         write_concern_of: BTreeMap::new(),

@@ -38,6 +38,12 @@ impl Namespace {
         self.write(move |tx| buckets::set_versioning(tx, &name, versioning)).await
     }
 
+    /// Has the files of an empty bucket be private, or the further files of any bucket not.
+    pub async fn set_native_read(&self, name: &str, is_off: bool) -> Result<(), NamespaceError> {
+        let name = name.to_owned();
+        self.write(move |tx| buckets::set_native_read(tx, &name, is_off)).await
+    }
+
     /// Removes an empty bucket.
     pub async fn delete_bucket(&self, name: &str) -> Result<(), NamespaceError> {
         let name = name.to_owned();

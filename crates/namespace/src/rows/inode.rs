@@ -68,6 +68,8 @@ pub(crate) struct InodeRow {
     pub(crate) history: bool,
     #[prost(uint32, tag = "43")]
     pub(crate) versioning: u32,
+    #[prost(bool, tag = "44")]
+    pub(crate) native_read_off: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -546,6 +546,26 @@ fn a_groups_bucket_has_its_name_or_one_beside_it_and_stays() {
 }
 
 #[test]
+fn a_private_bucket_names_no_file_that_others_can_read() {
+    for_every_engine(|namespace, root| async move {
+        put(&namespace, root, "k", 1).await;
+        assert!(is(namespace.set_native_read("b", true).await, NamespaceError::BucketNotEmpty));
+        namespace.delete(root, b"k", Preconditions::default()).await.unwrap();
+        namespace.set_native_read("b", true).await.unwrap();
+        assert!(namespace.bucket("b").await.unwrap().native_read_off);
+        let refused = namespace.put(root, b"k", content(2), Preconditions::default()).await;
+        assert!(is(refused.map(drop), NamespaceError::NotPrivate));
+        let mut hidden = content(3);
+        let fields = hidden.extents[0].file.filename.fields().unwrap();
+        let fields = fdfs_types::NameFields { size: fields.size.private(), ..fields };
+        hidden.extents[0].file = format!("group1/M00/00/00/{}1234567", fields.encode()).parse().unwrap();
+        namespace.put(root, b"k", hidden, Preconditions::default()).await.unwrap();
+        namespace.set_native_read("b", false).await.unwrap();
+        put(&namespace, root, "l", 4).await;
+    });
+}
+
+#[test]
 fn settings_go_with_their_bucket() {
     for_every_engine(|namespace, root| async move {
         let value = |text: &'static str| Some(bytes::Bytes::from_static(text.as_bytes()));

@@ -48,6 +48,9 @@ impl Capabilities {
     /// `SCRUB` (207).
     pub const SCRUB: Self = Self(1 << 7);
 
+    /// Private files are made, and kept for members: this storage shares a secret with them.
+    pub const PRIVATE: Self = Self(1 << 8);
+
     /// Of a storage: asks the other members for files that it lacks. Of a request: what follows on this connection is asked
     /// for somebody else, and is answered and done from here alone.
     pub const FOR_ANOTHER: Self = Self(1 << 6);

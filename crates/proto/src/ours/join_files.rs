@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0            16              22           38              39
-//!  | group [16] | extension [6] | owner [16] | write concern | i32 n | n times: u8 length, filename |
+//!  | group [16] | extension [6] | owner [16] | write concern, private | i32 n | n times: u8 length, filename |
 //!
 //!  answer: | group, 0-padded [16] | filename ... |
 //! ```
@@ -10,7 +10,7 @@
 use fdfs_types::{Extension, FileId, GroupName, RemoteFilename};
 
 use super::owner::{OwnerToken, read_owner, read_short_name, write_owner, write_short_name};
-use super::upload_framed::WriteConcern;
+use super::upload_framed::{WriteConcern, read_terms, write_terms};
 use crate::{Command, Decode, DecodeError, Encode, Reader, Request, Writer};
 
 /// Makes one normal file of several, in the order given, on the store path of the first. The parts stay.
@@ -24,6 +24,8 @@ pub struct JoinFilesRequest {
     pub owner: Option<OwnerToken>,
     /// What must be true before the answer.
     pub write_concern: WriteConcern,
+    /// Whether members alone may read the new file. It has to be where a part is.
+    pub private: bool,
     /// The parts, at least one; a file may stand there more than once.
     pub parts: Vec<RemoteFilename>,
 }
@@ -41,7 +43,7 @@ impl Encode for JoinFilesRequest {
         writer.group(&self.group);
         writer.padded(self.extension.as_str(), Extension::MAX_LEN);
         write_owner(writer, self.owner);
-        writer.u8(self.write_concern.to_wire());
+        write_terms(writer, self.write_concern, self.private);
         writer.count32(self.parts.len());
         for part in &self.parts {
             write_short_name(writer, part);
@@ -56,9 +58,7 @@ impl Decode for JoinFilesRequest {
         let group = reader.group()?;
         let extension = reader.padded("extension", Extension::MAX_LEN)?;
         let owner = read_owner(reader)?;
-        let byte = reader.u8("write concern")?;
-        let write_concern = WriteConcern::from_wire(byte)
-            .ok_or_else(|| reader.invalid("write concern", format_args!("{byte} is not one")))?;
+        let (write_concern, private) = read_terms(reader)?;
         let count = reader.u32("part count")?;
         if count == 0 || count as usize > Self::MAX_PARTS {
             return Err(
@@ -66,7 +66,7 @@ impl Decode for JoinFilesRequest {
             );
         }
         let parts = reader.repeat(count, read_short_name)?;
-        Ok(Self { group, extension, owner, write_concern, parts })
+        Ok(Self { group, extension, owner, write_concern, private, parts })
     }
 }
 

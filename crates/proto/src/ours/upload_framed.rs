@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0            1               9               15           31
-//!  | store path | expected size | extension [6] | owner [16] | write concern |
+//!  | store path | expected size | extension [6] | owner [16] | write concern, private |
 //!
 //!  then frames, which the header's length does not count:
 //!  | i32 length, 1 to 16 MiB | bytes ... |      any number of times
@@ -33,6 +33,8 @@ pub struct UploadFramedRequest {
     pub owner: Option<OwnerToken>,
     /// What must be true before the answer.
     pub write_concern: WriteConcern,
+    /// Whether members alone may read it.
+    pub private: bool,
 }
 
 /// What must be true of a file before its upload is answered.
@@ -145,7 +147,7 @@ impl Encode for UploadFramedRequest {
         }
         writer.padded(self.extension.as_str(), Extension::MAX_LEN);
         write_owner(writer, self.owner);
-        writer.u8(self.write_concern.to_wire());
+        write_terms(writer, self.write_concern, self.private);
     }
 }
 
@@ -153,17 +155,12 @@ impl Decode for UploadFramedRequest {
     const NAME: &'static str = "UploadFramedRequest";
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            store_path: read_store_path(reader)?,
-            expected_size: reader.number_or_none("expected size")?,
-            extension: reader.padded("extension", Extension::MAX_LEN)?,
-            owner: read_owner(reader)?,
-            write_concern: {
-                let byte = reader.u8("write concern")?;
-                let concern = WriteConcern::from_wire(byte);
-                concern.ok_or_else(|| reader.invalid("write concern", format_args!("{byte} is not one")))?
-            },
-        })
+        let store_path = read_store_path(reader)?;
+        let expected_size = reader.number_or_none("expected size")?;
+        let extension = reader.padded("extension", Extension::MAX_LEN)?;
+        let owner = read_owner(reader)?;
+        let (write_concern, private) = read_terms(reader)?;
+        Ok(Self { store_path, expected_size, extension, owner, write_concern, private })
     }
 }
 
@@ -171,6 +168,22 @@ impl Request for UploadFramedRequest {
     const COMMAND: Command = Command::UPLOAD_FRAMED;
     type Response = FileId;
 }
+
+/// Reads the write concern, and whether the file is private, from one byte.
+pub(super) fn read_terms(reader: &mut Reader<'_>) -> Result<(WriteConcern, bool), DecodeError> {
+    let byte = reader.u8("write concern")?;
+    let concern = WriteConcern::from_wire(byte & !PRIVATE)
+        .ok_or_else(|| reader.invalid("write concern", format_args!("{byte} is not one")))?;
+    Ok((concern, byte & PRIVATE != 0))
+}
+
+/// Writes them.
+pub(super) fn write_terms(writer: &mut Writer<'_>, concern: WriteConcern, private: bool) {
+    writer.u8(concern.to_wire() | if private { PRIVATE } else { 0 });
+}
+
+/// Stands beside the write concern.
+const PRIVATE: u8 = 0x80;
 
 #[cfg(test)]
 mod tests {

@@ -69,6 +69,7 @@ fn upload() -> UploadFramedRequest {
         extension: "jpg".parse().unwrap(),
         owner: Some(owner()),
         write_concern: WriteConcern::Replicated,
+        private: false,
     }
 }
 
@@ -87,6 +88,7 @@ fn join_files() -> JoinFilesRequest {
         extension: "jpg".parse().unwrap(),
         owner: None,
         write_concern: WriteConcern::Storage,
+        private: true,
         parts: vec![NAME.parse().unwrap(), NAME.parse().unwrap()],
     }
 }

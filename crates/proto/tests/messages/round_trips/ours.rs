@@ -25,6 +25,7 @@ round_trips! {
         extension: extension(),
         owner: prop::option::of(owner()),
         write_concern: write_concern(),
+        private: any::<bool>(),
     }) => UploadFramedRequest;
     message frame: prop_oneof![
         Just(Frame::End), Just(Frame::Data(1)), Just(Frame::Data(Frame::MAX)), (1..=Frame::MAX).prop_map(Frame::Data),
@@ -42,6 +43,7 @@ round_trips! {
         extension: extension(),
         owner: prop::option::of(owner()),
         write_concern: write_concern(),
+        private: any::<bool>(),
         parts: list(filename(), 1..=JoinFilesRequest::MAX_PARTS),
     }) => JoinFilesRequest;
     request list_owned: make!(ListOwnedRequest {
