@@ -447,7 +447,7 @@ fn a_multipart_upload_becomes_one_object_and_is_joined() {
         assert_eq!(freed(&namespace).await, [file_id(1)]);
         let parts = namespace.parts(root, b"big", upload_id, 1, 10).await.unwrap();
         assert_eq!(parts.iter().map(|part| part.number).collect::<Vec<_>>(), [2, 3]);
-        assert!(is(namespace.delete_bucket("b").await, NamespaceError::BucketNotEmpty));
+        assert!(is(namespace.delete_bucket("b").await, NamespaceError::UploadsOpen));
 
         let complete = async |parts: &[CompletePart], min| {
             let completion = Completion {

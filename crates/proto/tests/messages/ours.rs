@@ -230,7 +230,7 @@ fn raw_files_are_listed_from_a_name_on() {
 fn files_are_joined_in_the_order_given() {
     let none = "0000000000000000 0000000000000000";
     let parts = ["17", NAME_HEX, "17", NAME_HEX];
-    let head = [GROUP, "6a7067000000", none, "00", "00000002"];
+    let head = [GROUP, "6a7067000000", none, "80", "00000002"];
     is_encoded(&join_files(), &[&head[..], &parts].concat());
     assert!(join_files().encode().len() < JoinFilesRequest::MAX_LEN);
 }
