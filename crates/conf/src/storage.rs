@@ -173,7 +173,7 @@ impl StorageConfig {
         let mut keys = Keys::new(&file, table::SECTIONS);
         let config = Self::build(&mut keys, base_path.into(), trackers);
         let config = config.expect("every default can be used");
-        Self { group_name: Some(group_name), ..config }
+        Self { group_name: Some(group_name), http_conf: HttpConf::None, ..config }
     }
 
     fn build(

@@ -1,0 +1,93 @@
+//! Clients that take their time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "each test file uses its part of the support")]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use fdfs_http::Limits;
+use support::{JPG, SLAVE, Site, pattern};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// A client that has asked for a large file, and takes next to nothing of it.
+async fn slow(site: &Site) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(site.address).await.unwrap();
+    let request = format!("GET /group1/{JPG} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.read_exact(&mut [0; 1]).await.unwrap();
+    stream
+}
+
+/// How long 200 small files take, fetched one after the other.
+async fn small_files(site: &Site) -> Duration {
+    let begun = Instant::now();
+    for _ in 0..200 {
+        let answer = site.get(&format!("/group1/{SLAVE}"), "").await;
+        assert_eq!((answer.status, answer.body.len()), (200, 4096));
+    }
+    begun.elapsed()
+}
+
+/// 2,000 where the system lets this process open as many files.
+fn count() -> usize {
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    // A client, its connection and its file each, and some for the rest.
+    usize::try_from((most.saturating_sub(200) / 3).min(2000)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_clients_at_a_byte_a_second_do_not_slow_others() {
+    let files = [(JPG, &pattern(8 << 20)[..]), (SLAVE, &pattern(4096)[..])];
+    let site = Site::start(&files, Limits { threads: 2, ..Limits::default() }, "").await;
+    let alone = small_files(&site).await;
+    let mut clients = Vec::new();
+    for _ in 0..count() {
+        clients.push(slow(&site).await);
+    }
+    let beside = {
+        let readers = async {
+            loop {
+                for client in &mut clients {
+                    client.read_exact(&mut [0; 1]).await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            time = small_files(&site) => time,
+            () = readers => unreachable!("they read for ever"),
+        }
+    };
+    // Busy machines are uneven: what would be seen is a server that serves nobody else.
+    assert!(beside < alone * 20 + Duration::from_secs(5), "{beside:?} beside them, {alone:?} alone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_is_given_up() {
+    let files = [(JPG, &pattern(32 << 20)[..])];
+    let limits = Limits { write_timeout: Duration::from_millis(300), ..Limits::default() };
+    let site = Site::start(&files, limits, "").await;
+    let mut client = slow(&site).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // What is on its way arrives, and then the end comes early.
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut rest)).await;
+    let _ = read.expect("the connection has ended");
+    assert!(rest.len() < 32 << 20, "{} bytes", rest.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_no_head_is_given_up() {
+    let limits = Limits { head_timeout: Duration::from_millis(300), ..Limits::default() };
+    let site = Site::start(&[(JPG, b"x")], limits, "").await;
+    let mut client = TcpStream::connect(site.address).await.unwrap();
+    client.write_all(b"GET /group1/").await.unwrap();
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut rest)).await;
+    let _ = read.expect("the connection has ended");
+}
