@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use fdfs_conf::ServiceAddress;
+use fdfs_conf::{HttpConf, ServiceAddress};
 use fdfs_proto::{
     Command, Status,
     ours::{Capabilities, Hello, HelloRequest},
@@ -182,4 +182,100 @@ async fn a_member_that_is_silent_is_given_up_and_the_next_is_asked() {
     assert!(asked(&group)[1] > 0, "the next is asked");
     group.members[1].tells(&name, b"content");
     assert_eq!(client(&storage).ask(&whole(&name), b"").expect("content"), b"content");
+}
+
+/// Answers one HTTP request, and says what it was.
+fn http_server(ip: std::net::IpAddr, port: u16) -> std::thread::JoinHandle<String> {
+    let listener = std::net::TcpListener::bind((ip, port)).expect("the port is free on this address");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a request");
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|length| length == 1) {
+            request.push(byte[0]);
+        }
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nETag: \"e\"\r\n\r\nfrom nginx";
+        stream.write_all(answer.as_bytes()).expect("answer");
+        String::from_utf8_lossy(&request).into_owned()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_the_last_member_that_has_a_file_serves_it() {
+    let (group, storage) = beside(3).await;
+    let http = storage.http_address().expect("http");
+    // The source has lost it, and so has this storage: the original says that it is gone.
+    let name = file_name(group.members[1].ip, b"content");
+    group.members[2].tells(&name, b"content");
+    assert_eq!(get(http, &name), (200, b"content".to_vec()));
+    let mine = file_name(group.me, b"mine too");
+    group.members[2].tells(&mine, b"mine too");
+    assert_eq!(get(http, &mine), (200, b"mine too".to_vec()));
+    assert_eq!(get(http, &file_name(group.members[1].ip, b"nobody's")).0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_files_of_original_members_are_served() {
+    let (group, storage) = beside(1).await;
+    group.members[0].is_ours.store(false, Ordering::Relaxed);
+    let name = group.members[0].has(b"content");
+    assert_eq!(get(storage.http_address().expect("http"), &name), (200, b"content".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_storage_is_down_is_asked_over_http() {
+    let (mut group, storage) = beside(1).await;
+    let gone = unused_ip();
+    group.tracker.others.lock().push((gone, StorageStatus::Offline));
+    until_known(&mut group).await;
+    let http = storage.http_address().expect("http");
+    let name = file_name(gone, b"content");
+    assert_eq!(get(http, &name).0, 503, "nobody can tell");
+    let nginx = http_server(gone, http.port());
+    assert_eq!(get(http, &name), (200, b"from nginx".to_vec()));
+    let asked = nginx.join().expect("it was asked");
+    assert!(asked.starts_with(&format!("GET /group1/{name}?redirect=1 HTTP/1.")), "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_name_steers_nobody_outside_the_group() {
+    let (_group, storage) = beside(1).await;
+    let http = storage.http_address().expect("http");
+    let stranger = unused_ip();
+    let listener = std::net::TcpListener::bind((stranger, http.port())).expect("the port is free there");
+    listener.set_nonblocking(true).expect("non-blocking");
+    assert_eq!(get(http, &file_name(stranger, b"bait")).0, 404);
+    let untouched = listener.accept().expect_err("nobody comes");
+    assert_eq!(untouched.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mod_fastdfs_conf_says_how_files_are_served() {
+    let directory = tempfile::tempdir().expect("directory");
+    let (module, http) = (directory.path().join("mod_fastdfs.conf"), directory.path().join("http.conf"));
+    let token = "http.anti_steal.check_token = true\nhttp.anti_steal.secret_key = secret\n";
+    std::fs::write(&http, token).expect("write");
+    std::fs::write(&module, "url_have_group_name = true\n#include http.conf\n").expect("write");
+    let group = Group::of(0);
+    let start = |conf: HttpConf| {
+        group.start_with(1, |config| {
+            let address = config.listeners[0].addresses.first().copied();
+            config.http_listen = Some(ServiceAddress { address, port: 0, is_explicit: true });
+            config.http_conf = conf;
+        })
+    };
+    let name = file_name(group.me, b"content");
+    for (conf, status) in [
+        (HttpConf::None, 404),
+        (HttpConf::Beside(module.clone()), 400),
+        (HttpConf::Named(module.clone()), 400),
+    ] {
+        let storage = start(conf).await;
+        assert_eq!(get(storage.http_address().expect("http"), &name).0, status);
+        storage.shutdown(Duration::from_secs(5)).await.expect("shutdown");
+    }
+    // Files that need a token are not served without because a line is wrong.
+    std::fs::write(&http, "http.anti_steal.check_token = true\n").expect("write");
+    let storage = start(HttpConf::Beside(module)).await;
+    assert_eq!(storage.http_address(), None);
 }
