@@ -3,6 +3,7 @@
 use crate::engine::{EngineError, PAGE, Read};
 use crate::error::NamespaceError;
 use crate::keys;
+use crate::origin::Origin;
 use crate::rows::{self, ChangeRow};
 
 /// Something that became of a name or an inode. Events are idempotent: a reader drops what it knows of the inode and entries named.
@@ -20,6 +21,10 @@ pub struct Change {
     pub name: Vec<u8>,
     /// For renames: where the entry was.
     pub from: Option<(u64, Vec<u8>)>,
+    /// Who of this process made it; none for what others made, and where nobody said.
+    pub origin: Option<Origin>,
+    /// Its place among all that this process has told of, from 1 on; 0 for one that was read from a row.
+    pub number: u64,
 }
 
 /// What can happen to a name or an inode.
@@ -85,6 +90,8 @@ pub(crate) fn of_row(key: &[u8], value: &[u8]) -> Result<Option<Change>, Namespa
         parent: row.parent,
         name: row.name,
         from: (kind == ChangeKind::Renamed).then_some((row.other_parent, row.other_name)),
+        origin: None,
+        number: 0,
     }))
 }
 

@@ -92,6 +92,9 @@ pub trait Watcher: Send + Sync {
 
     /// Some may have been missed: what is known must be dropped.
     fn missed(&self);
+
+    /// Whether changes are told as they come from now on.
+    fn follows(&self, _follows: bool) {}
 }
 
 /// Reading rows of a snapshot.

@@ -15,7 +15,7 @@ mod versions;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -62,6 +62,7 @@ impl Namespace {
             holds: Mutex::new(BTreeMap::new()),
             kept: Mutex::new(BTreeSet::new()),
             announce: Announcer::new(ANNOUNCED),
+            follows: AtomicBool::new(true),
             defaults,
         };
         let namespace = Self { engine, shared: Arc::new(shared) };
@@ -77,8 +78,11 @@ impl Namespace {
             holds: Mutex::new(BTreeMap::new()),
             kept: Mutex::new(BTreeSet::new()),
             announce: Announcer::new(ANNOUNCED),
+            follows: AtomicBool::new(true),
             defaults,
         };
+        // What others do is told from the first word of the one who tells it on.
+        let shared = Shared { follows: AtomicBool::new(sharing == Sharing::Alone), ..shared };
         let namespace = Self { engine: namespace.engine, shared: Arc::new(shared) };
         let alone = sharing == Sharing::Alone;
         let mut after = Some(0);

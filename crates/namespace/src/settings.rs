@@ -119,19 +119,30 @@ impl Cache {
 pub(crate) struct Announcer {
     listeners: broadcast::Sender<Change>,
     pub(crate) settings: Arc<Cache>,
+    /// How many were told.
+    told: Arc<Mutex<u64>>,
 }
 
 impl Announcer {
     /// One whose listeners may be `capacity` changes behind.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { listeners: broadcast::channel(capacity).0, settings: Arc::default() }
+        Self { listeners: broadcast::channel(capacity).0, settings: Arc::default(), told: Arc::default() }
     }
 
     /// Tells of a change.
     pub(crate) fn send(&self, change: Change) {
         self.settings.learn(&change);
+        // They arrive in the order of their numbers.
+        let mut told = self.told.lock();
+        *told += 1;
+        let change = Change { number: *told, ..change };
         // Nobody listening is no fault.
         let _ = self.listeners.send(change);
+    }
+
+    /// The number of the change that was told last.
+    pub(crate) fn told(&self) -> u64 {
+        *self.told.lock()
     }
 
     /// Listens.

@@ -1,7 +1,7 @@
 //! A write among names: rows to change, numbers to give out, changes to announce.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use prost::Message;
@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) kept: Mutex<BTreeSet<u64>>,
     /// Where committed changes are announced.
     pub(crate) announce: Announcer,
+    /// Changes of other processes are told as they come.
+    pub(crate) follows: AtomicBool,
     /// Owner and mode of what comes without any.
     pub(crate) defaults: Defaults,
 }
@@ -84,8 +86,14 @@ impl Watcher for Shared {
             parent: 0,
             name: Vec::new(),
             from: None,
+            origin: None,
+            number: 0,
         };
         self.announce.send(change);
+    }
+
+    fn follows(&self, follows: bool) {
+        self.follows.store(follows, Ordering::Release);
     }
 }
 
@@ -126,7 +134,8 @@ impl<'a, 'b> Transaction<'a, 'b> {
 
     /// Records a change, which is announced after the commit.
     pub(crate) fn change(&mut self, kind: ChangeKind, inode: u64, version: u64, parent: u64, name: &[u8]) {
-        let change = Change { kind, inode, version, parent, name: name.to_vec(), from: None };
+        let change =
+            Change { kind, inode, version, parent, name: name.to_vec(), from: None, origin: None, number: 0 };
         self.record(change);
     }
 

@@ -136,6 +136,8 @@ pub(crate) fn drop_link(
         tx.delete(&keys::link(number, parent, name));
     }
     save(tx, number, row);
+    // Its other names show one link less.
+    tx.change(ChangeKind::Attributes, number, row.version, 0, b"");
     Ok(())
 }
 

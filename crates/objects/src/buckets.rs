@@ -57,7 +57,9 @@ impl Objects {
         if new.native_read_off && !self.files.keeps_private(&new.placement).await? {
             return Err(ObjectsError::NotPrivate);
         }
-        Ok(self.names.create_bucket(name, new).await?)
+        let made = self.names.create_bucket(name, new).await?;
+        self.seen().await;
+        Ok(made)
     }
 
     /// Removes an empty bucket. Uploads under way end with it.
@@ -65,7 +67,11 @@ impl Objects {
         for _ in 0..END_UPLOADS_TRIES {
             match self.names.delete_bucket(name).await {
                 Err(NamespaceError::UploadsOpen) => self.abort_stale_uploads(name, b"", u64::MAX).await?,
-                deleted => return Ok(deleted?),
+                deleted => {
+                    deleted?;
+                    self.seen().await;
+                    return Ok(());
+                }
             };
         }
         Err(ObjectsError::BucketNotEmpty)

@@ -110,6 +110,7 @@ impl Objects {
         fault_point("delete.checked");
         let deleted = self.names.delete(bucket.root, key, preconditions).await?;
         fault_point("delete.committed");
+        self.seen().await;
         Ok(deleted)
     }
 
@@ -180,6 +181,7 @@ impl Objects {
             }
         };
         fault_point("copy.committed");
+        self.seen().await;
         Ok(split_record(self.names.record(copied.inode).await?).0.in_bucket(&target_bucket))
     }
 
@@ -259,7 +261,9 @@ impl Objects {
         let bucket = self.bucket(bucket).await?;
         self.check_writable(&bucket, key)?;
         self.check_writable(&bucket, new_key)?;
-        Ok(self.names.rename_key(bucket.root, key, new_key, conditions).await?)
+        self.names.rename_key(bucket.root, key, new_key, conditions).await?;
+        self.seen().await;
+        Ok(())
     }
 
     /// Sets the tags of a version of an object; of the current one, where none is named.

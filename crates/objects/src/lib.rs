@@ -22,6 +22,7 @@ mod sweeper;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod versions;
+mod views;
 mod workers;
 mod write_concern;
 mod writer;
@@ -36,9 +37,9 @@ pub use fdfs_namespace::{
     AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, ChecksumForm,
     CompletePart, Completed, ContentHeader, ContentHeaders, Defaults, Deleted, DirectoryState, ETag,
     ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, MAX_KEY_LENGTH,
-    Mirrored, Namespace, NewInode, ObjectPart, Part, Preconditions, ROOT, RenameConditions, RenameMode,
-    SetAttributes, SetMode, Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery, VersionId,
-    VersionItem, VersionPage, VersionQuery, VersionStart, Versioning,
+    Mirrored, Namespace, NewInode, ObjectPart, Origin, Part, Preconditions, ROOT, RenameConditions,
+    RenameMode, SetAttributes, SetMode, Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery,
+    VersionId, VersionItem, VersionPage, VersionQuery, VersionStart, Versioning,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
@@ -51,5 +52,6 @@ pub use multipart::{CompleteOptions, ShareOptions, UploadOptions};
 pub use objects::{JoinMultipart, Objects, Settings};
 pub use reader::{ObjectReader, ObjectStream};
 pub use sweeper::Swept;
+pub use views::View;
 pub use write_concern::{WriteConcern, WriteConcerns};
 pub use writer::{CommitOptions, ObjectWriter, PartWriter};

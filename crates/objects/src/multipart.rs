@@ -201,6 +201,7 @@ impl Objects {
         fault_point("complete.checked");
         let completed = self.names.complete_upload(bucket.root, key, upload_id, completion).await?;
         fault_point("complete.committed");
+        self.seen().await;
         if self.settings.join_multipart == JoinMultipart::Background {
             self.join_wanted.notify_one();
         }

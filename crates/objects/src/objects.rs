@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use fdfs_namespace::{Change, Namespace};
 use fdfs_types::GroupName;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinSet;
 
 use crate::buckets::Groups;
@@ -30,6 +30,7 @@ pub struct Objects {
     pub(crate) free_wanted: Notify,
     pub(crate) unnamed: Mutex<UnnamedFiles>,
     pub(crate) fenced: Notify,
+    pub(crate) views: Mutex<Vec<watch::Receiver<u64>>>,
     sequence: AtomicU64,
     pub(crate) workers: Mutex<JoinSet<()>>,
 }
@@ -105,6 +106,7 @@ impl Objects {
             free_wanted: Notify::new(),
             unnamed: Mutex::default(),
             fenced: Notify::new(),
+            views: Mutex::default(),
             sequence: AtomicU64::new(1),
             workers: Mutex::new(JoinSet::new()),
         })

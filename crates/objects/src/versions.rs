@@ -56,7 +56,9 @@ impl Objects {
         if let Some(path) = raw::path_of(&bucket, key) {
             return self.raw_delete(&path?).await.map(|()| Deleted::default());
         }
-        Ok(self.names.delete_version(bucket.root, key, version_id, preconditions).await?)
+        let deleted = self.names.delete_version(bucket.root, key, version_id, preconditions).await?;
+        self.seen().await;
+        Ok(deleted)
     }
 
     /// One page of versions and delete markers. Raw files are in no such list: they have no names.

@@ -99,6 +99,7 @@ impl ObjectWriter {
         };
         fault_point("put.committed");
         finished.keep();
+        objects.seen().await;
         let info = objects.told(attributes).await?;
         let version_id = keeps_versions.then_some(info.attributes.version_id);
         Ok(ObjectInfo { version_id, ..info })

@@ -8,6 +8,7 @@ use super::{FIRST_INODE, LEASE, LEASE_LOW, MAX_LEASES, Namespace, WRITE_DEADLINE
 use crate::changes::Change;
 use crate::engine::{EngineError, Job, Read, Txn};
 use crate::error::NamespaceError;
+use crate::origin::Origin;
 use crate::transaction::{Shared, Transaction};
 
 /// What a write gives, and what is announced of it.
@@ -59,7 +60,8 @@ impl Namespace {
         F: FnMut(&mut Transaction<'_, '_>) -> Result<T, NamespaceError> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = WriteJob { shared: Arc::clone(&self.shared), write, result: None, answer };
+        let origin = Origin::current();
+        let job = WriteJob { shared: Arc::clone(&self.shared), origin, write, result: None, answer };
         self.engine.submit(Box::new(job));
         let answer =
             tokio::time::timeout(WRITE_DEADLINE, answered).await.map_err(|_| NamespaceError::Timeout)?;
@@ -72,7 +74,7 @@ impl Namespace {
         write: impl FnMut(&mut Transaction<'_, '_>) -> Result<T, NamespaceError> + Send + 'static,
     ) -> Result<T, NamespaceError> {
         let (answer, answered) = mpsc::channel();
-        let job = WriteJob { shared: Arc::clone(&self.shared), write, result: None, answer };
+        let job = WriteJob { shared: Arc::clone(&self.shared), origin: None, write, result: None, answer };
         self.engine.submit_inline(Box::new(job));
         let (result, _) = answered.recv_timeout(WRITE_DEADLINE).map_err(|_| NamespaceError::Timeout)?;
         result
@@ -120,6 +122,7 @@ impl<V: Send> Answer<V> for mpsc::Sender<V> {
 /// A closure on its way through the engine.
 struct WriteJob<T, F, A> {
     shared: Arc<Shared>,
+    origin: Option<Origin>,
     write: F,
     result: Option<Result<Written<T>, NamespaceError>>,
     answer: A,
@@ -142,10 +145,10 @@ where
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), EngineError>) {
-        let Self { shared, write, result, answer } = *self;
+        let Self { shared, origin, write, result, answer } = *self;
         let result = match (outcome, result) {
             (Ok(()), Some(Ok((value, changes)))) => {
-                changes.into_iter().for_each(|change| shared.announce.send(change));
+                changes.into_iter().for_each(|change| shared.announce.send(Change { origin, ..change }));
                 Ok(value)
             }
             (Ok(()), Some(Err(error))) => Err(error),

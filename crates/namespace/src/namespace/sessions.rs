@@ -22,6 +22,16 @@ impl Namespace {
         self.shared.announce.subscribe()
     }
 
+    /// The number of the change that was told last: who has seen it in [`Namespace::changes`] has seen all that were committed here before.
+    pub fn announced(&self) -> u64 {
+        self.shared.announce.told()
+    }
+
+    /// True while changes of other processes are told as they come. Where they are not, what is known of names may be wrong at any moment.
+    pub fn follows_changes(&self) -> bool {
+        self.shared.follows.load(std::sync::atomic::Ordering::Acquire)
+    }
+
     /// Kept changes of a writer after `sequence`.
     pub async fn changes_after(
         &self,

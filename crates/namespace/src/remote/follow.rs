@@ -22,11 +22,13 @@ pub(super) async fn follow(caller: Caller, watcher: Weak<dyn Watcher>) {
                     let Some(watcher) = watcher.upgrade() else { return };
                     pause = FIRST_PAUSE;
                     seen.take(reply, watcher.as_ref());
+                    watcher.follows(true);
                 }
                 let Some(watcher) = watcher.upgrade() else { return };
                 metrics::counter!("fdfs_namespace_remote_streams_lost_total").increment(1);
                 info!("the stream of changes is lost: what is known is dropped");
                 // Until it is back nobody tells what becomes of what is known.
+                watcher.follows(false);
                 watcher.missed();
             }
             Err(status) => debug!(error = %caller.error(&status), "no stream of changes"),

@@ -292,6 +292,8 @@ pub(crate) fn rename(
         parent: new_parent,
         name: new_last.to_vec(),
         from: Some((parent, last.to_vec())),
+        origin: None,
+        number: 0,
     });
     prune(tx, parent)
 }

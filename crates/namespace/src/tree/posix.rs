@@ -361,6 +361,8 @@ pub(crate) fn rename(
         parent: new_parent,
         name: target_name,
         from: Some((parent, old_name)),
+        origin: None,
+        number: 0,
     });
     keep_emptied(tx, parent)
 }

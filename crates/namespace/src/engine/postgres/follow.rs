@@ -56,6 +56,7 @@ impl Log {
                 // Those who wait for news learn that there are none for a while.
                 if self.looked.is_some_and(|looked| looked.elapsed() > SILENCE) {
                     info!(?failure, "changes of other gateways cannot be followed: what is known is dropped");
+                    watcher.follows(false);
                     watcher.missed();
                 }
                 return;
@@ -69,6 +70,7 @@ impl Log {
         }
         if is_first {
             watcher.missed();
+            watcher.follows(true);
             return;
         }
         if stamp.is_some() && self.stamp.is_some() && stamp != self.stamp {
@@ -79,6 +81,7 @@ impl Log {
             watcher.committed(&rows);
         }
         self.stamp = stamp.or(self.stamp.take());
+        watcher.follows(true);
     }
 }
 
