@@ -12,10 +12,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use fdfs_objects::{Kind, NewInode, RenameMode, SetAttributes, SetMode};
+use fdfs_objects::{Kind, NewInode, ObjectsError, RenameMode, SetAttributes, SetMode};
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
     InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
@@ -28,6 +28,8 @@ use tracing::{Span, debug, info_span};
 
 use self::replies::{GENERATION, caller, empty, errno, how, xattr};
 use crate::attributes::{kind_of_mode, of_kernel, to_file_type, to_kernel};
+use crate::directory::DOTS;
+use crate::error::FsError;
 use crate::file_system::{Caller, FileSystem};
 use crate::ops;
 
@@ -35,17 +37,16 @@ use crate::ops;
 pub(crate) struct FuseAdapter {
     fs: Arc<FileSystem>,
     runtime: Handle,
-    cache: Duration,
 }
 
 impl FuseAdapter {
     /// An adapter whose work runs on `runtime`.
-    pub(crate) fn new(fs: Arc<FileSystem>, runtime: Handle, cache: Duration) -> Self {
-        Self { fs, runtime, cache }
+    pub(crate) fn new(fs: Arc<FileSystem>, runtime: Handle) -> Self {
+        Self { fs, runtime }
     }
 
     fn shared(&self) -> Self {
-        Self { fs: Arc::clone(&self.fs), runtime: self.runtime.clone(), cache: self.cache }
+        Self { fs: Arc::clone(&self.fs), runtime: self.runtime.clone() }
     }
 
     fn make(&self, span: Span, caller: Caller, parent: u64, name: &OsStr, new: NewInode, reply: ReplyEntry) {
@@ -64,7 +65,10 @@ impl Filesystem for FuseAdapter {
             InitFlags::FUSE_READDIRPLUS_AUTO,
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_ATOMIC_O_TRUNC,
-            InitFlags::FUSE_AUTO_INVAL_DATA,
+            // Pages go when an open finds another content, or when somebody tells of one: not with every new time.
+            InitFlags::FUSE_EXPLICIT_INVAL_DATA,
+            InitFlags::FUSE_HAS_EXPIRE_ONLY,
+            InitFlags::FUSE_CACHE_SYMLINKS,
         ] {
             if config.add_capabilities(wanted).is_err() {
                 debug!(?wanted, "the kernel does not offer this");
@@ -80,13 +84,17 @@ impl Filesystem for FuseAdapter {
         let span = info_span!("lookup", req = request.unique().0, parent = parent.0, ?name);
         let (this, name) = (self.shared(), name.to_owned());
         self.run(span, Patience::Usual, async move {
-            let found = ops::attributes::lookup(&this.fs, parent.0, name.as_bytes()).await;
-            this.entry(found, reply);
+            match ops::attributes::lookup(&this.fs, parent.0, name.as_bytes()).await {
+                Err(FsError::Objects(ObjectsError::NotFound)) => {
+                    this.absent(this.fs.keep_absent(parent.0, name.as_bytes()), reply);
+                }
+                found => this.entry(found, reply),
+            }
         });
     }
 
-    fn forget(&self, _request: &Request, _inode: INodeNo, _lookups: u64) {
-        // Inode numbers are never used again, and what is kept of one is kept while it is open.
+    fn forget(&self, _request: &Request, inode: INodeNo, lookups: u64) {
+        self.fs.cache.forget(inode.0, lookups);
     }
 
     fn getattr(&self, request: &Request, inode: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
@@ -238,8 +246,7 @@ impl Filesystem for FuseAdapter {
         let how = how(flags);
         self.run(span, Patience::Usual, async move {
             match ops::content::open(&fs, inode.0, how).await {
-                // The kernel drops what it has cached of the file: what is read from now on is the content of now.
-                Ok(handle) => reply.opened(handle, FopenFlags::empty()),
+                Ok(handle) => reply.opened(handle, ops::content::flags(&fs, handle)),
                 Err(error) => reply.error(errno(&error)),
             }
         });
@@ -261,7 +268,10 @@ impl Filesystem for FuseAdapter {
         self.run(span, Patience::Usual, async move {
             match ops::content::create(&this.fs, caller, parent.0, name.as_bytes(), mode, how).await {
                 Ok((attributes, handle)) => {
-                    let keep = this.keep(attributes.inode);
+                    this.fs.cache.looked_up(attributes.inode);
+                    // Name and attributes share one time here.
+                    let keep = this.fs.keep(attributes.inode);
+                    let keep = keep.name.min(keep.attributes);
                     let attributes = to_kernel(&attributes);
                     reply.created(&keep, &attributes, GENERATION, handle, FopenFlags::empty());
                 }
@@ -407,7 +417,13 @@ impl Filesystem for FuseAdapter {
             let mut take = |row: ops::directories::Row<'_>| {
                 let inode = row.attributes.inode;
                 let (name, attributes) = (OsStr::from_bytes(row.name), to_kernel(&row.attributes));
-                reply.add(INodeNo(inode), row.cookie, name, &this.keep(inode), &attributes, GENERATION)
+                let keep = this.fs.keep(inode);
+                let keep = keep.name.min(keep.attributes);
+                let full = reply.add(INodeNo(inode), row.cookie, name, &keep, &attributes, GENERATION);
+                if !full && row.cookie > DOTS {
+                    this.fs.cache.looked_up(inode);
+                }
+                full
             };
             match ops::directories::read(&this.fs, handle, offset, &mut take).await {
                 Ok(()) => reply.ok(),

@@ -18,7 +18,8 @@ pub struct Config {
     pub raw_delete: bool,
     /// Threads that take requests from the kernel.
     pub threads: usize,
-    /// How long the kernel may keep names and attributes without asking again. Zero shows at once what came another way.
+    /// How long the kernel may keep names and attributes without asking again, while changes are told as they come and it is told of them.
+    /// Zero: it asks every time.
     pub cache: Duration,
     /// Where files that are not written from their first byte to their last wait until they are uploaded.
     pub spool: PathBuf,
@@ -36,7 +37,7 @@ impl Config {
             read_only: false,
             raw_delete: false,
             threads: 4,
-            cache: Duration::ZERO,
+            cache: Duration::from_secs(3_600),
             spool: std::env::temp_dir(),
             write_memory: 64 * 1024 * 1024,
         }

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use fdfs_objects::{Attributes, Objects};
+use fdfs_objects::{Attributes, Objects, Origin, ROOT};
 use futures_util::{StreamExt, stream};
 use tracing::warn;
 
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::directory::OpenDirectory;
 use crate::error::FsError;
 use crate::handles::Handles;
+use crate::kernel_cache::{Keep, KernelCache};
 use crate::open_file::{OpenFile, OpenFiles, Overlay};
 use crate::pending::Budget;
 use crate::read_ahead::ReadAhead;
@@ -24,6 +26,12 @@ pub(crate) struct FileSystem {
     pub(crate) handles: Handles<Handle>,
     pub(crate) directories: Handles<OpenDirectory>,
     pub(crate) budget: Arc<Budget>,
+    /// What the kernel keeps.
+    pub(crate) cache: Arc<KernelCache>,
+    /// What the kernel asked for.
+    pub(crate) requests: AtomicU64,
+    /// Whose the changes are that are made here.
+    pub(crate) origin: Origin,
     pub(crate) raw_delete: bool,
     spool: PathBuf,
 }
@@ -34,6 +42,8 @@ pub(crate) struct Handle {
     pub(crate) file: Arc<OpenFile>,
     /// Where this one reads.
     pub(crate) read_ahead: tokio::sync::Mutex<ReadAhead>,
+    /// The pages that the kernel has of the file are of the content that was opened.
+    pub(crate) keeps_pages: bool,
 }
 
 /// Who asks.
@@ -54,6 +64,9 @@ impl FileSystem {
             handles: Handles::default(),
             directories: Handles::default(),
             budget: Budget::new(config.write_memory),
+            cache: Arc::new(KernelCache::new(config.cache)),
+            requests: AtomicU64::new(0),
+            origin: Origin::unique(),
             raw_delete: config.raw_delete,
             spool: config.spool.clone(),
         })
@@ -68,6 +81,25 @@ impl FileSystem {
     /// What of an inode's attributes is not committed yet.
     pub(crate) fn overlay(&self, inode: u64) -> Overlay {
         self.files.get(inode).map_or(Overlay::NONE, |file| file.overlay())
+    }
+
+    /// For how long the kernel may keep what it is told of an inode. What is not committed changes without a word.
+    pub(crate) fn keep(&self, inode: u64) -> Keep {
+        if self.is_raw(inode) {
+            return self.cache.keep_raw();
+        }
+        let keep = self.cache.keep(self.objects.namespace().follows_changes());
+        if self.overlay(inode).is_empty() { keep } else { Keep { attributes: Duration::ZERO, ..keep } }
+    }
+
+    /// For how long the kernel may keep that there is no such name.
+    pub(crate) fn keep_absent(&self, parent: u64, name: &[u8]) -> Duration {
+        // Raw files come without a word, and new groups, too.
+        let silent = parent == ROOT || self.is_raw(parent) || name.starts_with(b"M");
+        if silent {
+            return Duration::ZERO;
+        }
+        self.cache.keep(self.objects.namespace().follows_changes()).name
     }
 
     /// True for what is shown by its ID, `M00` itself included: it has no row in the namespace.

@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod file_system;
 mod handles;
+mod kernel_cache;
 mod mount;
 mod open_file;
 mod ops;

@@ -1,7 +1,9 @@
 //! A mount, from its beginning to its end.
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use crate::adapter::FuseAdapter;
 use crate::config::Config;
 use crate::error::MountError;
 use crate::file_system::FileSystem;
+use crate::kernel_cache::{Notifier, follow};
 use crate::preflight;
 
 /// A mount. Dropped without [`Mount::unmount`], it is unmounted without waiting for anything.
@@ -41,11 +44,14 @@ impl Mount {
     pub fn start(config: &Config, objects: Arc<Objects>, runtime: &Handle) -> Result<Self, MountError> {
         preflight::check(&config.mountpoint)?;
         let fs = FileSystem::new(objects, config);
-        let adapter = FuseAdapter::new(Arc::clone(&fs), runtime.clone(), config.cache);
+        let adapter = FuseAdapter::new(Arc::clone(&fs), runtime.clone());
         let refused = |source| MountError::Refused { path: config.mountpoint.clone(), source };
         let session = Session::new(adapter, &config.mountpoint, &options(config)).map_err(refused)?;
 
         let (end, ended) = watch::channel(false);
+        let notifier = Notifier::new(session.as_fd()).map_err(refused)?;
+        let (cache, objects) = (Arc::clone(&fs.cache), Arc::clone(&fs.objects));
+        follow(cache, notifier, objects, fs.origin, ended.clone()).map_err(refused)?;
         let mountpoint = config.mountpoint.clone();
         let serve = move || {
             match session.run() {
@@ -68,11 +74,16 @@ impl Mount {
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
+    /// How often the kernel has asked for anything.
+    pub fn requests(&self) -> u64 {
+        self.fs.requests.load(Ordering::Relaxed)
+    }
+
     /// Commits what was written and unmounts; out of the tree only, where programs still use it.
     pub async fn unmount(mut self) -> Result<Unmounted, MountError> {
         self.mounted = false;
         self.housekeeping.abort();
-        let failed = self.fs.flush_all().await;
+        let failed = self.fs.origin.scope(self.fs.flush_all()).await;
         let how = if *self.ended.borrow() { Unmounted::Clean } else { self.take_down().await? };
         if how == Unmounted::Clean && tokio::time::timeout(PATIENCE, self.ended()).await.is_err() {
             warn!(mountpoint = %self.mountpoint.display(), "the mount is gone, its threads are not");

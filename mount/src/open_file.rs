@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use crate::attributes::now;
 use crate::error::FsError;
 use crate::file_system::FileSystem;
+use crate::kernel_cache::Stamp;
 use crate::pending::Pending;
 
 /// The files that are open, by inode, and how often.
@@ -47,6 +48,10 @@ struct Content {
     /// True if a write failed and its bytes are gone.
     lost: Option<ObjectsError>,
     written: Option<Instant>,
+    /// The content that was committed or read last.
+    stamp: Option<Stamp>,
+    /// What `pending` began as, where it was not empty.
+    base: Option<Stamp>,
 }
 
 /// What a read needs.
@@ -111,18 +116,35 @@ impl OpenFile {
         self.inode
     }
 
-    /// Forgets what was read or kept earlier: an open shows the content of now.
-    pub(crate) async fn refresh(&self) {
+    /// Forgets what was read or kept earlier, but for what is not committed.
+    pub(crate) async fn forget(&self) {
         let mut content = self.content.lock().await;
         if !content.dirty {
             content.forget();
         }
     }
 
+    /// An open shows the content of now; true if the pages that the kernel has are of it. Only files have a content.
+    pub(crate) async fn refresh(&self, fs: &FileSystem) -> Result<bool, FsError> {
+        let mut content = self.content.lock().await;
+        if content.dirty {
+            return Ok(false);
+        }
+        let reader = fs.objects.open_inode(self.inode).await?;
+        let stamp = Stamp::of(&reader.info().attributes);
+        if content.stamp.is_none() || content.stamp != stamp {
+            content.forget();
+        }
+        content.reader = Some(reader);
+        content.stamp = stamp;
+        Ok(stamp.is_some_and(|stamp| fs.cache.opens(self.inode, stamp)))
+    }
+
     /// Begins a new content, which takes the place of the old one when it is committed.
     pub(crate) async fn truncate(&self, fs: &FileSystem) {
         let mut content = self.content.lock().await;
         content.pending = Some(Pending::empty(&fs.budget));
+        content.base = None;
         content.lost = None;
         self.wrote(&mut content, 0);
     }
@@ -176,6 +198,7 @@ impl OpenFile {
             return Ok(false);
         }
         let mut pending = if size == 0 {
+            content.base = None;
             Pending::empty(&fs.budget)
         } else {
             self.ready(fs, &mut content, |pending| !pending.is_stream()).await?
@@ -240,9 +263,15 @@ impl OpenFile {
             self.commit(fs, content).await?;
         }
         match content.pending.take() {
-            Some(pending) => Ok(pending),
+            Some(pending) => {
+                if !content.dirty {
+                    content.base = content.stamp;
+                }
+                Ok(pending)
+            }
             None => {
                 let reader = fs.objects.open_inode(self.inode).await?;
+                content.base = Stamp::of(&reader.info().attributes).filter(|stamp| !stamp.is_empty());
                 Pending::load(fs, &reader).await
             }
         }
@@ -257,17 +286,21 @@ impl OpenFile {
         let streamed = pending.is_stream();
         let (pending, committed) = if pending.size()? == 0 {
             let set = SetAttributes { size: Some(0), mtime: Some(mtime), ..SetAttributes::default() };
-            (Some(pending), fs.objects.set_attributes(self.inode, set).await.map(|_| ()))
+            (Some(pending), fs.objects.set_attributes(self.inode, set).await)
         } else {
             pending.commit(fs, self.inode, mtime).await
         };
         content.pending = pending;
         match committed {
-            Ok(()) => {
+            Ok(attributes) => {
                 metrics::counter!("fdfs_mount_commits_total").increment(1);
                 content.dirty = false;
                 content.reader = None;
                 content.generation += 1;
+                content.stamp = Stamp::of(&attributes);
+                // The kernel wrote its own pages as well.
+                let whole = content.base.is_none() || content.base == fs.cache.pages(self.inode);
+                fs.cache.set_pages(self.inode, content.stamp.filter(|_| whole));
                 *self.unsaved.lock() = None;
                 Ok(())
             }
@@ -305,6 +338,11 @@ impl Overlay {
     /// Nothing.
     pub(crate) const NONE: Self = Self(None);
 
+    /// True where everything is committed.
+    pub(crate) fn is_empty(self) -> bool {
+        self.0.is_none()
+    }
+
     /// Lays it over committed attributes.
     pub(crate) fn over(self, attributes: Attributes) -> Attributes {
         match self.0 {
@@ -332,6 +370,7 @@ impl Content {
     fn forget(&mut self) {
         self.pending = None;
         self.reader = None;
+        self.stamp = None;
         self.generation += 1;
     }
 }

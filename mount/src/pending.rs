@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use fdfs_objects::{CommitOptions, ObjectReader, ObjectWriter, ObjectsError};
+use fdfs_objects::{Attributes, CommitOptions, ObjectReader, ObjectWriter, ObjectsError};
 use futures_util::StreamExt;
 
 use crate::error::FsError;
@@ -174,7 +174,7 @@ impl Pending {
         fs: &FileSystem,
         inode: u64,
         mtime: i64,
-    ) -> (Option<Self>, Result<(), ObjectsError>) {
+    ) -> (Option<Self>, Result<Attributes, ObjectsError>) {
         match self {
             Self::Stream(stream) => (None, stream.commit(mtime).await),
             Self::Memory(memory) => {
@@ -207,7 +207,7 @@ impl Streaming {
         self.writer.write(waiting).await
     }
 
-    async fn commit(mut self, mtime: i64) -> Result<(), ObjectsError> {
+    async fn commit(mut self, mtime: i64) -> Result<Attributes, ObjectsError> {
         self.send().await?;
         finish(self.writer, mtime).await
     }
@@ -283,13 +283,23 @@ fn spool(fs: &FileSystem, before: &[u8], offset: u64, bytes: &[u8]) -> Result<Fi
     Ok(file)
 }
 
-async fn commit_bytes(fs: &FileSystem, inode: u64, bytes: &[u8], mtime: i64) -> Result<(), ObjectsError> {
+async fn commit_bytes(
+    fs: &FileSystem,
+    inode: u64,
+    bytes: &[u8],
+    mtime: i64,
+) -> Result<Attributes, ObjectsError> {
     let mut writer = fs.objects.write_inode(inode, Some(bytes.len() as u64)).await?;
     writer.write(Bytes::copy_from_slice(bytes)).await?;
     finish(writer, mtime).await
 }
 
-async fn commit_file(fs: &FileSystem, inode: u64, file: &File, mtime: i64) -> Result<(), ObjectsError> {
+async fn commit_file(
+    fs: &FileSystem,
+    inode: u64,
+    file: &File,
+    mtime: i64,
+) -> Result<Attributes, ObjectsError> {
     let local = |error: std::io::Error| ObjectsError::Internal(format!("spool: {error}"));
     let size = file.metadata().map_err(local)?.len();
     let mut writer = fs.objects.write_inode(inode, Some(size)).await?;
@@ -304,8 +314,9 @@ async fn commit_file(fs: &FileSystem, inode: u64, file: &File, mtime: i64) -> Re
     finish(writer, mtime).await
 }
 
-async fn finish(writer: ObjectWriter, mtime: i64) -> Result<(), ObjectsError> {
-    writer.commit(CommitOptions { mtime: Some(mtime), ..CommitOptions::default() }).await.map(|_| ())
+async fn finish(writer: ObjectWriter, mtime: i64) -> Result<Attributes, ObjectsError> {
+    let options = CommitOptions { mtime: Some(mtime), ..CommitOptions::default() };
+    Ok(writer.commit(options).await?.attributes)
 }
 
 /// Content up to this many bytes waits in memory.

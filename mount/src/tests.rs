@@ -1,5 +1,6 @@
 //! Tests: operations without a kernel, and mounts through one.
 
+mod caches;
 mod kernel;
 mod model;
 mod operations;

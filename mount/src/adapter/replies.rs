@@ -17,23 +17,33 @@ use crate::ops::content::Open;
 use crate::ops::extended::Fitted;
 
 impl FuseAdapter {
-    /// How long the kernel may keep attributes. Raw files never change but by going away.
-    pub(super) fn keep(&self, inode: u64) -> Duration {
-        if self.fs.is_raw(inode) { self.cache.max(KEEP_RAW) } else { self.cache }
-    }
-
     pub(super) fn entry(&self, result: Result<Attributes, FsError>, reply: ReplyEntry) {
         match result {
             Ok(attributes) => {
-                reply.entry(&self.keep(attributes.inode), &to_kernel(&attributes), GENERATION);
+                self.fs.cache.looked_up(attributes.inode);
+                let keep = self.fs.keep(attributes.inode);
+                reply.entry_with_ttls(&keep.attributes, &keep.name, &to_kernel(&attributes), GENERATION);
             }
             Err(error) => reply.error(errno(&error)),
         }
     }
 
+    /// There is no such name, and the kernel may remember that.
+    pub(super) fn absent(&self, keep: Duration, reply: ReplyEntry) {
+        match keep {
+            Duration::ZERO => reply.error(Errno::ENOENT),
+            keep => {
+                let nothing = to_kernel(&Attributes::default());
+                reply.entry_with_ttls(&Duration::ZERO, &keep, &nothing, GENERATION);
+            }
+        }
+    }
+
     pub(super) fn attr(&self, result: Result<Attributes, FsError>, reply: ReplyAttr) {
         match result {
-            Ok(attributes) => reply.attr(&self.keep(attributes.inode), &to_kernel(&attributes)),
+            Ok(attributes) => {
+                reply.attr(&self.fs.keep(attributes.inode).attributes, &to_kernel(&attributes));
+            }
             Err(error) => reply.error(errno(&error)),
         }
     }
@@ -84,5 +94,3 @@ pub(super) fn how(flags: OpenFlags) -> Open {
 
 /// Inode numbers are never used again, so that one generation is enough.
 pub(super) const GENERATION: Generation = Generation(0);
-/// How long the kernel may keep attributes of raw files.
-const KEEP_RAW: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -28,10 +29,11 @@ impl FuseAdapter {
         patience: Patience,
         operation: impl Future<Output = ()> + Send + 'static,
     ) {
-        let counted = async move {
+        self.fs.requests.fetch_add(1, Ordering::Relaxed);
+        let counted = self.fs.origin.scope(async move {
             let _count = CountPanic;
             operation.await;
-        };
+        });
         let mut operation: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(counted.instrument(span));
         let entered = self.runtime.enter();
         let mut context = Context::from_waker(Waker::noop());

@@ -38,7 +38,7 @@ pub(crate) async fn set(fs: &FileSystem, inode: u64, mut set: SetAttributes) -> 
     let attributes = fs.objects.set_attributes(inode, set).await?;
     if let Some(file) = &file {
         if set.size.is_some() {
-            file.refresh().await;
+            file.forget().await;
         }
         return Ok(file.overlay().over(attributes));
     }

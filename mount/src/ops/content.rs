@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fdfs_objects::{Attributes, Kind, NewInode, ObjectsError};
-use fuser::FileHandle;
+use fuser::{FileHandle, FopenFlags};
 use tokio::sync::Mutex;
 use tracing::error;
 
@@ -53,11 +53,21 @@ pub(crate) async fn create(
 pub(crate) async fn open(fs: &FileSystem, inode: u64, how: Open) -> Result<FileHandle, FsError> {
     let file = fs.files.open(fs, inode);
     match open_checked(fs, &file, how).await {
-        Ok(()) => Ok(fs.handles.insert(Handle { file, read_ahead: Mutex::new(ReadAhead::default()) })),
+        Ok(keeps_pages) => {
+            Ok(fs.handles.insert(Handle { file, read_ahead: Mutex::new(ReadAhead::default()), keeps_pages }))
+        }
         Err(error) => {
             fs.files.close(fs, inode).await?;
             Err(error)
         }
+    }
+}
+
+/// How the kernel is to treat what it has of a file that was just opened.
+pub(crate) fn flags(fs: &FileSystem, handle: FileHandle) -> FopenFlags {
+    match fs.handles.get(handle) {
+        Ok(handle) if handle.keeps_pages => FopenFlags::FOPEN_KEEP_CACHE,
+        _ => FopenFlags::empty(),
     }
 }
 
@@ -106,18 +116,17 @@ pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), F
     flushed
 }
 
-async fn open_checked(fs: &FileSystem, file: &Arc<OpenFile>, how: Open) -> Result<(), FsError> {
-    let attributes = fs.objects.attributes(file.inode()).await?;
-    if attributes.kind == Kind::Directory {
-        return Err(ObjectsError::IsDirectory.into());
-    }
+/// True if the pages that the kernel has may be read.
+async fn open_checked(fs: &FileSystem, file: &Arc<OpenFile>, how: Open) -> Result<bool, FsError> {
     if (how.write || how.truncate) && fs.is_raw(file.inode()) {
         return Err(FsError::NotPermitted("raw files are not written"));
     }
-    if how.truncate {
-        file.truncate(fs).await;
-    } else {
-        file.refresh().await;
+    if !how.truncate {
+        return file.refresh(fs).await;
     }
-    Ok(())
+    if fs.objects.attributes(file.inode()).await?.kind == Kind::Directory {
+        return Err(ObjectsError::IsDirectory.into());
+    }
+    file.truncate(fs).await;
+    Ok(false)
 }

@@ -19,29 +19,38 @@ use super::{bytes, objects};
 use crate::{Config, Mount, MountError, Unmounted};
 
 /// A mount and what stands behind it; unmounted whatever becomes of the test.
-struct Mounted {
+pub(super) struct Mounted {
     mount: Option<Mount>,
-    objects: Arc<Objects>,
-    files: MemoryFiles,
-    runtime: Runtime,
+    pub(super) objects: Arc<Objects>,
+    pub(super) files: MemoryFiles,
+    pub(super) runtime: Runtime,
     directory: TempDir,
 }
 
 impl Mounted {
     /// None where there is no FUSE.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         Self::with(|_| {})
     }
 
-    fn with(change: impl FnOnce(&mut Config)) -> Option<Self> {
+    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Option<Self> {
+        let files = MemoryFiles::default();
+        let objects = objects(&files);
+        Self::of(objects, files, change)
+    }
+
+    /// A mount of these objects.
+    pub(super) fn of(
+        objects: Arc<Objects>,
+        files: MemoryFiles,
+        change: impl FnOnce(&mut Config),
+    ) -> Option<Self> {
         if OpenOptions::new().read(true).write(true).open("/dev/fuse").is_err() {
             eprintln!("SKIPPED: no /dev/fuse here, nothing is shown about mounts");
             return None;
         }
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let files = MemoryFiles::default();
-        let objects = objects(&files);
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config::new(directory.path());
         change(&mut config);
@@ -50,11 +59,11 @@ impl Mounted {
     }
 
     /// A path in the bucket of the group.
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join("group1").join(name)
     }
 
-    fn put(&self, name: &str, content: &[u8]) {
+    pub(super) fn put(&self, name: &str, content: &[u8]) {
         self.runtime.block_on(async {
             let options = PutOptions::default();
             let mut writer = self.objects.writer("group1", name.as_bytes(), options).await.unwrap();
@@ -68,6 +77,11 @@ impl Mounted {
             let reader = self.objects.open("group1", name.as_bytes()).await.unwrap();
             reader.read_bytes(0..u64::MAX).await.unwrap().to_vec()
         })
+    }
+
+    /// How often the kernel has asked for anything.
+    pub(super) fn requests(&self) -> u64 {
+        self.mount.as_ref().map_or(0, Mount::requests)
     }
 
     fn unmount(&mut self) -> Result<Unmounted, MountError> {

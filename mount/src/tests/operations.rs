@@ -610,7 +610,7 @@ async fn an_empty_file_has_no_file_id() {
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_hangs_ends() {
     let rig = Rig::new().await;
-    let adapter = FuseAdapter::new(Arc::clone(&rig.fs), tokio::runtime::Handle::current(), Duration::ZERO);
+    let adapter = FuseAdapter::new(Arc::clone(&rig.fs), tokio::runtime::Handle::current());
     let (reply, mut replied) = tokio::sync::oneshot::channel::<()>();
     adapter.run(tracing::Span::none(), Patience::Usual, async move {
         // As a reply does: dropped, it tells the kernel of an I/O error.
@@ -626,7 +626,7 @@ async fn an_operation_that_hangs_ends() {
 #[tokio::test]
 async fn what_need_not_wait_is_answered_on_the_thread_that_asks() {
     let rig = Rig::new().await;
-    let adapter = FuseAdapter::new(Arc::clone(&rig.fs), tokio::runtime::Handle::current(), Duration::ZERO);
+    let adapter = FuseAdapter::new(Arc::clone(&rig.fs), tokio::runtime::Handle::current());
     let (reply, mut replied) = tokio::sync::oneshot::channel();
     let (fs, group) = (Arc::clone(&rig.fs), rig.group);
     adapter.run(tracing::Span::none(), Patience::Usual, async move {

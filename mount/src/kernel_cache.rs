@@ -1,0 +1,197 @@
+//! What the kernel keeps of names, attributes and content, and for how long it may.
+//!
+//! While changes are told as they come, the kernel keeps what it was told until [`follow`] takes it away again. Where they are not, it asks
+//! every time.
+
+mod follow;
+mod notifier;
+
+pub(crate) use follow::follow;
+pub(crate) use notifier::Notifier;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fdfs_objects::{Attributes, Kind, ROOT};
+use parking_lot::Mutex;
+
+/// What the kernel keeps.
+#[derive(Debug)]
+pub(crate) struct KernelCache {
+    limit: Duration,
+    /// Somebody takes back what is no longer true.
+    followed: AtomicBool,
+    /// The kernel can be told to look at every name again.
+    epochs: AtomicBool,
+    known: [Mutex<HashMap<u64, Known>>; SHARDS],
+}
+
+/// An inode that the kernel knows.
+#[derive(Debug, Default)]
+struct Known {
+    lookups: u64,
+    /// Which content its pages are of.
+    pages: Option<Stamp>,
+}
+
+/// Tells one content of an inode from all others that it ever had.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Stamp {
+    digest: [u8; 16],
+    size: u64,
+}
+
+/// For how long the kernel may keep what an answer tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Keep {
+    /// That the name stands for this inode.
+    pub(crate) name: Duration,
+    /// The attributes.
+    pub(crate) attributes: Duration,
+}
+
+impl KernelCache {
+    /// A kernel that knows nothing yet and may keep things for `limit` at most.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            followed: AtomicBool::new(false),
+            epochs: AtomicBool::new(false),
+            known: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+
+    /// Whether what is no longer true is taken back from now on, and whether the kernel knows epochs.
+    pub(crate) fn set_followed(&self, followed: bool, epochs: bool) {
+        self.epochs.store(epochs, Ordering::Release);
+        self.followed.store(followed, Ordering::Release);
+    }
+
+    /// For how long what is told of an inode may be kept; `follows` is whether changes are told now.
+    pub(crate) fn keep(&self, follows: bool) -> Keep {
+        if self.limit.is_zero() || !follows || !self.followed.load(Ordering::Acquire) {
+            return Keep::NOTHING;
+        }
+        let name = if self.epochs.load(Ordering::Acquire) { self.limit } else { self.limit.min(SHORT) };
+        Keep { name, attributes: self.limit }
+    }
+
+    /// For how long what is told of a raw file may be kept: nobody tells of one that goes.
+    pub(crate) fn keep_raw(&self) -> Keep {
+        Keep { name: SHORT, attributes: SHORT }
+    }
+
+    /// The kernel was told of an inode by its name.
+    pub(crate) fn looked_up(&self, inode: u64) {
+        self.shard(inode).lock().entry(inode).or_default().lookups += 1;
+    }
+
+    /// The kernel forgets so many of them.
+    pub(crate) fn forget(&self, inode: u64, lookups: u64) {
+        let mut shard = self.shard(inode).lock();
+        if let Some(known) = shard.get_mut(&inode) {
+            known.lookups = known.lookups.saturating_sub(lookups);
+            if known.lookups == 0 {
+                shard.remove(&inode);
+            }
+        }
+    }
+
+    /// True for an inode that the kernel knows.
+    pub(crate) fn knows(&self, inode: u64) -> bool {
+        inode == ROOT || self.shard(inode).lock().contains_key(&inode)
+    }
+
+    /// Says which content is read from now on; true if the pages that the kernel has are of it.
+    pub(crate) fn opens(&self, inode: u64, stamp: Stamp) -> bool {
+        match self.shard(inode).lock().get_mut(&inode) {
+            Some(known) => known.pages.replace(stamp) == Some(stamp),
+            None => false,
+        }
+    }
+
+    /// The kernel's pages are of this content, or of nobody knows which.
+    pub(crate) fn set_pages(&self, inode: u64, stamp: Option<Stamp>) {
+        if let Some(known) = self.shard(inode).lock().get_mut(&inode) {
+            known.pages = stamp;
+        }
+    }
+
+    /// Which content the kernel's pages are of.
+    pub(crate) fn pages(&self, inode: u64) -> Option<Stamp> {
+        self.shard(inode).lock().get(&inode).and_then(|known| known.pages)
+    }
+
+    /// All inodes that the kernel knows.
+    fn all(&self) -> Vec<u64> {
+        self.known.iter().flat_map(|shard| shard.lock().keys().copied().collect::<Vec<_>>()).collect()
+    }
+
+    fn shard(&self, inode: u64) -> &Mutex<HashMap<u64, Known>> {
+        &self.known[inode as usize % SHARDS]
+    }
+}
+
+impl Keep {
+    /// It is asked for again every time.
+    pub(crate) const NOTHING: Self = Self { name: Duration::ZERO, attributes: Duration::ZERO };
+}
+
+impl Stamp {
+    /// That of the content which a file has according to its attributes; only files have any.
+    pub(crate) fn of(attributes: &Attributes) -> Option<Self> {
+        let digest = attributes.etag.map(|etag| etag.digest).unwrap_or_default();
+        (attributes.kind == Kind::File).then_some(Self { digest, size: attributes.size })
+    }
+
+    /// True for no bytes at all.
+    pub(crate) fn is_empty(self) -> bool {
+        self.size == 0
+    }
+}
+
+const SHARDS: usize = 16;
+/// For how long may be kept what nobody takes back.
+const SHORT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(size: u64) -> Stamp {
+        Stamp { digest: [7; 16], size }
+    }
+
+    #[test]
+    fn nothing_is_kept_while_nobody_tells_of_changes() {
+        let cache = KernelCache::new(Duration::from_secs(60));
+        assert_eq!(cache.keep(true), Keep::NOTHING);
+        cache.set_followed(true, true);
+        assert_eq!(cache.keep(false), Keep::NOTHING);
+        let long = Duration::from_secs(60);
+        assert_eq!(cache.keep(true), Keep { name: long, attributes: long });
+        cache.set_followed(true, false);
+        assert_eq!(cache.keep(true), Keep { name: Duration::from_secs(1), attributes: long });
+        let none = KernelCache::new(Duration::ZERO);
+        none.set_followed(true, true);
+        assert_eq!(none.keep(true), Keep::NOTHING);
+    }
+
+    #[test]
+    fn pages_are_kept_for_the_content_that_they_are_of_until_the_inode_is_forgotten() {
+        let cache = KernelCache::new(Duration::from_secs(60));
+        assert!(!cache.opens(5, stamp(1)), "an inode that the kernel does not know");
+        cache.looked_up(5);
+        cache.looked_up(5);
+        assert!(!cache.opens(5, stamp(1)));
+        assert!(cache.opens(5, stamp(1)));
+        assert!(!cache.opens(5, stamp(2)));
+        cache.set_pages(5, None);
+        assert!(!cache.opens(5, stamp(2)));
+        cache.forget(5, 1);
+        assert!(cache.knows(5) && cache.opens(5, stamp(2)));
+        cache.forget(5, 1);
+        assert!(!cache.knows(5) && cache.pages(5).is_none() && cache.all().is_empty());
+    }
+}

@@ -1,0 +1,192 @@
+//! What the kernel keeps, and when it has to ask again. Through a kernel.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use fdfs_namespace::engine::{Engine, EngineError, Job, MemoryEngine, Read, Watcher};
+use fdfs_objects::testing::MemoryFiles;
+use fdfs_objects::{Defaults, Kind, Namespace, NewInode, Objects, Preconditions, SetAttributes, Settings};
+use parking_lot::Mutex;
+
+use super::bytes;
+use super::kernel::Mounted;
+
+/// Waits until something is true, which it should be at once.
+fn soon(what: &str, mut is_true: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_true() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_the_kernel_was_told_it_does_not_ask_for_again() {
+    let Some(mounted) = Mounted::new() else { return };
+    mounted.put("dir/file", b"content");
+    let path = mounted.path("dir/file");
+    let look = || {
+        assert_eq!(fs::metadata(&path).unwrap().len(), 7);
+        let missing = fs::metadata(mounted.path("dir/missing")).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    };
+    look();
+    let asked = mounted.requests();
+    (0..100).for_each(|_| look());
+    assert_eq!(mounted.requests(), asked);
+}
+
+#[test]
+fn without_a_cache_the_kernel_asks_every_time() {
+    let Some(mounted) = Mounted::with(|config| config.cache = Duration::ZERO) else { return };
+    mounted.put("file", b"content");
+    fs::metadata(mounted.path("file")).unwrap();
+    let asked = mounted.requests();
+    (0..100).for_each(|_| drop(fs::metadata(mounted.path("file")).unwrap()));
+    assert!(mounted.requests() >= asked + 100);
+}
+
+#[test]
+fn what_s3_answered_is_seen_by_the_next_look_whatever_the_kernel_kept() {
+    let Some(mounted) = Mounted::new() else { return };
+    let path = |name: &str| mounted.path(name);
+    for round in 0..50 {
+        let content = bytes(round, 100 + round as usize);
+        assert_eq!(fs::metadata(path("a/b/file")).is_ok(), round > 0);
+        mounted.put("a/b/file", &content);
+        assert_eq!(fs::read(path("a/b/file")).unwrap(), content);
+        assert_eq!(fs::metadata(path("a/b/file")).unwrap().len(), content.len() as u64);
+    }
+    mounted.put("a/b/", b"");
+    let rename = mounted.objects.rename("group1", b"a/b/", b"a/c/", Default::default());
+    mounted.runtime.block_on(rename).unwrap();
+    assert_eq!(fs::metadata(path("a/b")).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(fs::metadata(path("a/c/file")).is_ok());
+    let delete = mounted.objects.delete("group1", b"a/c/file", Preconditions::default());
+    mounted.runtime.block_on(delete).unwrap();
+    assert_eq!(fs::metadata(path("a/c/file")).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn what_another_mount_changes_is_seen_soon_and_its_content_by_the_next_open() {
+    let Some(here) = Mounted::new() else { return };
+    let Some(there) = Mounted::of(Arc::clone(&here.objects), here.files.clone(), |_| {}) else { return };
+    let old = bytes(1, 300_000);
+    fs::write(here.path("file"), &old).unwrap();
+    soon("a new name", || fs::read(there.path("file")).is_ok_and(|read| read == old));
+
+    fs::set_permissions(here.path("file"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    soon("another mode", || fs::metadata(there.path("file")).unwrap().mode() & 0o777 == 0o600);
+    // The same size: neither size nor pages tell.
+    let new = bytes(2, 300_000);
+    fs::write(here.path("file"), &new).unwrap();
+    soon("another content", || fs::read(there.path("file")).unwrap() == new);
+    fs::hard_link(here.path("file"), here.path("link")).unwrap();
+    soon("another link", || fs::metadata(there.path("file")).unwrap().nlink() == 2);
+    fs::remove_file(there.path("link")).unwrap();
+    soon("a link less", || fs::metadata(here.path("file")).unwrap().nlink() == 1);
+    fs::rename(here.path("file"), here.path("renamed")).unwrap();
+    soon("an old name", || fs::metadata(there.path("file")).is_err());
+    assert_eq!(fs::read(there.path("renamed")).unwrap(), new);
+}
+
+#[test]
+fn pages_are_kept_from_one_open_to_the_next_until_the_content_is_another() {
+    let Some(mounted) = Mounted::new() else { return };
+    let (old, new) = (bytes(1, 409_600), bytes(2, 409_600));
+    let reads = || mounted.files.state(|state| state.reads.len());
+    fs::write(mounted.path("written"), &old).unwrap();
+    assert_eq!(fs::read(mounted.path("written")).unwrap(), old);
+    assert_eq!(reads(), 0, "what was written here is not read anew");
+
+    mounted.put("put", &old);
+    assert_eq!(fs::read(mounted.path("put")).unwrap(), old);
+    let before = reads();
+    assert_eq!(fs::read(mounted.path("put")).unwrap(), old);
+    assert_eq!(reads(), before, "the kernel has it");
+    mounted.put("put", &new);
+    assert_eq!(fs::read(mounted.path("put")).unwrap(), new);
+
+    // A part is changed here, another part by somebody else.
+    let inode = fs::metadata(mounted.path("written")).unwrap().ino();
+    let cut = SetAttributes { size: Some(300_000), ..SetAttributes::default() };
+    mounted.runtime.block_on(mounted.objects.set_attributes(inode, cut)).unwrap();
+    soon("another size", || fs::metadata(mounted.path("written")).unwrap().len() == 300_000);
+    assert_eq!(fs::read(mounted.path("written")).unwrap(), old[..300_000]);
+}
+
+/// A store that other processes use as well: a test tells what they did, or does not.
+#[derive(Default)]
+struct Shared {
+    rows: MemoryEngine,
+    watcher: Mutex<Option<Weak<dyn Watcher>>>,
+}
+
+struct Handed(Arc<Shared>);
+
+impl Engine for Handed {
+    fn read(&self, job: &mut dyn FnMut(&dyn Read) -> Result<(), EngineError>) -> Result<(), EngineError> {
+        self.0.rows.read(job)
+    }
+
+    fn submit(&self, job: Box<dyn Job>) {
+        self.0.rows.submit(job);
+    }
+
+    fn reads_inline(&self) -> bool {
+        true
+    }
+
+    fn watch(&self, watcher: Weak<dyn Watcher>) {
+        self.0.watcher.lock().get_or_insert(watcher);
+    }
+}
+
+#[test]
+fn a_stream_of_changes_that_is_lost_drops_what_the_kernel_kept() {
+    let shared = Arc::new(Shared::default());
+    let open = || {
+        let names = Namespace::open(Arc::new(Handed(Arc::clone(&shared))), Defaults::default()).unwrap();
+        let files = MemoryFiles::default();
+        (Objects::new(names, Arc::new(files.clone()), Settings::default()), files)
+    };
+    let (objects, files) = open();
+    let watcher = || shared.watcher.lock().as_ref().and_then(Weak::upgrade).unwrap();
+    let Some(mounted) = Mounted::of(objects, files, |_| {}) else { return };
+    let (elsewhere, _) = open();
+
+    fs::write(mounted.path("file"), b"1").unwrap();
+    assert!(fs::metadata(mounted.path("file")).is_ok() && fs::metadata(mounted.path("other")).is_err());
+    // Somebody changes it and nobody tells.
+    let inode = fs::metadata(mounted.path("file")).unwrap().ino();
+    let parent = fs::metadata(mounted.path("")).unwrap().ino();
+    let change = async {
+        let set = SetAttributes { mode: Some(0o640), ..SetAttributes::default() };
+        elsewhere.set_attributes(inode, set).await.unwrap();
+        elsewhere.make(parent, b"other", NewInode { kind: Kind::File, ..NewInode::default() }).await.unwrap();
+    };
+    mounted.runtime.block_on(change);
+    assert_ne!(fs::metadata(mounted.path("file")).unwrap().mode() & 0o777, 0o640, "it is kept");
+    assert!(fs::metadata(mounted.path("other")).is_err(), "it is kept");
+
+    watcher().missed();
+    soon("all is asked for again", || {
+        fs::metadata(mounted.path("file")).unwrap().mode() & 0o777 == 0o640
+            && fs::metadata(mounted.path("other")).is_ok()
+    });
+
+    // While nobody tells, nothing is kept.
+    watcher().follows(false);
+    watcher().missed();
+    let asks = || {
+        let asked = mounted.requests();
+        fs::metadata(mounted.path("file")).unwrap();
+        mounted.requests() > asked
+    };
+    soon("nothing is kept", || asks() && asks() && asks());
+    watcher().follows(true);
+    soon("it is kept again", || !asks());
+}
