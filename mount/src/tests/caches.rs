@@ -45,7 +45,9 @@ fn without_a_cache_the_kernel_asks_every_time() {
     mounted.put("file", b"content");
     fs::metadata(mounted.path("file")).unwrap();
     let asked = mounted.requests();
-    (0..100).for_each(|_| drop(fs::metadata(mounted.path("file")).unwrap()));
+    for _ in 0..100 {
+        fs::metadata(mounted.path("file")).unwrap();
+    }
     assert!(mounted.requests() >= asked + 100);
 }
 
