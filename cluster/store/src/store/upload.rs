@@ -167,7 +167,7 @@ impl Upload {
         path.space.promise(promised);
         let signer = match target {
             Target::Normal(_) => shared.contents.signer(),
-            Target::Appender(_) | Target::Slave(_) => None,
+            Target::Private(_) | Target::Appender(_) | Target::Slave(_) => None,
         };
         Ok(Self {
             store: Arc::clone(shared),

@@ -36,7 +36,8 @@ impl Upload {
         match self.target {
             Target::Normal(_) => self.signer.is_some(),
             Target::Slave(_) => self.store.contents.links_slaves,
-            Target::Appender(_) => false,
+            // A private file is not found through the name of another.
+            Target::Private(_) | Target::Appender(_) => false,
         }
     }
 
@@ -239,7 +240,9 @@ impl Upload {
         created: Timestamp,
     ) -> Result<RemoteFilename, StoreError> {
         let extension = match &self.target {
-            Target::Normal(extension) | Target::Appender(extension) => *extension,
+            Target::Normal(extension) | Target::Private(extension) | Target::Appender(extension) => {
+                *extension
+            }
             Target::Slave(_) => Extension::none(),
         };
         self.compose(path, subdir, created, &extension.tail(|| fastrand::u8(0..10)))
