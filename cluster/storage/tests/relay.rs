@@ -215,6 +215,19 @@ async fn over_http_the_last_member_that_has_a_file_serves_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_http_a_file_goes_on_from_another_member() {
+    let (group, storage) = beside(2).await;
+    let content: Vec<u8> = (0..3_000_000_u32).map(|at| (at * 31 + at / 256) as u8).collect();
+    let name = group.members[0].has(&content);
+    group.members[1].tells(&name, &content);
+    for cut in [0, 1, 1_000_000] {
+        group.members[0].cut_at.store(cut, Ordering::Relaxed);
+        let (status, body) = get(storage.http_address().expect("http"), &name);
+        assert!(status == 200 && body == content, "cut at {cut}: {} bytes", body.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_http_files_of_original_members_are_served() {
     let (group, storage) = beside(1).await;
     group.members[0].is_ours.store(false, Ordering::Relaxed);

@@ -70,6 +70,8 @@ pub(crate) struct Member {
     pub(crate) breaks_off: AtomicBool,
     /// So many files are sent; then it waits until that is raised.
     pub(crate) open: watch::Sender<usize>,
+    /// The next file that is sent breaks off after so many bytes.
+    pub(crate) cut_at: AtomicUsize,
     /// It answers our hello.
     pub(crate) is_ours: AtomicBool,
     /// Changes that it was asked to make, and to which it answers with success.
@@ -191,6 +193,7 @@ impl Member {
             lines: Mutex::default(),
             breaks_off: AtomicBool::new(false),
             open: watch::Sender::new(usize::MAX),
+            cut_at: AtomicUsize::new(usize::MAX),
             is_ours: AtomicBool::new(false),
             changes: Mutex::default(),
             asked: AtomicUsize::new(0),
@@ -240,7 +243,8 @@ impl Member {
                     return connection.respond_raw(header, &stream).await;
                 }
                 Command::DOWNLOAD_FILE => {
-                    let name = DownloadRequest::decode(&body).expect("request").file_id.filename;
+                    let request = DownloadRequest::decode(&body).expect("request");
+                    let name = request.file_id.filename;
                     let number = self.asked.fetch_add(1, Ordering::Relaxed);
                     let mut open = self.open.subscribe();
                     // The test may have ended.
@@ -252,7 +256,16 @@ impl Member {
                         Some(content) if content.is_empty() => {
                             return connection.respond_status(Status::EINVAL).await;
                         }
-                        Some(content) => connection.respond(&content).await?,
+                        Some(content) => {
+                            let from = usize::try_from(request.offset).expect("offset").min(content.len());
+                            let part = &content[from..];
+                            let cut = self.cut_at.swap(usize::MAX, Ordering::Relaxed);
+                            let header = Header::response(part.len() as u64);
+                            connection.respond_raw(header, &part[..part.len().min(cut)]).await?;
+                            if cut < part.len() {
+                                return Ok(());
+                            }
+                        }
                     }
                 }
                 Command::HELLO if self.is_ours.load(Ordering::Relaxed) => {
