@@ -7,6 +7,7 @@
 
 mod changes;
 mod lines;
+mod originals;
 mod reader;
 
 use std::{
@@ -28,6 +29,7 @@ use self::lines::Lines;
 pub(crate) use self::{
     changes::ChangePlace,
     lines::{Line, LineError},
+    originals::{LeftOut, Sent},
     reader::RelayedContent,
 };
 use crate::{error::Refusal, shared::Shared};

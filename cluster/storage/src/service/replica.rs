@@ -16,7 +16,10 @@ use fdfs_types::{GroupName, RemoteFilename, StorageId, Timestamp};
 use tracing::debug;
 
 use super::{Served, Session, StorageService, handle::SMALL};
-use crate::error::Refusal;
+use crate::{
+    error::Refusal,
+    relay::{LeftOut, Sent},
+};
 
 /// A change that a peer has made.
 pub(super) trait Replicable: Request + Send + 'static {
@@ -40,6 +43,8 @@ pub(super) trait Receive: Replicable + Streamed {
 pub(super) trait Replicate: Replicable {
     /// Size of a file up to which the change takes no time to speak of.
     const QUICK: u64 = QUICK_REPLACE;
+    /// What an original member may have left out before it.
+    const LEFT_OUT: LeftOut = LeftOut::Nothing;
 
     /// Makes the change.
     fn replicate(&self, store: &Store) -> Result<Replicated, StoreError>;
@@ -132,12 +137,16 @@ impl Receive for SyncModifyRequest {
 }
 
 impl Replicate for SyncTruncateRequest {
+    const LEFT_OUT: LeftOut = LeftOut::Changes;
+
     fn replicate(&self, store: &Store) -> Result<Replicated, StoreError> {
         store.replicate_truncate(&self.file_id.filename, self.old_size, self.new_size, self.time)
     }
 }
 
 impl Replicate for SyncDeleteRequest {
+    const LEFT_OUT: LeftOut = LeftOut::Rename;
+
     fn replicate(&self, store: &Store) -> Result<Replicated, StoreError> {
         store.replicate_delete(&self.file_id.filename, self.time)
     }
@@ -191,7 +200,7 @@ impl StorageService {
         };
         let (content, time) = (request.content_length(), request.time());
         let result = match self.check_peer(connection, &request) {
-            Ok(()) => self.take_content(connection, request).await?,
+            Ok(()) => self.take_content(connection, request, sender).await?,
             Err(refusal) => Err(refusal),
         };
         let served = self.answer_peer(connection, sender, time, result).await?;
@@ -209,8 +218,8 @@ impl StorageService {
             Ok(request) => request,
             Err(error) => return self.refuse(connection, error.into()).await,
         };
-        let time = request.time();
-        let result = match self.check_peer(connection, &request) {
+        let (name, time) = (request.filename().clone(), request.time());
+        let mut result = match self.check_peer(connection, &request) {
             Ok(()) => {
                 stay(connection)?;
                 // Freeing a large file takes its time.
@@ -220,6 +229,13 @@ impl StorageService {
             }
             Err(refusal) => Err(refusal),
         };
+        if let Ok(answer) = &mut result
+            && R::LEFT_OUT != LeftOut::Nothing
+            && let Some(from) = self.shared.sender(sender, connection.peer_ip())
+        {
+            let sent = Sent { from, name, time };
+            *answer = self.shared.relay.make_good(&self.shared, &sent, R::LEFT_OUT, *answer).await;
+        }
         self.answer_peer(connection, sender, time, result).await
     }
 
@@ -227,13 +243,24 @@ impl StorageService {
         &self,
         connection: &mut Connection,
         request: R,
+        sender: Option<StorageId>,
     ) -> Result<Result<Replicated, Refusal>, NetError> {
         let content = request.content_length();
+        // Ours give two changes of one second different times.
+        let wins_ties = match self.shared.sender(sender, connection.peer_ip()) {
+            Some(from) if is_metadata(request.filename()) => {
+                self.shared.relay.is_original(&self.shared, &from).await
+            }
+            _ => false,
+        };
         let begun = self.act(content > QUICK_COMPARE, move |shared| Ok(request.begin(&shared.store)?)).await;
         let mut replica = match begun {
             Ok(replica) => replica,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if wins_ties {
+            replica.win_ties();
+        }
         // A peer that leaves drops the replica, and with it what was written.
         while let Some(chunk) = connection.next_chunk().await? {
             if let Err(error) = replica.write(chunk) {
@@ -290,6 +317,11 @@ impl StorageService {
     }
 }
 
+/// Whether a name is that of metadata.
+fn is_metadata(name: &RemoteFilename) -> bool {
+    name.as_str().ends_with(SIDECAR)
+}
+
 /// Ends the conversation with a peer that has left before its change is made.
 ///
 /// It has given the change up, and sends it again as it is then. So much may have lain here unread while this process stood
@@ -303,6 +335,7 @@ fn stay(connection: &Connection) -> Result<(), NetError> {
     Err(NetError::Closed)
 }
 
+const SIDECAR: &str = "-m";
 /// Comparing up to this many bytes with what is here takes no time to speak of.
 const QUICK_COMPARE: u64 = 256 * 1024;
 /// A change of more bytes is copied into place where that blocks nobody.

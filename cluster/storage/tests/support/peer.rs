@@ -11,7 +11,7 @@ use fdfs_conf::StorageConfig;
 use fdfs_net::{Connection, Limits, NetError, Server, Service, listen};
 use fdfs_proto::{
     Command, Header, IpWidth, Status, Streamed,
-    storage::{FileInfoRequest, FileInfoResponse},
+    storage::{DownloadRequest, FileInfoRequest, FileInfoResponse},
     sync::{
         SyncAppendRequest, SyncCreateLinkRequest, SyncCreateRequest, SyncDeleteRequest, SyncModifyRequest,
         SyncRenameRequest, SyncTruncateRequest, SyncUpdateRequest,
@@ -236,11 +236,12 @@ impl State {
                 Command::QUERY_FILE_INFO => {
                     let request = small::<FileInfoRequest>(connection, &header).await?;
                     let name = request.file_id.filename.as_str().to_owned();
-                    let mut size = 0;
+                    let (mut size, mut crc32) = (0, 0);
                     let (name, status) =
                         self.act(&header, name.clone(), identified, |files| match files.get(&name) {
                             Some(content) => {
                                 size = content.len() as u64;
+                                crc32 = crc32fast::hash(content);
                                 Status::OK
                             }
                             None => Status::ENOENT,
@@ -249,11 +250,24 @@ impl State {
                         ip_width: IpWidth::Ipv4,
                         size,
                         modified: Timestamp(1),
-                        crc32: 0,
+                        crc32,
                         source: None,
                     };
                     answer = Some(fdfs_proto::Encode::encode(&info));
                     (name, status)
+                }
+                Command::DOWNLOAD_FILE => {
+                    let request = small::<DownloadRequest>(connection, &header).await?;
+                    let name = request.file_id.filename.as_str().to_owned();
+                    let content = self.files.lock().get(&name).cloned();
+                    let status = if content.is_some() { Status::OK } else { Status::ENOENT };
+                    answer = content;
+                    (name, status)
+                }
+                // It is an original.
+                Command::HELLO => {
+                    connection.read_body(256).await?;
+                    (String::new(), Status::EINVAL)
                 }
                 command => panic!("{command:?}"),
             };

@@ -74,6 +74,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The appender files in the directory of a normal file that end as its name does. A regenerated file was one of them
+    /// before, if it is not among the first of very many.
+    pub fn appenders_like(&self, name: &RemoteFilename) -> Result<Vec<RemoteFilename>, StoreError> {
+        let path = self.0.path_of(name)?;
+        let subdir = format!("{:02X}/{:02X}", name.subdir().high, name.subdir().low);
+        let Some(directory) = open_directory(&path.data, &subdir)? else { return Ok(Vec::new()) };
+        let parse = |base: &str| name.with_base_name(base).ok();
+        let is_like = |base: &str| {
+            base.ends_with(name.tail())
+                && base.len() == name.base_name().len()
+                && parse(base).is_some_and(|other| other.kind() == Ok(FileKind::Appender))
+        };
+        let (names, _) = smallest_names(&directory, None, MOST_ALIKE, is_like)?;
+        Ok(names.iter().filter_map(|base| parse(base)).collect())
+    }
+}
+
 /// Adds the files of one directory behind `after`, at most `limit`; whether there are more.
 fn read_directory(
     directory: &OwnedFd,
@@ -156,3 +174,6 @@ pub(super) fn open_directory(parent: &OwnedFd, name: &str) -> Result<Option<Owne
 
 /// A page ends behind so many directories, if it has any file.
 const DIRECTORIES: usize = 4096;
+
+/// Appender files of one ending in one directory, of which the last three digits are drawn at random.
+const MOST_ALIKE: usize = 16;

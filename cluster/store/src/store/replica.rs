@@ -38,6 +38,14 @@ enum Content {
 }
 
 impl Replica {
+    /// Of metadata of one second what comes stays, and not what has the greater checksum: its sender gives two changes of
+    /// one second the same time.
+    pub fn win_ties(&mut self) {
+        if let Content::File(file) = &mut self.0 {
+            file.wins_ties = true;
+        }
+    }
+
     /// Takes the next bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         match &mut self.0 {

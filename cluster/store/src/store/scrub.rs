@@ -7,12 +7,10 @@ mod kept;
 mod names;
 mod suspect;
 
+pub(super) use self::names::told_by;
 pub use self::{
     examination::{Examination, Verdict},
     healing::{Healed, Healing},
     suspect::{Damage, Suspect},
 };
-use self::{
-    names::{Told, told_by},
-    suspect::Fingerprint,
-};
+use self::{names::Told, suspect::Fingerprint};

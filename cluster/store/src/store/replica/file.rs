@@ -16,6 +16,7 @@ use crate::{
     layout::StorePath,
     store::{
         crc32_of, field,
+        scrub::told_by,
         shared::{comes_again, in_directory, set_times, sync_directory_of},
         upload::write_all,
     },
@@ -36,6 +37,8 @@ pub(super) struct ReplicaFile {
     hasher: crc32fast::Hasher,
     /// What is here has the right size and not the CRC32 of its name: it gives way to what has.
     replaces_damaged: bool,
+    /// What comes replaces what is here from the same second.
+    pub(super) wins_ties: bool,
 }
 
 impl Store {
@@ -121,6 +124,7 @@ impl ReplicaFile {
             size: 0,
             hasher: crc32fast::Hasher::new(),
             replaces_damaged: false,
+            wins_ties: false,
         }))))
     }
 
@@ -170,7 +174,10 @@ impl ReplicaFile {
                 // Two members may set the metadata of one file, or make one slave, at once: the later wins on both, and of
                 // two in one second the one of the greater checksum.
                 let order = match present.st_mtime.cmp(&self.time.0) {
-                    Ordering::Equal => crc32_at(path, &name)?.cmp(&crc32),
+                    Ordering::Equal => match crc32_at(path, &name)?.cmp(&crc32) {
+                        Ordering::Greater if self.wins_ties => Ordering::Less,
+                        order => order,
+                    },
                     other => other,
                 };
                 order.is_gt() || order.is_eq() && !self.is_update && size_of(&present) == self.size
@@ -284,11 +291,8 @@ pub(super) fn is_not(
     name: &RemoteFilename,
     size: u64,
 ) -> Result<bool, StoreError> {
-    let told = match (name.kind(), name.fields()) {
-        (Ok(FileKind::Normal), Ok(fields)) => fields.size.size(),
-        _ => None,
-    };
-    Ok(told.is_some_and(|told| told != size) || is_damaged(path, at, name, size)?)
+    let Some(told) = told_by(name) else { return Ok(false) };
+    Ok(told.size != size || is_damaged(path, at, name, size)?)
 }
 
 /// Whether the file at `at` has another CRC32 than `name` tells. Large ones are left to the search for damage.

@@ -9,9 +9,9 @@ use crate::{
 
 /// What a name tells of its content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Told {
-    pub(super) size: u64,
-    pub(super) crc32: u32,
+pub(in crate::store) struct Told {
+    pub(in crate::store) size: u64,
+    pub(in crate::store) crc32: u32,
 }
 
 impl Store {
@@ -37,7 +37,7 @@ impl Store {
 
 /// What a name tells of its content: normal names do, whose last seven bytes are digits and extension. A short slave's
 /// name may have the length of a normal one, and tells of its master.
-pub(super) fn told_by(name: &RemoteFilename) -> Option<Told> {
+pub(in crate::store) fn told_by(name: &RemoteFilename) -> Option<Told> {
     if name.kind() != Ok(FileKind::Normal) || name.local_path().len() != LOCAL_LEN {
         return None;
     }

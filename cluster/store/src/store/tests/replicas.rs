@@ -383,6 +383,22 @@ fn a_rename_of_a_peer_takes_the_old_name_away_where_the_new_one_is_here() {
 }
 
 #[test]
+fn appender_files_that_end_as_a_regenerated_one_are_found_in_its_directory() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&options(base.path())).unwrap();
+    let like = [appender_of(&store, b"one"), appender_of(&store, b"two")];
+    let other = name_of(b"", "002.log", true);
+    create(&store, &other, b"other").unwrap();
+    let normal = name_of(b"normal", "001.log", false);
+    create(&store, &normal, b"normal").unwrap();
+    let mut found = store.appenders_like(&name_of(b"new", "001.log", false)).unwrap();
+    found.sort_by_key(|name| *name != like[0]);
+    assert_eq!(found, like);
+    let elsewhere: RemoteFilename = normal.as_str().replace("/00/01/", "/00/07/").parse().unwrap();
+    assert_eq!(store.appenders_like(&elsewhere).unwrap(), []);
+}
+
+#[test]
 fn names_that_no_replica_has_are_refused() {
     let base = tempfile::tempdir().unwrap();
     let store = Store::open(&options(base.path())).unwrap();
