@@ -155,8 +155,8 @@ impl OpenFile {
         if content.pending.as_ref().is_some_and(Pending::is_stream) {
             self.commit(fs, &mut content).await?;
         }
-        match &content.pending {
-            Some(pending) => Ok(Source::Bytes(pending.read(offset, size)?)),
+        match &mut content.pending {
+            Some(pending) => Ok(Source::Bytes(pending.read(offset, size).await?)),
             None => {
                 let generation = content.generation;
                 Ok(Source::Committed(content.reader(fs, self.inode).await?, generation))

@@ -1,28 +1,28 @@
 //! Content that is being written and is not yet anybody else's.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+mod spool;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use fdfs_objects::{Attributes, CommitOptions, ObjectReader, ObjectWriter, ObjectsError};
-use futures_util::StreamExt;
 
+use self::spool::Spool;
 use crate::error::FsError;
 use crate::file_system::FileSystem;
 
 /// The whole content of a file as it will be when it is committed.
 ///
 /// Small content waits in memory, where any of it may be written again. What grows beyond that, byte after byte, goes to a storage as
-/// it comes. What is written in another order waits in a local spool.
+/// it comes. What is written in another order waits in a local spool: of a large content that is there, only what is written.
 pub(crate) enum Pending {
     /// All of it.
     Memory(Memory),
     /// On its way to a storage, up to what was written.
     Stream(Box<Streaming>),
     /// In a local file without a name.
-    Spool(File),
+    Spool(Box<Spool>),
 }
 
 /// An upload under way, and bytes that are gathered so that it gets no small pieces.
@@ -67,14 +67,7 @@ impl Pending {
             memory.bytes[..bytes.len()].copy_from_slice(&bytes);
             return Ok(Self::Memory(memory));
         }
-        let file = fs.spool_file()?;
-        let mut stream = reader.read(0..size);
-        let mut at = 0;
-        while let Some(bytes) = stream.next().await.transpose()? {
-            file.write_all_at(&bytes, at)?;
-            at += bytes.len() as u64;
-        }
-        Ok(Self::Spool(file))
+        Ok(Self::Spool(Box::new(Spool::over(fs, reader)?)))
     }
 
     /// Bytes of content.
@@ -82,7 +75,7 @@ impl Pending {
         Ok(match self {
             Self::Memory(memory) => memory.bytes.len() as u64,
             Self::Stream(stream) => stream.size(),
-            Self::Spool(file) => file.metadata()?.len(),
+            Self::Spool(spool) => spool.size(),
         })
     }
 
@@ -118,8 +111,12 @@ impl Pending {
                 if offset == memory.bytes.len() as u64 {
                     return stream(fs, inode, memory, bytes).await;
                 }
-                match spool(fs, &memory.bytes, offset, &bytes) {
-                    Ok(file) => Ok(Self::Spool(file)),
+                let spool = Spool::of_bytes(fs, &memory.bytes).and_then(|mut spool| {
+                    spool.write(offset, &bytes)?;
+                    Ok(spool)
+                });
+                match spool {
+                    Ok(spool) => Ok(Self::Spool(Box::new(spool))),
                     Err(error) => Err((Some(Self::Memory(memory)), error)),
                 }
             }
@@ -127,9 +124,9 @@ impl Pending {
                 Ok(()) => Ok(Self::Stream(stream)),
                 Err(error) => Err((None, FsError::Lost(error))),
             },
-            Self::Spool(file) => match file.write_all_at(&bytes, offset) {
-                Ok(()) => Ok(Self::Spool(file)),
-                Err(error) => Err((Some(Self::Spool(file)), error.into())),
+            Self::Spool(mut spool) => match spool.write(offset, &bytes) {
+                Ok(()) => Ok(Self::Spool(spool)),
+                Err(error) => Err((Some(Self::Spool(spool)), error)),
             },
         }
     }
@@ -140,30 +137,26 @@ impl Pending {
             Self::Memory(memory) if size <= memory.bytes.len() as u64 => memory.bytes.truncate(size as usize),
             Self::Memory(memory) => {
                 if !memory.grow(size) {
-                    let file = spool(fs, &memory.bytes, 0, &[])?;
-                    file.set_len(size)?;
-                    *self = Self::Spool(file);
+                    let mut spool = Spool::of_bytes(fs, &memory.bytes)?;
+                    spool.resize(size)?;
+                    *self = Self::Spool(Box::new(spool));
                 }
             }
-            Self::Spool(file) => file.set_len(size)?,
+            Self::Spool(spool) => spool.resize(size)?,
             Self::Stream(_) => return Err(FsError::Unsupported("a stream is not cut")),
         }
         Ok(())
     }
 
     /// Reads a range, cut at the end. Not for streams.
-    pub(crate) fn read(&self, offset: u64, size: u32) -> Result<Bytes, FsError> {
+    pub(crate) async fn read(&mut self, offset: u64, size: u32) -> Result<Bytes, FsError> {
         let end = offset.saturating_add(u64::from(size)).min(self.size()?);
         if offset >= end {
             return Ok(Bytes::new());
         }
         match self {
             Self::Memory(memory) => Ok(Bytes::copy_from_slice(&memory.bytes[offset as usize..end as usize])),
-            Self::Spool(file) => {
-                let mut bytes = BytesMut::zeroed((end - offset) as usize);
-                file.read_exact_at(&mut bytes, offset)?;
-                Ok(bytes.freeze())
-            }
+            Self::Spool(spool) => spool.read(offset..end).await,
             Self::Stream(_) => Err(FsError::Unsupported("a stream is not read")),
         }
     }
@@ -181,10 +174,11 @@ impl Pending {
                 let committed = commit_bytes(fs, inode, &memory.bytes, mtime).await;
                 (Some(Self::Memory(memory)), committed)
             }
-            Self::Spool(file) => {
-                let committed = commit_file(fs, inode, &file, mtime).await;
-                (Some(Self::Spool(file)), committed)
-            }
+            Self::Spool(spool) => match spool.commit(fs, inode, mtime).await {
+                // What comes next is written over what is committed now.
+                Ok(attributes) => (None, Ok(attributes)),
+                Err(error) => (Some(Self::Spool(spool)), Err(error)),
+            },
         }
     }
 }
@@ -276,13 +270,6 @@ async fn stream(
     Ok(Pending::Stream(Box::new(stream)))
 }
 
-fn spool(fs: &FileSystem, before: &[u8], offset: u64, bytes: &[u8]) -> Result<File, FsError> {
-    let file = fs.spool_file()?;
-    file.write_all_at(before, 0)?;
-    file.write_all_at(bytes, offset)?;
-    Ok(file)
-}
-
 async fn commit_bytes(
     fs: &FileSystem,
     inode: u64,
@@ -291,26 +278,6 @@ async fn commit_bytes(
 ) -> Result<Attributes, ObjectsError> {
     let mut writer = fs.objects.write_inode(inode, Some(bytes.len() as u64)).await?;
     writer.write(Bytes::copy_from_slice(bytes)).await?;
-    finish(writer, mtime).await
-}
-
-async fn commit_file(
-    fs: &FileSystem,
-    inode: u64,
-    file: &File,
-    mtime: i64,
-) -> Result<Attributes, ObjectsError> {
-    let local = |error: std::io::Error| ObjectsError::Internal(format!("spool: {error}"));
-    let size = file.metadata().map_err(local)?.len();
-    let mut writer = fs.objects.write_inode(inode, Some(size)).await?;
-    let mut at = 0;
-    while at < size {
-        let length = (size - at).min(PIECE as u64);
-        let mut bytes = BytesMut::zeroed(length as usize);
-        file.read_exact_at(&mut bytes, at).map_err(local)?;
-        writer.write(bytes.freeze()).await?;
-        at += length;
-    }
     finish(writer, mtime).await
 }
 

@@ -4,6 +4,7 @@ mod caches;
 mod kernel;
 mod model;
 mod operations;
+mod parts;
 
 use std::sync::Arc;
 

@@ -51,6 +51,7 @@ pub use store_url::{ParseStoreUrlError, StoreUrl};
 pub use transaction::Defaults;
 pub use tree::keyed::{FileRecord, NewFile, RenameConditions};
 pub use tree::listing::{ListFrom, ListItem, ListPage, ListQuery};
+pub use tree::patches::Patch;
 pub use tree::posix::{NewInode, RenameMode, SetAttributes, SetMode};
 pub use tree::preconditions::{ETagMatch, Preconditions};
 pub use tree::shared::ContentSource;

@@ -2,6 +2,7 @@
 
 pub(crate) mod keyed;
 pub(crate) mod listing;
+pub(crate) mod patches;
 pub(crate) mod posix;
 pub(crate) mod preconditions;
 pub(crate) mod shared;

@@ -10,6 +10,7 @@ use crate::error::ObjectsError;
 use crate::files::NewUpload;
 use crate::info::{ObjectInfo, split_record};
 use crate::objects::Objects;
+use crate::patch::ContentPatch;
 use crate::raw::{self, RawPath};
 use crate::reader::ObjectReader;
 use crate::writer::{Destination, Incoming, ObjectWriter, extension_of};
@@ -206,6 +207,23 @@ impl Objects {
         inode: u64,
         length: Option<u64>,
     ) -> Result<ObjectWriter, ObjectsError> {
+        let new = self.content_of(inode, length).await?;
+        Ok(ObjectWriter::new(Incoming::plain(self, new), Destination::Inode(inode)))
+    }
+
+    /// Begins to write parts of a file's content anew, one after the other. They become one FastDFS file; the rest stays where it is. The commit is
+    /// refused ([`ObjectsError::PreconditionFailed`]) where the content is another by then.
+    pub async fn write_parts(
+        self: &Arc<Self>,
+        inode: u64,
+        patch: ContentPatch,
+    ) -> Result<ObjectWriter, ObjectsError> {
+        let new = self.content_of(inode, Some(patch.written())).await?;
+        Ok(ObjectWriter::new(Incoming::plain(self, new), Destination::Parts(inode, patch)))
+    }
+
+    /// What an inode's new content is uploaded as.
+    async fn content_of(&self, inode: u64, length: Option<u64>) -> Result<NewUpload, ObjectsError> {
         self.check_changeable(inode)?;
         let attributes = self.names.attributes(inode).await?;
         if attributes.kind != Kind::File {
@@ -213,15 +231,14 @@ impl Objects {
         }
         let (_, name) = self.names.location(inode).await?;
         let bucket = self.names.bucket_of(attributes.bucket).await?;
-        let new = NewUpload {
+        Ok(NewUpload {
             groups: Self::placement(&bucket),
             write_concern: self.settings.write_concern.of(&bucket.name),
             private: bucket.native_read_off,
             length,
             extension: extension_of(&name),
             ..NewUpload::default()
-        };
-        Ok(ObjectWriter::new(Incoming::plain(self, new), Destination::Inode(inode)))
+        })
     }
 
     /// Keeps an inode alive, whatever becomes of its names, until it is released as often as it was held.

@@ -175,8 +175,11 @@ impl Objects {
             }
             Err(error) => return Err(error.into()),
         };
-        if record.part_count == 0 || whole_file(&record.extents, record.attributes.size).is_some() {
-            // Cut or written to since: what is fragmented so is another work. Or it got the file of a copy.
+        let is_patched = record.part_count == 0;
+        let is_whole =
+            record.extents.is_empty() || whole_file(&record.extents, record.attributes.size).is_some();
+        if is_whole || (is_patched && !rewrite) {
+            // Cut or written to since. Or it got the file of a copy.
             self.names.join_failed(inode, None).await?;
             return Ok(false);
         }
@@ -214,7 +217,9 @@ impl Objects {
             }
             Err(NamespaceError::ContentChanged | NamespaceError::NotFound) => {
                 Self::free(self, vec![file]);
-                self.names.join_failed(inode, None).await?;
+                // One that is written to in parts wants to be whole again when that has ended.
+                let retry_in = is_patched.then_some(PATCHED_AGAIN);
+                self.names.join_failed(inode, retry_in).await?;
                 Ok(false)
             }
             Err(error) => {
@@ -328,6 +333,8 @@ fn back_off(attempts: u32) -> Duration {
 const FREE_BATCH: usize = 100;
 /// Deletions under way at once.
 const FREE_AT_ONCE: usize = 4;
+/// When a content that was written to while it was made one file is looked at again.
+const PATCHED_AGAIN: Duration = Duration::from_secs(60);
 /// Objects joined before the list is read again.
 const JOIN_BATCH: usize = 16;
 /// Buckets looked at together.

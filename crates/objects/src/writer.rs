@@ -16,6 +16,7 @@ use crate::files::{FileUpload, FilesError, NewUpload};
 use crate::info::ObjectInfo;
 use crate::keyed::PutOptions;
 use crate::objects::Objects;
+use crate::patch::ContentPatch;
 use crate::xattr;
 
 /// A content on its way to a name. Dropped before [`ObjectWriter::commit`], it leaves nothing.
@@ -51,6 +52,8 @@ pub(crate) enum Destination {
     Key { bucket: Bucket, key: Vec<u8>, options: Box<PutOptions> },
     /// Into an inode that is there: name and attributes stay.
     Inode(u64),
+    /// Over parts of an inode's content.
+    Parts(u64, ContentPatch),
 }
 
 impl ObjectWriter {
@@ -95,6 +98,10 @@ impl ObjectWriter {
             }
             Destination::Inode(inode) => {
                 objects.names.set_content(inode, extents, finished.size, finished.etag, options.mtime).await?
+            }
+            Destination::Parts(inode, patch) => {
+                let patch = patch.with_file(extents.into_iter().next());
+                objects.names.patch_content(inode, patch, finished.etag, options.mtime).await?
             }
         };
         fault_point("put.committed");

@@ -8,6 +8,7 @@ use crate::error::NamespaceError;
 use crate::keys;
 use crate::tree;
 use crate::tree::keyed::{self, FileRecord};
+use crate::tree::patches::{self, Patch};
 use crate::tree::posix::{self, NewInode, RenameMode, SetAttributes, SetMode};
 
 impl Namespace {
@@ -130,6 +131,19 @@ impl Namespace {
     ) -> Result<Attributes, NamespaceError> {
         let written =
             self.write(move |tx| posix::set_content(tx, inode, &extents, size, etag, mtime)).await?;
+        self.note_kept(inode);
+        Ok(written)
+    }
+
+    /// Replaces parts of the content of an inode, if it still is the one that the rest is of.
+    pub async fn patch_content(
+        &self,
+        inode: u64,
+        patch: Patch,
+        etag: ETag,
+        mtime: Option<i64>,
+    ) -> Result<Attributes, NamespaceError> {
+        let written = self.write(move |tx| patches::apply(tx, inode, &patch, etag, mtime)).await?;
         self.note_kept(inode);
         Ok(written)
     }

@@ -481,7 +481,7 @@ fn resize(
 }
 
 /// What holds of the old bytes no longer holds of the new ones.
-fn new_content(tx: &mut Transaction<'_, '_>, number: u64, row: &mut InodeRow, etag: ETag) {
+pub(crate) fn new_content(tx: &mut Transaction<'_, '_>, number: u64, row: &mut InodeRow, etag: ETag) {
     tree::forget_parts(tx, number, row);
     row.ctime = tx.now;
     row.content_time = tx.now_ms();
