@@ -96,7 +96,7 @@ async fn linger(mut stream: Stream) {
 }
 
 /// Limits a request's head, and what is read ahead of a body.
-const MAX_BUFFER: usize = 256 * 1024;
+const MAX_BUFFER: usize = 128 * 1024;
 /// How long a client may take to agree on keys.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);

@@ -94,14 +94,6 @@ impl Request {
         text.parse().map(Some).map_err(|_| invalid_version_id(text))
     }
 
-    /// Refuses to act on a version that it names.
-    pub(crate) fn check_version_id(&self) -> Result<(), S3Error> {
-        match self.version_id()? {
-            None => Ok(()),
-            Some(_) => Err(S3Error::from(ErrorCode::NotImplemented).detail("ArgumentName", "versionId")),
-        }
-    }
-
     /// The setting of a bucket it is about; routing has seen to it that there is one.
     pub(crate) fn bucket_setting(&self) -> Result<BucketSetting, S3Error> {
         let name = subresource(&self.query).unwrap_or_default();

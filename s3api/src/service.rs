@@ -31,7 +31,7 @@ use crate::slow::{self, First, Work};
 use crate::sts;
 use crate::target::{Target, bucket_of_host};
 use crate::tls::Tls;
-use crate::unsupported::refuse_unsupported;
+use crate::unsupported::{refuse_unsupported, with_presigned};
 use crate::uri::Query;
 
 /// A response.
@@ -207,25 +207,19 @@ impl S3Service {
             None => Signer::anonymous(&head)?,
         };
         let operation = operation?;
-        refuse_unsupported(&parts.headers)?;
-        let access = Access::new(signer.caller, peer, &parts.headers, &query, now);
-        access.authorize(&self.context, operation, &target, &query, &parts.headers).await?;
+        let headers = with_presigned(&parts.headers, &query)?;
+        refuse_unsupported(&headers)?;
+        let access = Access::new(signer.caller, peer, &headers, &query, now);
+        access.authorize(&self.context, operation, &target, &query, &headers).await?;
         // A checksum in the head of Complete is the object's, not the document's.
         let payload = match operation {
             Operation::CompleteMultipartUpload => {
-                Payload::without_checksum(source.clone(), signer.payload, &parts.headers)?
+                Payload::without_checksum(source.clone(), signer.payload, &headers)?
             }
-            _ => Payload::new(source.clone(), signer.payload, &parts.headers)?,
+            _ => Payload::new(source.clone(), signer.payload, &headers)?,
         };
         debug!(operation = operation.name(), caller = ?access.caller(), "may be done");
-        let request = Request::new(
-            target.clone(),
-            query,
-            parts.headers.clone(),
-            payload,
-            signer.region,
-            access.clone(),
-        );
+        let request = Request::new(target.clone(), query, headers, payload, signer.region, access.clone());
         let outcome = ops::run(operation, &self.context, request).await;
         self.hide_missing(outcome, &access, &target).await
     }

@@ -1,9 +1,10 @@
 //! Headers that ask for what is not served: they are refused, never ignored.
 
 use fdfs_objects::access::CannedAcl;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{ErrorCode, S3Error};
+use crate::uri::Query;
 
 /// Refuses a request that asks for something not served.
 pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
@@ -26,6 +27,45 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
     Ok(())
 }
 
+/// The headers of a request, with those that a presigned URL has in its query: some SDKs put `x-amz-acl` or `x-amz-meta-...` there.
+pub(crate) fn with_presigned(headers: &HeaderMap, query: &Query) -> Result<HeaderMap, S3Error> {
+    let mut headers = headers.clone();
+    if !query.names().any(|name| name.eq_ignore_ascii_case("x-amz-signature")) {
+        return Ok(headers);
+    }
+    for (name, value) in query.pairs() {
+        let name = name.to_ascii_lowercase();
+        // Checksums there are of an empty body, which is all that was known when the URL was signed.
+        let is_other = !name.starts_with("x-amz-")
+            || SIGNING.contains(&name.as_str())
+            || name.starts_with("x-amz-checksum-")
+            || name.starts_with("x-amz-sdk-");
+        if is_other {
+            continue;
+        }
+        if name.starts_with("x-amz-copy-source") {
+            return Err(S3Error::from(ErrorCode::NotImplemented).detail("ArgumentName", name));
+        }
+        let invalid = || S3Error::from(ErrorCode::InvalidArgument).detail("ArgumentName", name.as_str());
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+        headers.entry(header).or_insert(value);
+    }
+    Ok(headers)
+}
+
+/// What the signature itself has in the query.
+const SIGNING: [&str; 8] = [
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
 const REFUSED_PREFIXES: &[&str] = &[
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
@@ -47,10 +87,30 @@ mod tests {
     fn what_would_not_be_honoured_is_refused() {
         assert!(refused("x-amz-server-side-encryption", "AES256"));
         assert!(refused("x-amz-server-side-encryption-customer-key", "x"));
+        assert!(refused("x-amz-server-side-encryption-customer-algorithm", "AES256"));
+        assert!(refused("x-amz-server-side-encryption-customer-key-md5", "x"));
+        assert!(refused("x-amz-copy-source-server-side-encryption-customer-key", "x"));
+        assert!(refused("x-amz-object-lock-mode", "GOVERNANCE"));
+        assert!(refused("x-amz-object-lock-retain-until-date", "2030-01-01T00:00:00Z"));
+        assert!(refused("x-amz-object-lock-legal-hold", "ON"));
+        assert!(refused("x-amz-bucket-object-lock-enabled", "true"));
         assert!(refused("x-amz-acl", "public-read-write"));
         assert!(refused("x-amz-storage-class", "GLACIER"));
         assert!(refused("x-amz-write-offset-bytes", "5"));
         assert!(refused("x-amz-grant-read", "id=1"));
+    }
+
+    #[test]
+    fn what_a_presigned_url_asks_for_in_its_query_counts_as_headers() {
+        let with = |text: &str| with_presigned(&HeaderMap::new(), &Query::parse(text).unwrap());
+        let signed = "X-Amz-Signature=abc&X-Amz-Date=x";
+        let headers = with(&format!("{signed}&x-amz-meta-a=b&X-Amz-Object-Lock-Mode=GOVERNANCE")).unwrap();
+        assert_eq!((headers.len(), &headers["x-amz-meta-a"]), (2, &HeaderValue::from_static("b")));
+        assert!(refuse_unsupported(&headers).is_err());
+        assert!(with(&format!("{signed}&x-amz-checksum-crc32=AAAAAA%3D%3D")).unwrap().is_empty());
+        assert!(with(&format!("{signed}&x-amz-copy-source=a%2Fb")).is_err());
+        assert!(with(&format!("{signed}&x-amz-meta-a=%0A")).is_err());
+        assert!(with("x-amz-meta-a=b").unwrap().is_empty());
     }
 
     #[test]

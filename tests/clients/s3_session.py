@@ -1,12 +1,17 @@
 """10,000 mixed requests of boto3 on one connection; the endpoint is $FDFS_S3, its metrics at $FDFS_METRICS.
 
-A stall that is ours (a wait for an acknowledgement, for 100-continue, for a body nobody reads, for a lock held over a disk)
-comes with the kind of request that causes it, again and again; one of a busy machine comes now and then, whatever is asked.
-So of each 1,000 requests no kind may take longer than 100 ms in half of its cases, and none 10 s; and all of them go over
-one connection."""
+No request may take longer than 100 ms, but for what the machine takes: two processes beside this one, which do nothing but
+send each other a byte, and sync a small file, write down when that was late. A request passes a few threads that have to be
+woken and a disk, so it may be late by ten times as much as they were in its time. On an idle machine they never are. Beside
+that no kind of request may take longer than 100 ms in half of its cases, of each 1,000, and none 10 s whatever the machine
+does; and all of them go over one connection."""
+
+import multiprocessing
 
 import os
+import socket
 import statistics
+import tempfile
 import time
 import urllib.request
 
@@ -75,6 +80,42 @@ def request(number):
             client.copy_object(**here, Key="copy", CopySource=f"{BUCKET}/always")
 
 
+def echo(side):
+    while side.recv(1):
+        side.send(b"x")
+
+
+def watch(side, lates):
+    """Writes down begin and length of what should have taken no time."""
+    with tempfile.TemporaryFile() as file:
+        while True:
+            begin = time.monotonic()
+            time.sleep(0.005)
+            side.send(b"x")
+            side.recv(1)
+            file.seek(0)
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+            late = time.monotonic() - begin - 0.015
+            if late > 0:
+                lates.send((begin, begin + 0.015 + late, late))
+
+
+def excess(begin, end):
+    """By how much a request was later than the machine explains."""
+    late = sum(late for since, until, late in known if since < end and until > begin)
+    return end - begin - LIMIT - 10 * late
+
+
+LIMIT = 0.1
+one, other = socket.socketpair()
+lates, written = multiprocessing.Pipe(duplex=False)
+for work in [multiprocessing.Process(target=echo, args=(other,)), multiprocessing.Process(target=watch, args=(one, written))]:
+    work.daemon = True
+    work.start()
+known, slow, longest = [], [], 0.0
+
 client.create_bucket(Bucket=BUCKET)
 client.put_object(Bucket=BUCKET, Key="always", Body=middle)
 before = connections()
@@ -87,10 +128,27 @@ for index in range(ROUNDS):
         for number in range(REQUESTS):
             begin = time.monotonic()
             request(number)
-            times[number % KINDS].append(time.monotonic() - begin)
+            end = time.monotonic()
+            while lates.poll():
+                known.append(lates.recv())
+            times[number % KINDS].append(end - begin)
+            if end - begin > LIMIT:
+                slow.append((begin, end, number % KINDS))
+        global longest
         medians = [statistics.median(kind) for kind in times]
-        longest = max(map(max, times))
-        assert max(medians) < 0.1 and longest < 10, f"medians {medians}, longest {longest}"
+        longest = max(longest, *map(max, times))
+        assert max(medians) < LIMIT and longest < 10, f"medians {medians}, longest {longest}"
+
+
+@step("no request stalls by itself")
+def _():
+    # What was late at the end is written down a moment later.
+    time.sleep(0.5)
+    while lates.poll():
+        known.append(lates.recv())
+    stalls = [(kind, end - begin) for begin, end, kind in slow if excess(begin, end) > 0]
+    print(f"longest {longest * 1e3:.1f} ms, {len(slow)} over 100 ms, of which {len(stalls)} by themselves")
+    assert not stalls, f"kinds and seconds: {stalls}; the machine was late {len(known)} times"
 
 
 @step("all on one connection")

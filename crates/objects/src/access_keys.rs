@@ -1,6 +1,6 @@
 //! Access keys and the ACLs of objects: kept among the names.
 
-use fdfs_namespace::AccessKey;
+use fdfs_namespace::{AccessKey, VersionId};
 
 use crate::error::ObjectsError;
 use crate::objects::Objects;
@@ -11,10 +11,16 @@ impl Objects {
         Ok(self.names.access_key(id).await?)
     }
 
-    /// Sets the canned ACL of a key; none is `private`.
-    pub async fn set_acl(&self, bucket: &str, key: &[u8], acl: Option<String>) -> Result<(), ObjectsError> {
+    /// Sets the canned ACL of a version of a key, of the current one where none is named; none is `private`.
+    pub async fn set_acl(
+        &self,
+        bucket: &str,
+        key: &[u8],
+        version_id: Option<VersionId>,
+        acl: Option<String>,
+    ) -> Result<(), ObjectsError> {
         let bucket = self.bucket(bucket).await?;
         self.check_writable(&bucket, key)?;
-        Ok(self.names.set_acl(bucket.root, key, acl).await?)
+        Ok(self.names.set_acl(bucket.root, key, version_id, acl).await?)
     }
 }

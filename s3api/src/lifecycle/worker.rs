@@ -67,9 +67,14 @@ pub(crate) async fn run(
             ticks.tick().await;
             worker.round().await;
         };
-        tokio::select! {
-            () = work => {}
-            _ = stopped.wait_for(|stop| *stop) => return,
+        let is_stopped = tokio::select! {
+            () = work => false,
+            _ = stopped.wait_for(|stop| *stop) => true,
+        };
+        if is_stopped {
+            // Another gateway need not wait for this one's time to pass.
+            let given = tokio::time::timeout(GIVE_BACK, worker.objects.namespace().give_back_task(TASK));
+            return drop(given.await);
         }
     }
 }
@@ -366,6 +371,8 @@ fn millis(time: SystemTime) -> u64 {
 const TASK: &str = "s3-lifecycle";
 /// A gateway that says nothing for so long has lost the task: longer than any page takes.
 const TASK_FOR: Duration = Duration::from_secs(3_600);
+/// Time for the names to take the task back when this gateway ends.
+const GIVE_BACK: Duration = Duration::from_secs(2);
 const DAY: u64 = 24 * 60 * 60 * 1_000;
 const PAGE: usize = 1_000;
 const BUCKETS_AT_ONCE: usize = 1_000;

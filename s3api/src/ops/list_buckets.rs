@@ -17,6 +17,7 @@ pub(crate) struct ListBuckets {
     prefix: String,
     after: String,
     max_buckets: Option<u32>,
+    region: Option<String>,
     access: Access,
 }
 
@@ -31,13 +32,20 @@ impl Operation for ListBuckets {
             prefix: text("prefix"),
             after: text("continuation-token"),
             max_buckets,
+            region: request.query.get("bucket-region").map(str::to_owned),
             access: request.access,
         })
     }
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
+        // As S3 has it: told to those who ask page by page, or for a region.
+        let is_paged = self.max_buckets.is_some() || self.region.is_some();
         let limit = self.max_buckets.unwrap_or(MAX_BUCKETS) as usize;
-        let (buckets, has_more) = self.page(cx, limit).await?;
+        // All buckets are in one region.
+        let (buckets, has_more) = match self.region.as_deref() {
+            Some(region) if !region.is_empty() && !cx.is_region(region) => (Vec::new(), false),
+            _ => self.page(cx, limit).await?,
+        };
         Ok(respond::document("ListAllMyBucketsResult", |xml| {
             xml.element("Owner", |xml| cx.write_owner(xml));
             xml.element("Buckets", |xml| {
@@ -45,6 +53,9 @@ impl Operation for ListBuckets {
                     xml.element("Bucket", |xml| {
                         xml.text("Name", &bucket.name);
                         xml.text("CreationDate", &time::iso8601(time::of_nanos(bucket.created)));
+                        if is_paged {
+                            xml.text("BucketRegion", &cx.config.region);
+                        }
                     });
                 }
             });

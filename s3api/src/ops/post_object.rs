@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fdfs_objects::access::Caller;
-use fdfs_objects::{CommitOptions, PutOptions};
+use fdfs_objects::{CommitOptions, ExtendedAttributes, PutOptions};
 use http::StatusCode;
 
 use super::Operation;
@@ -20,6 +20,7 @@ use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
 use crate::signature::FormSignature;
+use crate::tagging;
 use crate::target::check_key;
 use crate::unsupported::refuse_unsupported;
 use crate::uri;
@@ -63,11 +64,15 @@ impl Operation for PostObject {
         let (access, (least, most)) = admit(cx, access, &form, &bucket, &key).await?;
         let headers = form.headers()?;
         refuse_unsupported(&headers)?;
-        if form.get("tagging").is_some() {
-            return Err(S3Error::from(ErrorCode::NotImplemented).detail("Field", "tagging"));
-        }
+        let tags = match form.get("tagging") {
+            Some(document) => tagging::parse(document.as_bytes(), tagging::MAX_OBJECT_TAGS)?,
+            None => ExtendedAttributes::new(),
+        };
         let in_bucket = access.in_bucket(cx, &bucket).await?;
         in_bucket.check(cx, "s3:PutObject", Some(&key)).await?;
+        if !tags.is_empty() {
+            in_bucket.check(cx, "s3:PutObjectTagging", Some(&key)).await?;
+        }
         if let Some(acl) = headers.get("x-amz-acl").and_then(|acl| acl.to_str().ok()) {
             in_bucket.check(cx, "s3:PutObjectAcl", Some(&key)).await?;
             in_bucket.check_acl(crate::acl::named(acl)?)?;
@@ -83,6 +88,7 @@ impl Operation for PostObject {
         let options = PutOptions {
             headers: content_headers(&headers)?,
             extended: user_metadata(&headers)?,
+            tags,
             ..PutOptions::default()
         };
         let mut writer = cx.objects.writer(&bucket, key.as_bytes(), options).await?;

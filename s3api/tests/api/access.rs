@@ -236,6 +236,20 @@ async fn each_version_has_an_acl_of_its_own() {
     assert_eq!(anonymous(&gateway, "GET", &format!("/pets/k?versionId={open}")).await, ok(200));
     assert_eq!(anonymous(&gateway, "GET", &format!("/pets/k?versionId={private}")).await, denied());
     assert_eq!(anonymous(&gateway, "GET", "/pets/k?versionId=null").await, denied());
+
+    let set = |id: &str, acl: &str| {
+        Signed::new("PUT", &format!("/pets/k?acl=&versionId={id}")).header("x-amz-acl", acl)
+    };
+    assert_eq!(gateway.send(set(&private, "public-read")).await.status, 200);
+    assert_eq!(gateway.send(set(&open, "private")).await.status, 200);
+    assert_eq!(anonymous(&gateway, "GET", "/pets/k").await, denied());
+    assert_eq!(anonymous(&gateway, "GET", &format!("/pets/k?versionId={private}")).await, ok(200));
+    let got = gateway.send(Signed::new("GET", &format!("/pets/k?acl=&versionId={private}"))).await;
+    assert_eq!(got.elements("Permission"), ["FULL_CONTROL", "READ"]);
+    assert_eq!(
+        gateway.send(Signed::new("GET", "/pets/k?acl=")).await.elements("Permission"),
+        ["FULL_CONTROL"]
+    );
 }
 
 #[tokio::test]

@@ -93,6 +93,15 @@ async fn a_form_puts_its_file_as_its_policy_allows() {
     assert_eq!(got.text(), file);
     assert_eq!((got.header("content-type"), got.header("x-amz-meta-a")), (Some("image/jpeg"), Some("b")));
 
+    let tagging = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let tagged = format!("{USUAL},[\"starts-with\",\"$tagging\",\"\"]");
+    let answer = send(&gateway, &tagged, &[("key", "user/t"), ("tagging", tagging)], b"x").await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    let tags = gateway.send(Signed::new("GET", "/pets/user/t?tagging=")).await;
+    assert_eq!((tags.element("Key").as_deref(), tags.element("Value").as_deref()), (Some("a"), Some("b")));
+    let answer = send(&gateway, &tagged, &[("key", "user/t"), ("tagging", "nonsense")], b"x").await;
+    assert_eq!((answer.status, answer.element("Code").as_deref()), (400, Some("MalformedXML")));
+
     for length in [0, 1, 70_000, 3_000_000] {
         let file: Vec<u8> = (0..length).map(|index: u32| (index % 251) as u8).collect();
         let answer = send(&gateway, USUAL, &[("key", "user/k")], &file).await;

@@ -25,7 +25,7 @@ pub(super) struct FramedSender {
 impl FramedSender {
     pub(super) async fn begin(mut lease: Lease, head: &UploadFramedRequest) -> Result<Self, CallError> {
         lease.send_request(head).await?;
-        let frame = Vec::with_capacity(Frame::LEN + PIECE);
+        let frame = Vec::new();
         let has_owner = head.owner.is_some();
         Ok(Self { lease, checksum: crc32fast::Hasher::new(), length: 0, has_owner, frame })
     }
@@ -33,16 +33,24 @@ impl FramedSender {
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), CallError> {
         self.checksum.update(bytes);
         self.length += bytes.len() as u64;
+        if bytes.len() >= GATHERED {
+            self.flush().await?;
+            for piece in bytes.chunks(Frame::MAX as usize) {
+                let head = Frame::Data(piece.len() as u32).encode();
+                self.lease.send_uncounted_both(&head, piece).await?;
+            }
+            return Ok(());
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.frame.is_empty() {
                 self.frame.extend_from_slice(&Frame::End.encode());
             }
-            let room = Frame::LEN + PIECE - self.frame.len();
+            let room = Frame::LEN + GATHERED - self.frame.len();
             let (now, later) = rest.split_at(rest.len().min(room));
             self.frame.extend_from_slice(now);
             rest = later;
-            if self.frame.len() == Frame::LEN + PIECE {
+            if self.frame.len() == Frame::LEN + GATHERED {
                 self.flush().await?;
             }
         }
@@ -91,3 +99,6 @@ impl FramedSender {
         Ok(())
     }
 }
+
+/// Pieces shorter than this are gathered to frames of this length; longer ones are sent as they are.
+const GATHERED: usize = 32 * 1024;

@@ -4,6 +4,7 @@ use super::Namespace;
 use crate::access_keys::{self, AccessKey};
 use crate::error::NamespaceError;
 use crate::tree::keyed;
+use crate::tree::versions::VersionId;
 
 impl Namespace {
     /// The access key of this id.
@@ -29,9 +30,15 @@ impl Namespace {
         self.write(move |tx| access_keys::remove(tx, &id)).await
     }
 
-    /// Sets the canned ACL of a key; none is `private`.
-    pub async fn set_acl(&self, root: u64, key: &[u8], acl: Option<String>) -> Result<(), NamespaceError> {
+    /// Sets the canned ACL of a version of a key, of the current one where none is named; none is `private`.
+    pub async fn set_acl(
+        &self,
+        root: u64,
+        key: &[u8],
+        version_id: Option<VersionId>,
+        acl: Option<String>,
+    ) -> Result<(), NamespaceError> {
         let key = key.to_vec();
-        self.write(move |tx| keyed::set_acl(tx, root, &key, acl.as_deref())).await
+        self.write(move |tx| keyed::set_acl(tx, root, &key, version_id, acl.as_deref())).await
     }
 }

@@ -314,14 +314,15 @@ pub(crate) fn set_tags(
     Ok(())
 }
 
-/// Sets the canned ACL of a key; none is `private`.
+/// Sets the canned ACL of a version of a key, of the current one where none is named; none is `private`.
 pub(crate) fn set_acl(
     tx: &mut Transaction<'_, '_>,
     root: u64,
     key: &[u8],
+    version_id: Option<VersionId>,
     acl: Option<&str>,
 ) -> Result<(), NamespaceError> {
-    let number = find(tx, root, key)?.ok_or(NamespaceError::NotFound)?;
+    let number = versions::find(tx, root, key, version_id)?;
     let mut row = tree::inode(tx, number)?;
     let id = ContentHeader::Acl as u32;
     row.headers.retain(|header| header.id != id);

@@ -111,12 +111,21 @@ impl Peer {
     /// Sends bytes behind the body that the request's header does not count: the frames of an upload whose length is not
     /// known when it begins.
     pub async fn send_uncounted(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        self.send_uncounted_both(&[], bytes).await
+    }
+
+    /// The same of two pieces.
+    pub async fn send_uncounted_both(&mut self, head: &[u8], bytes: &[u8]) -> Result<(), CallError> {
         let rest = self.rest_to_send(0)?;
         debug_assert_eq!(rest, 0, "the body that is counted comes first");
         if self.wire.is_readable() {
             return Err(self.early_answer(NetError::Closed).await);
         }
-        if let Err(error) = self.wire.send(bytes).await {
+        let sent = match self.wire.send_more(head).await {
+            Ok(()) => self.wire.send(bytes).await,
+            failed => failed,
+        };
+        if let Err(error) = sent {
             return Err(self.early_answer(error).await);
         }
         self.state = State::Sending(0);
