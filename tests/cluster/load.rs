@@ -43,7 +43,12 @@ pub(crate) struct Expected {
 
 impl Load {
     /// Starts `clients` clients with a rhythm of their own.
-    pub(crate) fn start(client: Client, clients: u64, mut rng: Rng) -> Self {
+    pub(crate) fn start(client: Client, clients: u64, rng: Rng) -> Self {
+        Self::start_with(client, clients, rng, None)
+    }
+
+    /// Starts `clients` clients that have so many contents for new files, if that is told, else new ones.
+    pub(crate) fn start_with(client: Client, clients: u64, mut rng: Rng, kinds: Option<u8>) -> Self {
         let (record, stop) = (Arc::<Mutex<Record>>::default(), Arc::<AtomicBool>::default());
         let workers: Vec<Worker> = (0..clients)
             .map(|_| Worker {
@@ -51,6 +56,7 @@ impl Load {
                 rng: rng.fork(),
                 record: Arc::clone(&record),
                 mine: Vec::new(),
+                kinds,
             })
             .collect();
         let ends = Arc::clone(&stop);
@@ -100,7 +106,12 @@ impl Record {
     pub(crate) fn agrees_with(&self, group: &str, files: &Files) -> Result<()> {
         for (id, expected) in self.of_group(group) {
             let (_, name) = id.split_once('/').context("a group")?;
-            match files.get(name) {
+            // A link is what it leads to.
+            let file = match files.get(name) {
+                Some(FileState::Link(target)) => files.get(&name_of_target(target)?),
+                file => file,
+            };
+            match file {
                 Some(FileState::Regular { size, crc32 }) => ensure!(
                     expected
                         .contents
@@ -109,7 +120,7 @@ impl Record {
                     "{id} has {size} bytes with CRC {crc32:08x}, which is none of {} contents",
                     expected.contents.len(),
                 ),
-                Some(FileState::Link(target)) => bail!("{id} is a link to {target}"),
+                Some(FileState::Link(target)) => bail!("{id} is a link to a link to {target}"),
                 None => ensure!(expected.may_be_gone, "{id} was acknowledged and is not there"),
             }
         }
@@ -121,12 +132,20 @@ impl Record {
     }
 }
 
+/// The name that a link in a cluster of one store path leads to: [`FileState::Link`] has it backwards.
+pub(crate) fn name_of_target(target: &str) -> Result<String> {
+    let parts: Vec<&str> = target.split('<').collect();
+    let [name, low, high, "data"] = parts[..] else { bail!("a link leads to {target}") };
+    Ok(format!("M00/{high}/{low}/{name}"))
+}
+
 /// One client with files of its own, so that its answers come in order.
 struct Worker {
     client: Client,
     rng: Rng,
     record: Arc<Mutex<Record>>,
     mine: Vec<Mine>,
+    kinds: Option<u8>,
 }
 
 /// A file whose content is known for certain.
@@ -155,7 +174,13 @@ impl Worker {
 
     async fn upload(&mut self, kind: UploadKind) {
         let size = if self.rng.u8(..40) == 0 { 300_000 } else { self.rng.usize(1..9000) };
-        let content = self.bytes(size);
+        let content = match self.kinds {
+            Some(kinds) => {
+                let kind = self.rng.u8(..kinds);
+                vec![kind; 500 + 1000 * usize::from(kind)]
+            }
+            None => self.bytes(size),
+        };
         let is_appender = kind == UploadKind::Appender;
         let spec = UploadSpec::new(Extension::none()).of_kind(kind);
         match self.client.upload(spec, &content).await {

@@ -1,5 +1,6 @@
 //! Groups of several storages and several trackers: replication, membership, leaders, faults.
 
+mod dedup;
 mod faults;
 mod fleet;
 mod kills;

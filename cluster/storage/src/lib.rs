@@ -1,6 +1,7 @@
 //! The storage daemon: serves the files of one storage to clients, and reports to its trackers.
 
 mod concern;
+mod contents;
 mod disk_health;
 mod error;
 #[doc(hidden)]
@@ -20,5 +21,6 @@ mod synced_from;
 mod tracker;
 mod traffic;
 
+pub use contents::{check_contents, forget_content_index};
 pub use error::StorageError;
 pub use storage::Storage;

@@ -3,6 +3,7 @@
 //! A content is a file that no client is told of: its name ends in [`TAIL`], which no file for a client does, and it goes
 //! with the last link to it. Which links lead to it is on the disk itself; the index only makes that quick to find.
 
+mod check;
 mod index;
 mod rebuild;
 mod signature;
@@ -17,7 +18,7 @@ use fdfs_types::{FileKind, RemoteFilename, Source};
 use parking_lot::{Mutex, MutexGuard};
 use tracing::{error, info, warn};
 
-pub use self::signature::SignatureMethod;
+pub use self::{check::ContentCheck, signature::SignatureMethod};
 pub(crate) use self::{
     index::{Index, IndexError, Kept},
     rebuild::{content_at, note_signature},
@@ -162,13 +163,8 @@ pub(crate) fn is_of(name: &RemoteFilename, source: Source) -> bool {
     name.fields().is_ok_and(|fields| fields.source == source)
 }
 
-/// An index of what is on the disk, in a directory of its own.
-pub(crate) fn from_disk(directory: &Path, paths: &[StorePath], source: Source) -> io::Result<Index> {
-    rebuild::rebuild(directory, paths, None, source)
-}
-
-/// Removes the index; the next start that wants one makes it from the disk.
-pub(crate) fn remove(directory: &Path) -> io::Result<()> {
+/// Removes the index.
+fn remove(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,

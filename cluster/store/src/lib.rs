@@ -36,7 +36,7 @@ mod tombstones;
 
 pub use self::{
     binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},
-    contents::SignatureMethod,
+    contents::{ContentCheck, SignatureMethod},
     damaged_files::{DamagedFile, DamagedFiles},
     dead_letters::{DeadLetter, DeadLetters},
     disk_check::DiskTrouble,
@@ -50,9 +50,9 @@ pub use self::{
     space::DiskSpace,
     stat::{Counter, StorageStat},
     store::{
-        ContentCheck, ContentCounts, Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed,
-        Healing, ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Regenerated,
-        Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
+        ContentCounts, Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed, Healing,
+        ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Regenerated, Replica,
+        Replicated, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
     },
 };
 

@@ -36,7 +36,7 @@ use tracing::info;
 
 use self::shared::{LOCKS, field, seconds, sync_directory_of};
 pub use self::{
-    contents::{ContentCheck, ContentCounts},
+    contents::ContentCounts,
     deletions::Deletions,
     for_peer::ForPeer,
     info::FileInfo,

@@ -8,6 +8,7 @@ use crate::access::AccessArgs;
 use crate::bench::BenchArgs;
 use crate::bucket::BucketArgs;
 use crate::daemon::{DaemonArgs, StorageDaemon, TrackerDaemon};
+use crate::dedup::DedupArgs;
 use crate::gateway::GatewayArgs;
 use crate::mount::MountArgs;
 use crate::namespace::NamespaceArgs;
@@ -36,6 +37,8 @@ enum Command {
     Tracker(DaemonArgs),
     /// Run a storage in the foreground.
     Storage(DaemonArgs),
+    /// Check the contents that a storage keeps once, or have their index made anew, while it does not run.
+    Dedup(DedupArgs),
     /// Make, list and remove keys of S3 users while gateways run.
     Access(AccessArgs),
     /// Show buckets, and say whether their files are read by their IDs.
@@ -56,6 +59,7 @@ pub fn run() -> ExitCode {
         Command::Mount(args) => args.run(),
         Command::Access(args) => args.run(),
         Command::Bucket(args) => args.run(),
+        Command::Dedup(args) => args.run(),
         Command::Namespace(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Tool(tool) => return tool.run(),

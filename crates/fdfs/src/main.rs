@@ -7,6 +7,7 @@ mod bench;
 mod bucket;
 mod cli;
 mod daemon;
+mod dedup;
 mod gateway;
 mod legacy;
 mod mount;

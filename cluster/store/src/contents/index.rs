@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 use std::collections::BTreeMap;
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{fs, io, path::Path};
 
 use fdfs_types::RemoteFilename;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls, types::Bytes};
@@ -279,26 +279,19 @@ impl Index {
         Ok(found)
     }
 
-    /// The contents.
-    pub(crate) fn contents(&self) -> Result<Vec<RemoteFilename>, IndexError> {
+    /// Calls `each` for every link and the content that it leads to.
+    pub(crate) fn for_each_link(
+        &self,
+        mut each: impl FnMut(&RemoteFilename, &RemoteFilename) -> io::Result<()>,
+    ) -> Result<(), IndexError> {
         let txn = self.env.read_txn()?;
-        let mut contents = Vec::new();
-        for row in self.rows.prefix_iter(&txn, &[CONTENT])? {
-            contents.extend(name(&row?.0[1..]));
-        }
-        Ok(contents)
-    }
-
-    /// Contents, and pairs of contents and links, each as its row has it.
-    pub(crate) fn names(&self) -> Result<BTreeSet<Vec<u8>>, IndexError> {
-        let txn = self.env.read_txn()?;
-        let mut names = BTreeSet::new();
-        for kind in [CONTENT, REFERENCE] {
-            for row in self.rows.prefix_iter(&txn, &[kind])? {
-                names.insert(row?.0.to_vec());
+        for row in self.rows.prefix_iter(&txn, &[LINK])? {
+            let (key, content) = row?;
+            if let (Some(link), Some(content)) = (name(&key[1..]), name(content)) {
+                each(&link, &content)?;
             }
         }
-        Ok(names)
+        Ok(())
     }
 
     /// Every row, for comparisons.

@@ -13,7 +13,9 @@ use rustix::{
 };
 use tracing::{info, warn};
 
-use super::{Index, Kept, Signature, SignatureMethod, Signer, is_content, is_metadata, is_of, remove};
+use super::{
+    Index, Kept, Signature, SignatureMethod, Signer, check::Place, is_content, is_metadata, is_of, remove,
+};
 use crate::{journal::Unfinished, layout::StorePath};
 
 /// Makes the index anew from the names on the disk.
@@ -151,12 +153,20 @@ pub(crate) fn content_at(
         Err(Errno::NOENT | Errno::INVAL | Errno::NOTDIR) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let target = target.to_string_lossy();
-    let name = paths.iter().find_map(|path| {
-        let local = target.strip_prefix(path.data_path.to_str()?)?.strip_prefix('/')?;
-        format!("M{:02X}/{local}", path.index).parse::<RemoteFilename>().ok()
+    let places = paths.iter().map(|path| (path.index, path.data_path.as_path()));
+    Ok(content_of_target(&target.to_string_lossy(), places))
+}
+
+/// The content at a path, if there is one.
+pub(super) fn content_of_target<'a>(
+    target: &str,
+    mut places: impl Iterator<Item = Place<'a>>,
+) -> Option<RemoteFilename> {
+    let name = places.find_map(|(index, data)| {
+        let local = target.strip_prefix(data.to_str()?)?.strip_prefix('/')?;
+        format!("M{index:02X}/{local}").parse::<RemoteFilename>().ok()
     });
-    Ok(name.filter(is_content))
+    name.filter(is_content)
 }
 
 /// What there is to know of a content of ours.

@@ -6,10 +6,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Shared, Store, field, io_error, now, shared::is_there, sidecar_field, sync_directory_of};
+use super::{Shared, Store, field, io_error, now, sidecar_field, sync_directory_of};
 use crate::{
     Change, Record, StoreError,
-    contents::{self, Index, IndexError, Kept, content_at, is_content, unusable},
+    contents::{self, ContentCheck, IndexError, Kept, content_at, is_content, unusable},
     layout::StorePath,
     store::SIDECAR,
 };
@@ -23,19 +23,6 @@ pub struct ContentCounts {
     pub links: u64,
     /// Contents without a link, about to go.
     pub unlinked: u64,
-}
-
-/// How the index of contents compares with the disk.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ContentCheck {
-    /// What is on the disk.
-    pub on_disk: ContentCounts,
-    /// Contents and links on the disk that the index lacks.
-    pub missing: u64,
-    /// Contents and links in the index that are not on the disk.
-    pub surplus: u64,
-    /// Contents that links lead to and that are not on the disk.
-    pub dangling: u64,
 }
 
 /// A content that has lost its last link here, and goes now.
@@ -54,32 +41,12 @@ impl Store {
         Ok(Some(ContentCounts { contents, links, unlinked }))
     }
 
-    /// Compares the index of contents with the disk. Reads all directories; nothing should change meanwhile.
+    /// Compares the index of contents with the disk. Reads all directories; what changes meanwhile may count as wrong.
     pub fn check_contents(&self) -> Result<ContentCheck, StoreError> {
         let shared = &self.0;
-        let fresh = shared.base.own.join("contents.check");
-        let checked = self.check_against(&fresh);
-        contents::remove(&fresh).map_err(io_error("removing the index made for comparison"))?;
-        checked
-    }
-
-    fn check_against(&self, fresh: &std::path::Path) -> Result<ContentCheck, StoreError> {
-        let shared = &self.0;
-        let fresh = contents::from_disk(fresh, &shared.paths, shared.placement.policy().source)
-            .map_err(io_error("reading the names on the disk"))?;
-        let [contents, links, unlinked] = fresh.counts().map_err(unusable)?;
-        let on_disk = ContentCounts { contents, links, unlinked };
-        let mut check = ContentCheck { on_disk, ..ContentCheck::default() };
-        for name in fresh.contents().map_err(unusable)? {
-            let path = shared.path_of(&name)?;
-            check.dangling += u64::from(!is_there(path, name.local_path()));
-        }
-        let found = fresh.names().map_err(unusable)?;
-        let known =
-            shared.contents.index().map(Index::names).transpose().map_err(unusable)?.unwrap_or_default();
-        check.missing = found.difference(&known).count() as u64;
-        check.surplus = known.difference(&found).count() as u64;
-        Ok(check)
+        let places: Vec<_> = shared.paths.iter().map(|path| (path.index, path.data_path.as_path())).collect();
+        ContentCheck::compare(shared.contents.index(), &places)
+            .map_err(io_error("comparing contents with their index"))
     }
 
     /// Deletes contents whose last link has gone while a start came between.

@@ -167,6 +167,7 @@ impl Upload {
         path.space.promise(promised);
         let signer = match target {
             Target::Normal(_) => shared.contents.signer(),
+            // A content serves names that anybody may read.
             Target::Private(_) | Target::Appender(_) | Target::Slave(_) => None,
         };
         Ok(Self {

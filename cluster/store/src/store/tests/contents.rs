@@ -51,7 +51,9 @@ fn rows(store: &Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
 #[track_caller]
 pub(super) fn check(store: &Store) {
     let check = store.check_contents().unwrap();
-    assert_eq!((check.missing, check.surplus, check.dangling), (0, 0, 0), "{check:?}");
+    assert!(check.is_sound(), "{check:?}");
+    let counts = store.content_counts().unwrap().unwrap();
+    assert_eq!((check.links, counts.unlinked), (counts.links, 0), "{check:?}");
 }
 
 fn content_of(store: &Store, link: &RemoteFilename) -> RemoteFilename {
@@ -524,4 +526,17 @@ fn of_a_slave_made_at_two_members_the_same_stays_whichever_comes_first() {
         let last = two.0.map_or(&b"plain"[..], |content| if content == &old { b"old c" } else { b"new c" });
         assert_eq!(ends[0], last, "{one:?}, {two:?}");
     }
+}
+
+#[test]
+fn private_files_are_not_sought_and_the_content_of_a_private_slave_is_private() {
+    let base = tempfile::tempdir().unwrap();
+    let both = StoreOptions { slaves_are_links: true, ..once(base.path()) };
+    let store = Store::open(&both).unwrap();
+    let private = put(&store, &NewFile { private: true, ..new_file("txt") }, b"secret").unwrap().filename;
+    let open = upload(&store, "txt", b"secret").filename;
+    assert!(!names(base.path())[&private] && private.is_private() && !content_of(&store, &open).is_private());
+    let slave = slave(&store, &private, "_small", "txt").unwrap().filename;
+    assert!(slave.is_private() && content_of(&store, &slave).is_private());
+    check(&store);
 }

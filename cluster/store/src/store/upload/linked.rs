@@ -36,7 +36,6 @@ impl Upload {
         match self.target {
             Target::Normal(_) => self.signer.is_some(),
             Target::Slave(_) => self.store.contents.links_slaves,
-            // A private file is not found through the name of another.
             Target::Private(_) | Target::Appender(_) => false,
         }
     }
@@ -255,10 +254,16 @@ impl Upload {
         created: Timestamp,
         tail: &str,
     ) -> Result<RemoteFilename, StoreError> {
+        let size = SizeField::normal(self.size, fastrand::u32(..));
         let fields = NameFields {
             source: self.store.placement.policy().source,
             created: seconds(created),
-            size: SizeField::normal(self.size, fastrand::u32(..)),
+            // The content of a slave is as private as its master.
+            size: if matches!(&self.target, Target::Slave(name) if name.is_private()) {
+                size.private()
+            } else {
+                size
+            },
             crc32: self.crc32(),
         };
         RemoteFilename::compose(path.index, subdir, &fields, None, tail)

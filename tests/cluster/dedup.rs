@@ -1,0 +1,158 @@
+//! Equal uploads kept once, and slaves that are links, in a group whose members are killed at random.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use fastrand::Rng;
+use fdfs_client::{ByteRange, UploadKind, UploadSpec};
+use fdfs_tests::{
+    Cluster, ClusterConfig, Deadline, FileState, Files, fdfs_binary, files_of, wait_for_equal_replicas,
+};
+use fdfs_types::Extension;
+
+use crate::fleet::{client_of, fleet};
+use crate::load::{Load, name_of_target};
+
+fn group_of(members: usize) -> Result<ClusterConfig> {
+    let mut config = fleet(1, &[("group1", members)])?;
+    config.tracker_lines.push_str("store_slave_file_use_link=1\n");
+    for storage in &mut config.storages {
+        storage.lines.push_str("check_file_duplicate=1\nkey_namespace=FastDFS\n");
+    }
+    Ok(config)
+}
+
+#[test]
+fn a_group_that_keeps_equal_uploads_once_is_equal_after_kills_at_random() -> Result<()> {
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut rng = Rng::with_seed(seed);
+    let mut cluster = Cluster::start(group_of(2)?)?;
+    let load = Load::start_with(client_of(&cluster.config().trackers), 3, rng.fork(), Some(8));
+    for _ in 0..40 {
+        load.wait_for_more(rng.usize(1..25), LIMIT)?;
+        cluster.crash_storage(rng.usize(..2))?;
+    }
+    let record = load.stop()?;
+    for index in 0..2 {
+        cluster.wait_until_active(index)?;
+    }
+    let files = Deadline::after(LIMIT).wait_for("links and contents that belong together", || {
+        let files = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+        contents_and_links_agree(&files)?;
+        anyhow::Ok(files)
+    })?;
+    record.agrees_with("group1", &files)?;
+    let links = files.values().filter(|file| matches!(file, FileState::Link(_))).count();
+    ensure!(links > 50, "{links} links of {} files", files.len());
+    for index in 0..2 {
+        cluster.kill_storage(index)?;
+        let check = dedup(&cluster, index, "check")?;
+        ensure!(check.contains("not in the index 0\nnot on the disk 0\n"), "{check}");
+        ensure!(check.contains("links without their content 0\n"), "{check}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_uploads_of_a_hundred_contents_take_the_space_of_a_hundred() -> Result<()> {
+    let mut cluster = Cluster::start(group_of(1)?)?;
+    let client = client_of(&cluster.config().trackers);
+    let content = |kind: usize| vec![kind as u8; 5000 + kind];
+    let mut files = Vec::new();
+    for batch in 0..100 {
+        let uploads = (0..100).map(|kind| {
+            let client = client.clone();
+            async move {
+                let spec = UploadSpec::new(Extension::none());
+                anyhow::Ok(client.upload(spec, &content(kind)).await?.file_id)
+            }
+        });
+        let uploaded = futures_util::future::try_join_all(uploads).await?;
+        if batch % 20 == 0 {
+            for (kind, file) in uploaded.iter().enumerate().step_by(9) {
+                ensure!(client.read(file, ByteRange::ALL, 1 << 20).await? == content(kind));
+            }
+        }
+        files.push(uploaded);
+    }
+    let regular =
+        |files: &Files| files.values().filter(|file| matches!(file, FileState::Regular { .. })).count();
+    let there = files_of(&cluster, 0)?;
+    ensure!((there.len(), regular(&there)) == (10_100, 100), "{} files, {}", there.len(), regular(&there));
+    // The index goes while the storage is down, and is made anew.
+    cluster.kill_storage(0)?;
+    dedup(&cluster, 0, "rebuild")?;
+    cluster.start_storage(0)?;
+    let last = files.pop().unwrap_or_default();
+    for file in files.iter().flatten() {
+        client.delete(file).await?;
+    }
+    for (kind, file) in last.iter().enumerate() {
+        ensure!(client.read(file, ByteRange::ALL, 1 << 20).await? == content(kind));
+    }
+    ensure!(regular(&files_of(&cluster, 0)?) == 100);
+    for file in &last {
+        client.delete(file).await?;
+    }
+    ensure!(files_of(&cluster, 0)?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_slave_that_is_a_link_reaches_the_other_members() -> Result<()> {
+    let mut cluster = Cluster::start(group_of(2)?)?;
+    let client = client_of(&cluster.config().trackers);
+    let master = client.upload(UploadSpec::new(jpg()?), b"master").await?.file_id;
+    wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    let kind = UploadKind::Slave { master: master.clone(), prefix: "_small".parse()? };
+    let slave = client.upload(UploadSpec::new(jpg()?).of_kind(kind), b"slave").await?.file_id;
+    let files = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    ensure!(matches!(files.get(slave.filename.as_str()), Some(FileState::Link(_))), "{files:?}");
+    contents_and_links_agree(&files)?;
+    // Each member alone has it, also from a disk that was filled anew.
+    cluster.kill_storage(1)?;
+    fs::remove_dir_all(cluster.store_path(1, 0).join("data"))?;
+    cluster.start_storage(1)?;
+    ensure!(wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)? == files);
+    client.delete(&slave).await?;
+    client.delete(&master).await?;
+    Deadline::after(LIMIT).wait_for("the end of the contents", || {
+        let left = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+        ensure!(left.is_empty(), "{left:?}");
+        anyhow::Ok(())
+    })
+}
+
+fn jpg() -> Result<Extension> {
+    Ok("jpg".parse()?)
+}
+
+/// Every link has its content, and every content a link.
+fn contents_and_links_agree(files: &Files) -> Result<()> {
+    let mut linked = BTreeSet::new();
+    for (name, state) in files {
+        if let FileState::Link(target) = state {
+            let content = name_of_target(target)?;
+            ensure!(files.contains_key(&content), "{name} leads to {content}, which is not there");
+            linked.insert(content);
+        }
+    }
+    let lone = files.keys().find(|name| name.ends_with("content") && !linked.contains(*name));
+    ensure!(lone.is_none(), "nothing leads to {lone:?}");
+    Ok(())
+}
+
+/// Runs `fdfs dedup` for a storage that does not run; what it prints.
+fn dedup(cluster: &Cluster, index: usize, operation: &str) -> Result<String> {
+    let config = cluster.dir().join(format!("storage{index}.conf"));
+    let output = Command::new(fdfs_binary()?).args(["dedup", operation, "-c"]).arg(config).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(text)
+}
+
+const LIMIT: Duration = Duration::from_secs(120);
