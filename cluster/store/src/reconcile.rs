@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::{
     Binlog, Change, OpenError, Origin, Record, StoreError,
+    contents::content_at,
     layout::StorePath,
     store::{SIDECAR, crc32_of},
 };
@@ -36,6 +37,7 @@ pub(crate) struct Reconciled {
 /// Finds files that no record tells of, and records them.
 #[derive(Debug)]
 struct Reconciliation<'a> {
+    paths: &'a [StorePath],
     binlog: &'a Binlog,
     source: Source,
     since: i64,
@@ -48,6 +50,8 @@ struct Reconciliation<'a> {
 struct Found {
     modified: Timestamp,
     origin: Origin,
+    /// The content that it is a link to.
+    content: Option<RemoteFilename>,
     recorded: bool,
 }
 
@@ -71,7 +75,7 @@ pub(crate) fn run(
 ) -> Result<Reconciled, OpenError> {
     let since = binlog.last_written().0 - MARGIN;
     let mut work =
-        Reconciliation { binlog, source, since, found: HashMap::new(), done: Reconciled::default() };
+        Reconciliation { paths, binlog, source, since, found: HashMap::new(), done: Reconciled::default() };
     for path in paths {
         let walk = work.read_directories(path, subdir_count).and_then(|()| work.record(path));
         walk.map_err(|error| OpenError::doing("reconciling", &path.data_path)(io::Error::other(error)))?;
@@ -113,10 +117,15 @@ impl Reconciliation<'_> {
                 continue;
             }
             let stat = statat(&directory, base_name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_ctime >= self.since {
+            let content = match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Symlink => content_at(self.paths, path, &format!("{local}/{base_name}"))?,
+                _ => None,
+            };
+            let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+            if (is_file || content.is_some()) && stat.st_ctime >= self.since {
                 let origin = if ours { Origin::Source } else { Origin::Replica };
                 let modified = Timestamp(stat.st_mtime);
-                self.found.insert(name, Found { modified, origin, recorded: false });
+                self.found.insert(name, Found { modified, origin, content, recorded: false });
             }
             if self.found.len() >= AT_ONCE {
                 self.record(path)?;
@@ -137,8 +146,15 @@ impl Reconciliation<'_> {
                 found.recorded = !matches!(change, Change::Delete { .. });
             }
         }
-        let mut lines = String::new();
+        let (mut lines, mut links) = (String::new(), String::new());
         for (name, found) in self.found.drain().filter(|(_, found)| !found.recorded) {
+            if let Some(content) = found.content {
+                let change = Change::Link { name: name.into(), source: Some(content.as_str().into()) };
+                let record = Record { timestamp: found.modified.0, origin: found.origin, change };
+                links.push_str(&format!("{record}\n"));
+                self.done.recorded += 1;
+                continue;
+            }
             if found.origin == Origin::Source && !is_what_it_says(path, &name)? {
                 warn!(file_id = name, "a file without a record is not what its name says, and left alone");
                 self.done.broken += 1;
@@ -149,6 +165,8 @@ impl Reconciliation<'_> {
             lines.push_str(&format!("{record}\n"));
             self.done.recorded += 1;
         }
+        // Peers get a content before what leads to it.
+        lines.push_str(&links);
         if !lines.is_empty() {
             self.binlog.append(&lines, true)?;
         }

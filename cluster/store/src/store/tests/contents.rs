@@ -359,6 +359,40 @@ fn after_a_power_failure_the_index_is_made_anew_and_nothing_is_freed() {
 }
 
 #[test]
+fn after_a_power_failure_links_without_a_record_are_recorded_behind_their_contents() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&once(base.path())).unwrap();
+    let first = upload(&store, "txt", b"first").filename;
+    let ends = log(&store).len();
+    let links = [b"equal", b"equal", b"other"].map(|content| upload(&store, "txt", content).filename);
+    let before = log(&store);
+    let binlog = base.path().join("data/sync/binlog.000");
+    let text = fs::read_to_string(&binlog).unwrap();
+    drop(store);
+    let kept: Vec<&str> = text.split_inclusive('\n').take(ends).collect();
+    fs::write(&binlog, kept.concat()).unwrap();
+    let run = base.path().join("data/rs/run");
+    let state = fs::read_to_string(&run).unwrap();
+    fs::write(&run, format!("boot_id=another\n{}", state.split_once('\n').unwrap().1)).unwrap();
+    fs::remove_file(base.path().join("data/rs/intents")).unwrap();
+
+    let store = Store::open(&once(base.path())).unwrap();
+    assert_eq!(store.report().reconciled, 5);
+    let after = log(&store);
+    let letters: String = after.iter().map(|line| &line[..1]).collect();
+    assert_eq!(letters, "CLCCLLL");
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(after), sorted(before));
+    for link in links.iter().chain([&first]) {
+        store.delete(link).unwrap();
+    }
+    assert!(names(base.path()).is_empty());
+}
+
+#[test]
 fn links_go_on_counting_when_equal_uploads_are_not_sought_any_more() {
     let base = tempfile::tempdir().unwrap();
     let store = Store::open(&once(base.path())).unwrap();
