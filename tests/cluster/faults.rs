@@ -237,7 +237,7 @@ fn content(number: u8) -> Vec<u8> {
 }
 
 const SIZE: usize = 200_000;
-const LOAD_LIMIT: Duration = Duration::from_secs(60);
-const SYNC_LIMIT: Duration = Duration::from_secs(90);
+const LOAD_LIMIT: Duration = Duration::from_secs(150);
+const SYNC_LIMIT: Duration = Duration::from_secs(150);
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 const IN_OWN_NETWORK: &str = "FDFS_TEST_IN_OWN_NETWORK";

@@ -13,7 +13,7 @@ pub(crate) fn fleet(trackers: usize, groups: &[(&str, usize)]) -> Result<Cluster
     let mut config = ClusterConfig::new((Addresses::next()?, TRACKER_PORT).into());
     config.trackers = trackers.collect::<Result<_>>()?;
     // Round robin over groups; a small check interval notices silence soon.
-    config.tracker_lines = "store_lookup=0\nreserved_storage_space=1%\ncheck_active_interval=3\n".to_owned();
+    config.tracker_lines = "store_lookup=0\nreserved_storage_space=1%\ncheck_active_interval=5\n".to_owned();
     for (group, members) in groups {
         for _ in 0..*members {
             config.storages.push(member_of(group)?);

@@ -85,5 +85,5 @@ fn a_frozen_leader_does_not_block_the_election_of_another() -> Result<()> {
 
 /// The original needs up to 8 s for its first leader, and 7.6 s after one was killed.
 const ELECTION_LIMIT: Duration = Duration::from_secs(25);
-const LOAD_LIMIT: Duration = Duration::from_secs(40);
-const SYNC_LIMIT: Duration = Duration::from_secs(60);
+const LOAD_LIMIT: Duration = Duration::from_secs(90);
+const SYNC_LIMIT: Duration = Duration::from_secs(120);
