@@ -108,6 +108,13 @@ async fn a_truncation_of_what_an_original_has_no_more_or_has_alike_is_answered_a
 
 #[tokio::test]
 async fn what_an_original_has_renamed_and_deleted_goes_under_its_old_name() {
+    for is_here in [false, true] {
+        renamed_and_deleted(is_here).await;
+    }
+}
+
+/// The new name is here, too, where a comparison of members has fetched it, or is not.
+async fn renamed_and_deleted(is_here: bool) {
     let mut pair = Pair::start().await;
     let ip = pair.original.ip;
     let (renamed, there, elsewhere) =
@@ -119,7 +126,10 @@ async fn what_an_original_has_renamed_and_deleted_goes_under_its_old_name() {
     let fields = file_name(ip, b"01234");
     let base = fields.base_name().replace(fields.tail(), renamed.tail());
     let deleted = renamed.with_base_name(&base).expect("name");
-    assert_eq!(pair.delete(&deleted), Err(Status::ENOENT));
+    if is_here {
+        pair.create(&deleted, b"01234");
+    }
+    assert_eq!(pair.delete(&deleted), if is_here { Ok(Vec::new()) } else { Err(Status::ENOENT) });
     assert_eq!(pair.content(&renamed), None);
     for name in [&there, &elsewhere] {
         assert_eq!(pair.content(name).expect("only its source tells that a file is gone"), b"01234");

@@ -72,7 +72,7 @@ impl Relay {
                 (LeftOut::Changes, _) if !shared.store.was_deleted(&sent.name) => {
                     self.compared(shared, sent).await
                 }
-                (LeftOut::Rename, Replicated::Lacks) => self.old_names_gone(shared, sent).await,
+                (LeftOut::Rename, _) => self.old_names_gone(shared, sent).await,
                 _ => Ok(Asked::Nothing),
             }
         };
@@ -107,12 +107,15 @@ impl Relay {
         if sent.name.kind() != Ok(FileKind::Normal) || is_made_by_anybody(&sent.name) {
             return Ok(Asked::Nothing);
         }
+        let addresses = shared.identity.addresses_of_member(&sent.from);
+        if self.is_ours(&addresses).await.map_err(|error| error.to_string())? {
+            return Ok(Asked::Nothing);
+        }
         let name = sent.name.clone();
         let mut alike = on_disk(shared, move |shared| shared.store.appenders_like(&name)).await?;
         // Only the source of a file tells that it is gone.
         alike.retain(|name| name.fields().is_ok_and(|fields| accepted(&sent.from, fields.source)));
-        let addresses = shared.identity.addresses_of_member(&sent.from);
-        if alike.is_empty() || self.is_ours(&addresses).await.map_err(|error| error.to_string())? {
+        if alike.is_empty() {
             return Ok(Asked::Nothing);
         }
         let mut line = self.lines.connect_plainly(&addresses).await.map_err(|error| error.to_string())?;
