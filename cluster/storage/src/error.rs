@@ -8,7 +8,7 @@ use std::{
 use fdfs_net::RequestError;
 use fdfs_ops::SecretFileError;
 use fdfs_proto::{Status, ours::Trailer};
-use fdfs_store::{OpenError, StoreError};
+use fdfs_store::{AllocError, OpenError, StoreError};
 use fdfs_types::{GroupName, StorageId};
 use thiserror::Error;
 
@@ -117,9 +117,6 @@ pub(crate) enum Refusal {
     /// A command that this server does not know.
     #[error("unknown command")]
     UnknownCommand,
-    /// A command that this server knows and does not serve.
-    #[error("command is not supported")]
-    Unsupported,
     /// The store says no.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -129,9 +126,9 @@ pub(crate) enum Refusal {
     /// A peer's change needs what is not here.
     #[error("what it changes is not here")]
     Lacks,
-    /// A name of a file in a trunk file, from a peer.
-    #[error("files in trunk files are not replicated yet")]
-    Trunk,
+    /// The trunk server says no.
+    #[error(transparent)]
+    Trunk(#[from] AllocError),
     /// A peer's command from somebody else.
     #[error("{0} is no member of the group")]
     Stranger(IpAddr),
@@ -189,7 +186,10 @@ impl Refusal {
             Self::Request(_) | Self::OtherGroup(_) | Self::UnknownCommand | Self::Damaged { .. } => {
                 Status::EINVAL
             }
-            Self::Unsupported | Self::Trunk => Status::EOPNOTSUPP,
+            Self::Trunk(AllocError::NotInOffice | AllocError::Invalid(_)) => Status::EINVAL,
+            Self::Trunk(AllocError::Unknown) => Status::ENOENT,
+            Self::Trunk(AllocError::IsFree) => Status::EEXIST,
+            Self::Trunk(AllocError::Store(error)) => Status(error.errno()),
             Self::Has => Status::EEXIST,
             Self::Lacks => Status::ENOENT,
             Self::Stranger(_) => Status::EPERM,

@@ -20,6 +20,7 @@ mod sync;
 mod synced_from;
 mod tracker;
 mod traffic;
+mod trunk;
 
 pub use contents::{check_contents, forget_content_index};
 pub use error::StorageError;

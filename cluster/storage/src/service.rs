@@ -10,6 +10,7 @@ mod patch;
 mod path_binlog;
 mod read;
 mod replica;
+mod trunk;
 mod upload;
 
 use std::sync::Arc;
@@ -19,12 +20,14 @@ use fdfs_proto::{
     Command, Encode, Header, Status, Writer,
     ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest, ScrubRequest},
     storage::{
-        AppendRequest, CreateLinkRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest,
-        SetMetadataRequest, TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
+        AppendRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest, SetMetadataRequest,
+        TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
     },
     sync::{
         SyncAppendRequest, SyncCreateLinkRequest, SyncCreateRequest, SyncDeleteRequest, SyncModifyRequest,
-        SyncRenameRequest, SyncTruncateRequest, SyncUpdateRequest,
+        SyncRenameRequest, SyncTruncateRequest, SyncUpdateRequest, TrunkAllocRequest, TrunkBinlogSizeRequest,
+        TrunkConfirmRequest, TrunkDeleteMarksRequest, TrunkFreeRequest, TrunkSyncBinlogRequest,
+        TrunkTruncateBinlogRequest,
     },
 };
 use fdfs_types::{GroupName, RemoteFilename, StorageId};
@@ -163,7 +166,7 @@ impl StorageService {
                 connection.respond_status(Status::OK).await?;
                 Ok(Served::with(Ok(()), 0))
             }
-            Command::CREATE_LINK => self.change::<CreateLinkRequest, _>(connection, header, session).await,
+            Command::CREATE_LINK => self.create_link(connection, header, session).await,
             Command::FETCH_ONE_PATH_BINLOG => self.send_path_binlog(connection, header).await,
             Command::REPORT_SERVER_ID => self.report_server_id(connection, header, session).await,
             Command::SYNC_CREATE_FILE => {
@@ -190,7 +193,17 @@ impl StorageService {
             Command::SYNC_RENAME_FILE => {
                 self.replicate::<SyncRenameRequest>(connection, header, session.sender).await
             }
-            command if is_about_trunk_files(command) => self.refuse(connection, Refusal::Unsupported).await,
+            Command::TRUNK_ALLOC_SPACE => self.answer::<TrunkAllocRequest>(connection, header).await,
+            Command::TRUNK_ALLOC_CONFIRM => self.answer::<TrunkConfirmRequest>(connection, header).await,
+            Command::TRUNK_FREE_SPACE => self.answer::<TrunkFreeRequest>(connection, header).await,
+            Command::TRUNK_SYNC_BINLOG => self.answer::<TrunkSyncBinlogRequest>(connection, header).await,
+            Command::TRUNK_GET_BINLOG_SIZE => self.answer::<TrunkBinlogSizeRequest>(connection, header).await,
+            Command::TRUNK_DELETE_BINLOG_MARKS => {
+                self.answer::<TrunkDeleteMarksRequest>(connection, header).await
+            }
+            Command::TRUNK_TRUNCATE_BINLOG_FILE => {
+                self.answer::<TrunkTruncateBinlogRequest>(connection, header).await
+            }
             _ => self.refuse(connection, Refusal::UnknownCommand).await,
         }
     }
@@ -308,11 +321,6 @@ fn is_of_ours(command: Command) -> bool {
     command.0 >= Command::HELLO.0
 }
 
-/// Commands between storages that keep small files in trunk files.
-fn is_about_trunk_files(command: Command) -> bool {
-    matches!(command.0, 27..=33)
-}
-
 fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
     let cmd = header.command;
     match refusal {
@@ -324,7 +332,6 @@ fn log_refusal(header: &Header, filename: Option<&str>, refusal: &Refusal) {
             RequestError::Malformed(_) | RequestError::TooLong { .. } | RequestError::TooShort { .. },
         )
         | Refusal::UnknownCommand
-        | Refusal::Trunk
         | Refusal::Stranger(_)
         | Refusal::OtherGroup(_) => warn!(?cmd, filename, error = %refusal, "request refused"),
         _ => debug!(?cmd, filename, error = %refusal, "request refused"),

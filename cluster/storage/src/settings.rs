@@ -12,7 +12,7 @@ use fdfs_store::{
 };
 use fdfs_types::Source;
 
-use crate::tracker::is_local;
+use crate::{tracker::is_local, trunk};
 
 /// Every address to listen on, and whether it takes IPv4 clients on IPv6.
 pub(crate) fn listen_addresses(config: &StorageConfig) -> Vec<(SocketAddr, bool)> {
@@ -89,6 +89,7 @@ pub(crate) fn policy(parameters: &ClusterParameters, source: Source) -> Policy {
             ReservedSpace::Megabytes(megabytes) => Reserve::Megabytes(megabytes),
             ReservedSpace::Millionths(part) => Reserve::Ratio(f64::from(part) / 1_000_000.0),
         },
+        trunk: trunk::policy(&parameters.trunk),
     }
 }
 

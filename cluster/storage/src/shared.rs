@@ -19,6 +19,7 @@ use crate::{
     synced_from::SyncedFrom,
     tracker::{Identity, Trackers},
     traffic::Traffic,
+    trunk::Trunk,
 };
 
 /// What every part of a running storage shares.
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) concern: Concern,
     /// Asks the other members for what is not here.
     pub(crate) relay: Relay,
+    /// Small files in trunk files.
+    pub(crate) trunk: Trunk,
     /// Appender files are changed wherever a client asks for it, as in the original.
     pub(crate) changes_anywhere: bool,
     /// Commands from 200 on are answered, and not refused as the original refuses them.

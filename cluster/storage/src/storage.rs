@@ -36,6 +36,7 @@ use crate::{
     synced_from::SyncedFrom,
     tracker::{self, Identity, ReportSettings, Reporter, Tracker, Trackers},
     traffic::Traffic,
+    trunk::{Keeper, Trunk},
 };
 
 /// A storage that runs.
@@ -84,6 +85,7 @@ impl Storage {
             concern: Concern::new(&config, &to_members, &store, &identity, membership.watch()),
             membership: Mutex::new(membership),
             relay: Relay::new(to_members.clone()),
+            trunk: Trunk::new(&identity.parameters.trunk, to_members.clone(), config.trunk_reclaim_after),
             changes_anywhere: config.change_appenders_anywhere,
             own_commands: config.own_commands,
             has_secret: secret.is_some(),
@@ -120,6 +122,7 @@ impl Storage {
         let recovery = Recovery::new(&shared, to_members.clone(), config.disk_recovery_threads);
         tasks.spawn(recovery.run());
         tasks.spawn(Scrubber::new(&shared, to_members.clone(), config.scrub).run());
+        tasks.spawn(Keeper::new(&shared, to_members.clone()).run());
         let intervals = Intervals {
             sync_binlog: config.sync_binlog_buff_interval,
             save_stat: config.sync_stat_file_interval,

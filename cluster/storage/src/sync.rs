@@ -71,6 +71,12 @@ pub(crate) fn dead_letters(shared: &Shared, member: StorageId) -> io::Result<Vec
     DeadLetters::read(&letters_path(shared, member))
 }
 
+/// The name of the marks of a peer, without its end.
+pub(crate) fn mark_name(shared: &Shared, member: StorageId) -> String {
+    let path = start::mark_path(&shared.store, &shared.identity, member);
+    path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
 fn letters_path(shared: &Shared, member: StorageId) -> PathBuf {
     start::mark_path(&shared.store, &shared.identity, member).with_extension("failed")
 }

@@ -52,9 +52,6 @@ fn differences() -> BTreeMap<&'static str, u8> {
         ("sync_create_missing_subdir", 0),
         // What the recording had before is not here.
         ("storage_sync_create_exists", 0),
-        // Trunk files are not kept yet.
-        ("storage_sync_create_trunk", 95),
-        ("storage_sync_create_trunk_empty", 95),
         // The recorded file has not the CRC32 of its new name: the whole is asked for. Those of clients, below, are renamed.
         ("sync_rename_ok", 2),
         ("sync_rename_exists", 2),
@@ -62,15 +59,15 @@ fn differences() -> BTreeMap<&'static str, u8> {
         ("storage_sync_create_trunk_path1", 22),
         ("storage_sync_create_no_content_2", 22),
         ("storage_query_file_info_before_create_2", 22),
-        ("storage_sync_delete_trunk", 95),
+        ("storage_sync_delete_trunk", 2),
     ])
 }
 
-/// The status that is answered instead of a recorded one: requests about trunk files are not served yet.
+/// The status that is answered instead of a recorded one: here trackers do not want trunk files.
 fn status_instead(name: &str) -> Option<u8> {
     let is_about_trunk_files =
         name.contains("trunk_") && !name.contains("sync_create") && !name.contains("sync_delete");
-    is_about_trunk_files.then_some(95).or_else(|| differences().get(name).copied())
+    is_about_trunk_files.then_some(22).or_else(|| differences().get(name).copied())
 }
 
 /// The body of a recorded answer, as it has to be here.

@@ -59,9 +59,6 @@ pub enum StoreError {
     /// No store path has room above the reserve.
     #[error("no space above the reserve")]
     NoSpace,
-    /// The file lies in a trunk file, which this store cannot read yet.
-    #[error("the file lies in a trunk file, which is not supported yet")]
-    Trunk,
     /// The metadata sidecar holds more than metadata may.
     #[error("the metadata file has {size} bytes, more than {limit}")]
     MetadataTooLarge {
@@ -93,7 +90,7 @@ impl StoreError {
     /// The number of the original's error table (Linux `errno`) for the answer on the wire.
     pub fn errno(&self) -> u8 {
         match self {
-            Self::NotFound | Self::NoMetadata | Self::Trunk => ENOENT,
+            Self::NotFound | Self::NoMetadata => ENOENT,
             Self::Exists => EEXIST,
             Self::Shared => EBUSY,
             Self::IsDirectory => EISDIR,

@@ -111,7 +111,21 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Goes on with an intent that was kept.
+    pub(crate) fn resume(&self, slot: u32) -> Intent<'_> {
+        Intent { journal: self, slot, done: false }
+    }
+}
+
 impl Intent<'_> {
+    /// Keeps the intent for [`Journal::resume`].
+    pub(crate) fn keep(self) -> u32 {
+        let slot = self.slot;
+        std::mem::forget(self);
+        slot
+    }
+
     /// The change is made; `recorded` says whether its record is in the binlog. Where it is not, the slot
     /// is kept for the next start.
     pub(crate) fn conclude<E>(mut self, recorded: Result<(), E>) -> Result<(), E> {

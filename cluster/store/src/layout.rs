@@ -15,7 +15,9 @@ use rustix::{
 };
 use tracing::info;
 
-use crate::{InitFlag, OpenError, PathRecovery, StoreOptions, draft::Staging, space::Space};
+use crate::{
+    InitFlag, OpenError, PathRecovery, StoreOptions, draft::Staging, space::Space, trunk::TrunkFiles,
+};
 
 /// Paths below a base path.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct StorePath {
     pub(crate) temporary: OwnedFd,
     pub(crate) staging: Staging,
     pub(crate) space: Space,
+    /// Its trunk files.
+    pub(crate) trunk: TrunkFiles,
     /// Its directories were made just now.
     pub(crate) created: bool,
 }
@@ -108,6 +112,7 @@ impl StorePath {
             temporary,
             staging,
             space,
+            trunk: TrunkFiles::default(),
             created,
         })
     }

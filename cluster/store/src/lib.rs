@@ -33,6 +33,7 @@ mod stat;
 mod state_file;
 mod store;
 mod tombstones;
+mod trunk;
 
 pub use self::{
     binlog::{Binlog, BinlogIndex, BinlogReader, Change, Entry, Origin, Position, Record, RecordError},
@@ -51,9 +52,10 @@ pub use self::{
     stat::{Counter, StorageStat},
     store::{
         ContentCounts, Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed, Healing,
-        ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Regenerated, Replica,
-        Replicated, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
+        ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Placed, Regenerated,
+        Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
     },
+    trunk::{AllocError, Block, OfficeSettings, TrunkCheck, TrunkFault, TrunkFile, TrunkGap, TrunkPolicy},
 };
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use fdfs_types::Source;
 
-use crate::{SignatureMethod, binlog::Binlog};
+use crate::{SignatureMethod, binlog::Binlog, trunk::TrunkPolicy};
 
 /// Where a store lives and what of it never changes while it runs.
 #[derive(Clone, Debug)]
@@ -68,6 +68,8 @@ pub struct Policy {
     pub store_path: PathSelection,
     /// Space that stays free (`reserved_storage_space`).
     pub reserve: Reserve,
+    /// Small files go into trunk files of these sizes, where the daemon gets slots for them; `None` where they do not.
+    pub trunk: Option<TrunkPolicy>,
 }
 
 /// How a store path is chosen where the client leaves it to us.
@@ -112,6 +114,7 @@ impl StoreOptions {
                 source,
                 store_path: PathSelection::RoundRobin,
                 reserve: Reserve::Megabytes(1024),
+                trunk: None,
             },
         }
     }

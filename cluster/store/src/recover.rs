@@ -24,7 +24,8 @@ use crate::{
     Binlog, Change, OpenError, Origin, Record,
     journal::Unfinished,
     layout::StorePath,
-    store::{SIDECAR, move_sidecar, now, sidecar_field, sidecar_records},
+    store::{SIDECAR, is_there, move_sidecar, now, sidecar_field, sidecar_records},
+    trunk::{Block, clear, header_at, is_sound},
 };
 
 /// What was found and done when a store was opened.
@@ -134,7 +135,7 @@ pub(crate) fn deletions<'a>(paths: &[StorePath], unfinished: &'a [Unfinished]) -
     let gone = unfinished.iter().filter_map(|found| match &found.record.change {
         Change::Delete { name } | Change::Rename { old_name: name, .. } => {
             let (path, local) = locate(paths, name)?;
-            let is_gone = look_up(path, local).ok()?.is_none();
+            let is_gone = !is_there(path, local);
             is_gone.then_some((&**name, Timestamp(found.record.timestamp)))
         }
         _ => None,
@@ -154,6 +155,12 @@ fn settle(
         return Ok(());
     };
     let doing = |action| OpenError::doing(action, path.data_path.join(local));
+    if let Ok(name) = change.name().parse()
+        && Block::of_name(&name).is_some()
+        && settle_slot(path, &name, found, lines, report).map_err(doing("looking up"))?
+    {
+        return Ok(());
+    }
     let present = look_up(path, local).map_err(doing("looking up"))?;
     // What a peer sent keeps the time it told.
     let of_same_origin = |time: Timestamp, change: Change| match origin {
@@ -224,6 +231,43 @@ fn settle(
         _ => {}
     }
     Ok(())
+}
+
+/// Deals with a change of a file that lies in a slot, or did; whether that is all there is to be done.
+fn settle_slot(
+    path: &StorePath,
+    name: &RemoteFilename,
+    found: &Record,
+    lines: &mut String,
+    report: &mut OpenReport,
+) -> Result<bool, Errno> {
+    let of_disk = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    match (&found.change, path.slot_of(name)?) {
+        (Change::Create { .. } | Change::Link { .. }, Some(slot)) => {
+            if is_sound(&slot.file, slot.block.offset.into(), &slot.header).map_err(of_disk)? {
+                lines.push_str(&format!("{found}\n"));
+                report.recorded += 1;
+            } else {
+                // Its writing was cut off.
+                clear(&slot.file, slot.block.offset.into(), slot.block.size.into()).map_err(of_disk)?;
+                report.undone += 1;
+            }
+            Ok(true)
+        }
+        (Change::Delete { .. }, None) => {
+            // The slot is not free before the delete is recorded: what may be left in it is of this file.
+            let Some(block) = Block::of_name(name) else { return Ok(false) };
+            if let Ok(file) = path.trunk.open(path, block.file)
+                && header_at(&file, block.offset.into()).map_err(of_disk)?.is_none()
+                && !is_there(path, name.local_path())
+            {
+                clear(&file, block.offset.into(), block.size.into()).map_err(of_disk)?;
+            }
+            Ok(false)
+        }
+        (_, Some(_)) => Ok(true),
+        (_, None) => Ok(false),
+    }
 }
 
 /// The store path and the local path of a name, also of a sidecar's.

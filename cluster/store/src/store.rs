@@ -1,5 +1,6 @@
 //! The store: every operation on the files of one storage.
 
+mod body;
 mod contents;
 mod copy;
 mod delete;
@@ -18,6 +19,7 @@ mod regenerate;
 mod replica;
 mod scrub;
 mod shared;
+mod slots;
 mod truncate;
 mod upload;
 
@@ -48,13 +50,14 @@ pub use self::{
     regenerate::Regenerated,
     replica::{Replica, Replicated},
     scrub::{Damage, Examination, Healed, Healing, Suspect, Verdict},
+    slots::Placed,
     upload::{NewFile, StorePathChoice, StoredFile, Upload},
 };
 pub(crate) use self::{
     info::crc32_of,
     metadata::decode_leniently,
     regenerate::{move_sidecar, sidecar_records},
-    shared::{SIDECAR, Shared, delete_record, io_error, now, sidecar_field},
+    shared::{SIDECAR, Shared, delete_record, io_error, is_there, now, sidecar_field},
 };
 use crate::{
     Binlog, DiskSpace, InitFlag, OpenError, OpenReport, PathRecovery, Policy, StorageStat, StoreError,
@@ -68,6 +71,7 @@ use crate::{
     run_state::{self, RunState},
     state_file,
     tombstones::Tombstones,
+    trunk::Trunk,
 };
 
 /// The files of one storage. Clones are handles to the same store.
@@ -156,7 +160,7 @@ impl Store {
         let owners_path = base.own.join("owners");
         let is_there = |name: &RemoteFilename| {
             let path = paths.get(usize::from(name.store_path()));
-            path.is_some_and(|path| statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW).is_ok())
+            path.is_some_and(|path| is_there(path, name.local_path()))
         };
         let owners =
             Owners::open(&owners_path, is_there).map_err(OpenError::doing("opening", &owners_path))?;
@@ -169,6 +173,7 @@ impl Store {
         let placement = Placement::new(options.distribution, options.subdir_count, options.policy, &stat);
         // Where links may be missing that are to come back, what they lead to is kept.
         let frees = doubt.is_none() && !rebuilt && report.wiped_paths.is_empty();
+        let trunk = Trunk::new(&base);
         let store = Self(Arc::new(Shared {
             base,
             paths,
@@ -180,6 +185,7 @@ impl Store {
             placement,
             saved_stat: Mutex::new(stat.to_text()),
             stat,
+            trunk,
             init_flag: Mutex::new(flag),
             report,
             fsync_after: options.fsync_after_written_bytes,
@@ -244,10 +250,15 @@ impl Store {
     /// Whether a file has to be fetched: it is not here, or does not have the size that its name tells.
     pub fn lacks(&self, name: &RemoteFilename) -> Result<bool, StoreError> {
         let path = self.0.path_of(name)?;
+        if path.slot_of(name).map_err(StoreError::doing("looking up the file"))?.is_some() {
+            return Ok(false);
+        }
         match statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 let told = match (name.kind(), name.fields()) {
-                    (Ok(FileKind::Normal), Ok(fields)) if !name.as_str().ends_with(SIDECAR) => {
+                    (Ok(FileKind::Normal | FileKind::Trunk(_)), Ok(fields))
+                        if !name.as_str().ends_with(SIDECAR) =>
+                    {
                         fields.size.size()
                     }
                     _ => None,
@@ -264,7 +275,7 @@ impl Store {
     pub fn was_deleted(&self, name: &RemoteFilename) -> bool {
         let shared = &self.0;
         let Ok(path) = shared.path_of(name) else { return false };
-        shared.tombstones.get(name.as_str()).is_some() && !shared::is_there(path, name.local_path())
+        shared.tombstones.get(name.as_str()).is_some() && !is_there(path, name.local_path())
     }
 
     /// Gives the marks of peers whose names carry our port the names for a new one, unless those are taken.

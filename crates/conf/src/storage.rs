@@ -97,6 +97,8 @@ pub struct StorageConfig {
     pub own_commands: bool,
     /// When a change counts as made. Ours.
     pub write_concern: WriteConcern,
+    /// Parts of trunk files that belong to nobody become free again after this time at the earliest. Ours.
+    pub trunk_reclaim_after: Duration,
     /// Interval of writing the statistics.
     pub sync_stat_file_interval: Duration,
     /// Place among the group for uploads; the smallest is preferred.
@@ -222,6 +224,7 @@ impl StorageConfig {
             change_appenders_anywhere: keys.boolean("change_appenders_anywhere", false),
             own_commands: keys.boolean("own_commands", true),
             write_concern: WriteConcern::read(keys)?,
+            trunk_reclaim_after: keys.seconds("trunk_reclaim_after", 600),
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),
             upload_priority: values::upload_priority(keys),
             scrub: ScrubSettings::read(keys)?,

@@ -206,7 +206,7 @@ impl Host {
         }
         match self.store.open_file_within(&id.filename) {
             Ok(open) => {
-                let reader = Box::new(FileContent::new(Arc::new(open.file)));
+                let reader = Box::new(FileContent::part(open.file, open.start));
                 Ok(Content { size: open.size, modified: open.modified, holder: None, reader })
             }
             Err(StoreError::NoSuchStorePath { .. }) => Err(SourceError::Foreign("no such store path")),

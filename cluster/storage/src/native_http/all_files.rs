@@ -5,7 +5,7 @@ use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use fdfs_client::{Client, ClientOptions};
 use fdfs_http::{ClusterFiles, Content, FileContent, Local, Source, SourceError};
 use fdfs_net::PoolConfig;
-use fdfs_store::{ForPeer, OpenFile, StoreError};
+use fdfs_store::{Block, ForPeer, OpenFile, StoreError};
 use fdfs_types::FileId;
 use tracing::warn;
 
@@ -46,7 +46,16 @@ impl Local for OwnFiles {
             return Err(SourceError::NotFound);
         }
         let open = self.open(id).map_err(refusal)?;
-        let reader = Box::new(FileContent::new(Arc::new(open.file)));
+        if open.is_checked() && open.checked(false)?.is_none() {
+            if let Some(block) =
+                Block::of_name(&id.filename).filter(|_| self.shared.store.is_there(&id.filename))
+            {
+                warn!(file_id = %id, "a file in a trunk file is not what its name says");
+                self.shared.heal_slot(block);
+            }
+            return Err(SourceError::NotFound);
+        }
+        let reader = Box::new(FileContent::part(open.file, open.start));
         Ok(Content { size: open.size, modified: open.modified, holder: None, reader })
     }
 

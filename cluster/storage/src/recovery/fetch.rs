@@ -68,9 +68,6 @@ impl Fetcher {
             store.replicate_link(&name, &source, time).map_err(FetchError::Local)?;
             return Ok(Fetched::Restored);
         }
-        if !name.as_str().ends_with(SIDECAR) && matches!(name.kind(), Ok(FileKind::Trunk(_))) {
-            return Ok(Fetched::Parked(String::from("it lies in a trunk file, which is not supported")));
-        }
         let (mut unusable, mut unreachable) = (None, None);
         for member in members {
             match self.from(member, &name, time).await {
@@ -128,7 +125,7 @@ impl Fetcher {
             crc32.update(chunk);
             replica.write(chunk).map_err(NotGiven::Local)?;
         }
-        if let (Ok(FileKind::Normal), Ok(fields)) = (name.kind(), name.fields()) {
+        if let (Ok(FileKind::Normal | FileKind::Trunk(_)), Ok(fields)) = (name.kind(), name.fields()) {
             let is_whole = fields.size.size().is_none_or(|size| size == length);
             if !is_whole || fields.crc32 != crc32.finalize() {
                 metrics::counter!("fdfs_storage_recovery_damaged_total").increment(1);
@@ -161,7 +158,7 @@ impl Fetcher {
     }
 
     async fn is_empty_at(&self, member: &Member, name: &RemoteFilename) -> Result<bool, NotGiven> {
-        if let (Ok(FileKind::Normal), Ok(fields)) = (name.kind(), name.fields()) {
+        if let (Ok(FileKind::Normal | FileKind::Trunk(_)), Ok(fields)) = (name.kind(), name.fields()) {
             return Ok(fields.size.size() == Some(0));
         }
         let request = FileInfoRequest { file_id: self.file_id(name), skip_crc32: true, is_silent: true };

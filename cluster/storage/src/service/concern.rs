@@ -67,7 +67,11 @@ impl StorageService {
     }
 
     /// Has a change made, and answers when it is as safe as it has to be.
-    async fn make_change<R, A>(&self, connection: &mut Connection, request: R) -> Result<Served, NetError>
+    pub(super) async fn make_change<R, A>(
+        &self,
+        connection: &mut Connection,
+        request: R,
+    ) -> Result<Served, NetError>
     where
         R: Handle<Answer = Changed<A>>,
         A: Encode + Send + 'static,

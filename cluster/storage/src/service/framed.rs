@@ -68,8 +68,7 @@ impl StorageService {
         if came != trailer {
             return Ok(Err(Refusal::Damaged { announced: trailer, came }));
         }
-        let may_wait = self.shared.waits_for_disk || upload.may_compare();
-        let finished = self.act(may_wait, move |_| Ok(upload.finish()?)).await;
+        let finished = self.keep(upload).await;
         let secured = self.secure_file(request.write_concern, finished).await;
         Ok(secured.map(|stored| (stored, trailer.length)))
     }

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use fdfs_proto::storage::CreateLinkRequest;
-use fdfs_store::StoreError;
+use fdfs_net::{Connection, NetError};
+use fdfs_proto::{Header, storage::CreateLinkRequest};
 use fdfs_types::{FileId, GroupName, RemoteFilename, SlavePrefix};
 
 use super::{
+    Served, Session, StorageService,
     concern::{Changed, Placed},
-    handle::Handle,
+    handle::{Handle, SMALL},
 };
 use crate::{error::Refusal, shared::Shared};
 
@@ -36,10 +37,49 @@ impl Handle for CreateLinkRequest {
         let master = self.master.as_ref().map(|master| (master, prefix));
         match shared.store.create_link(&self.source, master, &self.extension) {
             Ok((filename, record)) => Ok(Changed::new(FileId { group: shared.group(), filename }, [record])),
-            Err(StoreError::Trunk) => Err(Refusal::Trunk),
             Err(error) => Err(error.into()),
         }
     }
 }
 
 impl Placed for CreateLinkRequest {}
+
+impl StorageService {
+    /// Makes a link; one to a file in a trunk file lies in a slot itself.
+    pub(super) async fn create_link(
+        &self,
+        connection: &mut Connection,
+        header: &Header,
+        session: &Session,
+    ) -> Result<Served, NetError> {
+        if !self.shared.trunk.is_on() {
+            return self.change::<CreateLinkRequest, _>(connection, header, session).await;
+        }
+        let request: CreateLinkRequest = match connection.read_request(header, SMALL).await? {
+            Ok(request) => request,
+            Err(error) => return self.refuse(connection, error.into()).await,
+        };
+        let peer = connection.peer_ip();
+        if self.shared.takes_replicas_from(peer)
+            && self.check_group(Some(request.group)).is_ok()
+            && let Some(made) = self.link_in_slot(&request).await
+        {
+            let group = self.shared.group();
+            let made = match made {
+                Ok((filename, record)) => {
+                    let turn = self.turn(Some(&filename)).await;
+                    match turn {
+                        Ok(turn) => {
+                            let secured = self.secure_change(turn, &[record]).await;
+                            secured.map(|()| FileId { group, filename })
+                        }
+                        Err(refusal) => Err(refusal),
+                    }
+                }
+                Err(refusal) => Err(refusal),
+            };
+            return self.respond(connection, None, made).await;
+        }
+        self.make_change(connection, request).await
+    }
+}

@@ -1,13 +1,13 @@
 //! Reading: downloads, file info, metadata.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use fdfs_net::{Connection, FileError, NetError};
 use fdfs_proto::{
     Command, Header, Raw, Request,
     storage::{DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest},
 };
-use fdfs_store::{Counter, ForPeer, OpenFile, StoreError};
+use fdfs_store::{Block, Counter, ForPeer, OpenFile, StoreError, TrunkFile};
 use fdfs_types::{FileKind, GroupName, RemoteFilename};
 
 use super::{
@@ -51,7 +51,7 @@ impl Handle for FileInfoRequest {
 
     /// A checksum that the name does not have is computed from the whole file.
     fn may_wait(&self, _is_durable: bool) -> bool {
-        !self.skip_crc32 && self.file_id.filename.kind() != Ok(FileKind::Normal)
+        !self.skip_crc32 && !matches!(self.file_id.filename.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)))
     }
 
     fn handle(self, shared: &Shared, peer: IpAddr) -> Result<FileInfoResponse, Refusal> {
@@ -164,10 +164,21 @@ impl StorageService {
         Ok(Served { filename, ..self.send_range(connection, &request, session).await? })
     }
 
+    fn shows_containers_to(&self, peer: IpAddr) -> bool {
+        peer.is_loopback() || self.shared.shows_metadata_files_to(peer)
+    }
+
     /// Opens a file. Members read files of metadata, too, to rebuild a store path.
     fn open(&self, filename: &RemoteFilename, peer: IpAddr) -> Result<OpenFile, StoreError> {
         let store = &self.shared.store;
         match store.open_file(filename) {
+            // Members that rebuild a store path, or look after slots, read whole trunk files.
+            Err(StoreError::NotFound)
+                if let Some(file) = TrunkFile::of_container(filename)
+                    && self.shows_containers_to(peer) =>
+            {
+                store.open_container(file)
+            }
             Err(StoreError::NotFound)
                 if filename.as_str().ends_with("-m") && self.shared.shows_metadata_files_to(peer) =>
             {
@@ -206,7 +217,36 @@ impl StorageService {
         };
         let length = range.end - range.start;
         store.stat().add(Counter::TotalFileReadCount, 1);
-        match connection.respond_file(&open.file, range.start, length).await {
+        if open.is_checked() {
+            let open = Arc::new(open);
+            let content = match open.checked(true) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    let open = Arc::clone(&open);
+                    self.act(true, move |_| open.checked(false).map_err(Refusal::Read)).await
+                }
+                content => content.map_err(Refusal::Read),
+            };
+            let name = &request.file_id.filename;
+            return match content {
+                Ok(Some(content)) => {
+                    self.send_content(connection, &content, range).await?;
+                    store.stat().add(Counter::SuccessFileReadCount, 1);
+                    Ok(Served { content: length, ..Served::with(Ok(()), length) })
+                }
+                // It may have been deleted this moment.
+                Ok(None) if !store.is_there(name) => self.lacking(connection, name, request, session).await,
+                Ok(None) => {
+                    metrics::counter!("fdfs_storage_trunk_slots_damaged_total").increment(1);
+                    tracing::warn!(file_id = %name, "a file in a trunk file is not what its name says");
+                    if let Some(block) = Block::of_name(name) {
+                        self.shared.heal_slot(block);
+                    }
+                    self.lacking(connection, name, request, session).await
+                }
+                Err(refusal) => Ok(Served { content: length, ..self.refuse(connection, refusal).await? }),
+            };
+        }
+        match connection.respond_file(&open.file, open.start + range.start, length).await {
             Ok(()) => {
                 store.stat().add(Counter::SuccessFileReadCount, 1);
                 Ok(Served { content: length, ..Served::with(Ok(()), length) })

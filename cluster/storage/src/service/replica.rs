@@ -299,7 +299,6 @@ impl StorageService {
             }
             Ok(Replicated::Has) => Refusal::Has,
             Ok(Replicated::Lacks) => Refusal::Lacks,
-            Err(Refusal::Store(StoreError::Trunk)) => Refusal::Trunk,
             Err(refusal) => refusal,
         };
         self.refuse(connection, refusal).await

@@ -80,8 +80,7 @@ impl StorageService {
                 return Ok(Served { content, ..self.refuse(connection, error.into()).await? });
             }
         }
-        let may_wait = self.shared.waits_for_disk || upload.may_compare();
-        let stored = self.act(may_wait, move |_| Ok(upload.finish()?)).await;
+        let stored = self.keep(upload).await;
         match self.secure_file(CONCERN, stored).await {
             Ok(stored) => {
                 let filename = self.name_for_log(Some(&stored.filename));

@@ -130,7 +130,7 @@ impl Deliveries {
         }
         let request = SyncCreateRequest { file: self.synced(name, file.size, time), is_known: false };
         self.count_tried(file.size);
-        let status = line.send(&request, &file.file, 0).await?;
+        let status = line.send(&request, &file.file, file.start).await?;
         Ok(self.plain(Operation::Create, status, file.size))
     }
 
@@ -143,7 +143,7 @@ impl Deliveries {
     ) -> Result<Outcome, CallError> {
         let request = SyncUpdateRequest { file: self.synced(name, file.size, time) };
         self.count_tried(file.size);
-        let status = line.send(&request, &file.file, 0).await?;
+        let status = line.send(&request, &file.file, file.start).await?;
         Ok(self.plain(Operation::Update, status, file.size))
     }
 
@@ -166,9 +166,15 @@ impl Deliveries {
         let range = SyncedRange { file_id: self.file_id(name.clone()), offset, length, time };
         self.count_tried(length);
         let (operation, status) = if is_append {
-            (Operation::Append, line.send(&SyncAppendRequest { range }, &file.file, offset).await?)
+            (
+                Operation::Append,
+                line.send(&SyncAppendRequest { range }, &file.file, file.start + offset).await?,
+            )
         } else {
-            (Operation::Modify, line.send(&SyncModifyRequest { range }, &file.file, offset).await?)
+            (
+                Operation::Modify,
+                line.send(&SyncModifyRequest { range }, &file.file, file.start + offset).await?,
+            )
         };
         self.settle(line, name, file, time, operation, status, length).await
     }

@@ -95,11 +95,6 @@ impl Identity {
             advertised::check(&ips, &config.advertise, &bound, &network, is_local)?;
             ask_id(group, &ips, port, trackers).await?
         };
-        if parameters.trunk.enabled {
-            warn!(
-                "the trackers want small files in trunk files, which are not supported yet: each gets its own"
-            );
-        }
         let source = source(&parameters, id, &ips)?;
         info!(%group, storage_id = %id, ?ips, "identity known");
         Ok(Self { group, id, ips, port, source, parameters, ids })

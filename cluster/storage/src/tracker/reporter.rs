@@ -3,6 +3,7 @@
 mod join;
 mod serving;
 mod source;
+mod trunk;
 
 use std::{
     ops::ControlFlow,
@@ -183,6 +184,7 @@ impl Reporter {
         // Before it has heard a beat, a tracker rightly takes this storage for one that does not serve.
         let mut has_beaten = false;
         let mut changelog = Changelog::default();
+        let mut trunk_told = trunk::Told::default();
         loop {
             let news = tokio::select! {
                 // The first beat comes first: it makes this storage serve.
@@ -217,6 +219,7 @@ impl Reporter {
                 return Ok(());
             }
             self.read_changelog(lease, &mut changelog).await?;
+            self.report_trunk(lease, &mut trunk_told).await?;
         }
     }
 
@@ -300,6 +303,9 @@ impl Reporter {
         if let Some(leader) = news.leader {
             debug!(leader = ?leader.ip, "leader of the trackers");
             self.shared.trackers.set_leader(leader.ip.is_some().then_some(leader));
+        }
+        if let Some(server) = &news.trunk_server {
+            self.trunk_server_is(lease, server).await?;
         }
         let Some(list) = news.members else { return Ok(ControlFlow::Continue(())) };
         debug!(members = list.len(), "list of members");

@@ -7,21 +7,27 @@ use rustix::{
     io::{Errno, pread, pwrite},
 };
 
-/// Copies up to `length` bytes from the beginning of `from` to `offset` of `to`. Tells how many were
+/// Copies up to `length` bytes from a place of `from` to `offset` of `to`. Tells how many were
 /// copied, and the error that ended it.
-pub(super) fn copy(from: impl AsFd, to: impl AsFd, offset: u64, length: u64) -> (u64, Result<(), Errno>) {
+pub(super) fn copy(
+    (from, start): (impl AsFd, u64),
+    to: impl AsFd,
+    offset: u64,
+    length: u64,
+) -> (u64, Result<(), Errno>) {
     let (mut source, mut target) = (0, offset);
     let mut in_kernel = true;
     let mut block = Vec::new();
     while source < length {
         let wanted = usize::try_from(length - source).unwrap_or(usize::MAX).min(LARGEST);
         let copied = if in_kernel {
-            let (mut off_in, mut off_out) = (source, target);
+            let (mut off_in, mut off_out) = (start + source, target);
             copy_file_range(&from, Some(&mut off_in), &to, Some(&mut off_out), wanted)
         } else {
             block.resize(BLOCK, 0);
             let wanted = wanted.min(BLOCK);
-            pread(&from, &mut block[..wanted], source).and_then(|read| pwrite(&to, &block[..read], target))
+            pread(&from, &mut block[..wanted], start + source)
+                .and_then(|read| pwrite(&to, &block[..read], target))
         };
         match copied {
             // The source has become shorter.

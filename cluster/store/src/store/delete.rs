@@ -25,10 +25,14 @@ impl Store {
         let mut records = vec![Record::source(time_of(path, name).0, Change::Delete { name: field(name) })];
         let (intent, mut lines) = shared.intend(&records[0])?;
         let local = name.local_path();
-        unlinkat(&path.data, local, AtFlags::empty()).map_err(|error| match error {
-            Errno::ISDIR | Errno::PERM => StoreError::NotRegular,
-            error => StoreError::from_errno("deleting the file", error),
-        })?;
+        let slot = path.slot_of(name).map_err(StoreError::doing("looking up the file"))?;
+        match &slot {
+            Some(slot) => slot.clear(path)?,
+            None => unlinkat(&path.data, local, AtFlags::empty()).map_err(|error| match error {
+                Errno::ISDIR | Errno::PERM => StoreError::NotRegular,
+                error => StoreError::from_errno("deleting the file", error),
+            })?,
+        }
         match unlinkat(&path.data, format!("{local}{SIDECAR}"), AtFlags::empty()) {
             Ok(()) => {
                 let record = delete_record(sidecar_field(name.as_str()));
@@ -43,6 +47,7 @@ impl Store {
         let durable = shared.fsync_after != 0;
         let synced = if durable { sync_directory_of(path, name) } else { Ok(()) };
         intent.conclude(shared.record(&lines, durable))?;
+        shared.slot_of_deleted(name, slot.as_ref());
         shared.forget_owner_of(name);
         synced?;
         drop(lock);

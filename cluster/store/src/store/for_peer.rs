@@ -6,14 +6,14 @@ use std::{
     path::Path,
 };
 
-use fdfs_types::{FileKind, RemoteFilename, Timestamp};
+use fdfs_types::{RemoteFilename, Timestamp};
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, readlinkat, statat},
+    fs::{FileType, Mode, OFlags, fstat, openat, readlinkat},
     io::Errno,
 };
 
-use super::{OpenFile, Store, io_error};
-use crate::{Mark, StoreError};
+use super::{OpenFile, Store, io_error, is_there};
+use crate::{Mark, StoreError, trunk::SlotKind};
 
 /// What is under a name, files of metadata among them.
 #[derive(Debug)]
@@ -30,12 +30,15 @@ impl Store {
     /// Opens what is under a name, for a peer that is to have the same. Links are not followed.
     pub fn open_for_peer(&self, name: &RemoteFilename) -> Result<ForPeer, StoreError> {
         let path = self.0.path_of(name)?;
+        if let Some(slot) = path.slot_of(name).map_err(StoreError::doing("opening the file"))? {
+            return Ok(match slot.header.kind {
+                SlotKind::File => ForPeer::File(slot.open()),
+                SlotKind::Link => ForPeer::Link(slot.target()?),
+            });
+        }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let file: OwnedFd = match openat(&path.data, name.local_path(), flags, Mode::empty()) {
             Ok(file) => file,
-            Err(Errno::NOENT | Errno::NOTDIR) if matches!(name.kind(), Ok(FileKind::Trunk(_))) => {
-                return Err(StoreError::Trunk);
-            }
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(ForPeer::Missing),
             Err(Errno::LOOP) => {
                 let target = readlinkat(&path.data, name.local_path(), Vec::new())
@@ -47,7 +50,9 @@ impl Store {
         let stat = fstat(&file).map_err(StoreError::doing("looking up the file"))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(ForPeer::File(OpenFile {
-                file: File::from(file),
+                file: File::from(file).into(),
+                start: 0,
+                crc32: None,
                 size: stat.st_size.unsigned_abs(),
                 modified: Timestamp(stat.st_mtime),
             })),
@@ -58,9 +63,7 @@ impl Store {
 
     /// Whether anything is under a name.
     pub fn is_there(&self, name: &RemoteFilename) -> bool {
-        self.0
-            .path_of(name)
-            .is_ok_and(|path| statat(&path.data, name.local_path(), AtFlags::SYMLINK_NOFOLLOW).is_ok())
+        self.0.path_of(name).is_ok_and(|path| is_there(path, name.local_path()))
     }
 
     /// Where marks and the like of each peer lie.

@@ -1,12 +1,12 @@
 //! What can be told about a file without its content, and its CRC32.
 
-use std::{fs::File, io::Read};
+use std::{fs::File, io::Read, os::unix::fs::FileExt};
 
 use fdfs_types::{FileKind, RemoteFilename, Source, Timestamp};
 use rustix::fs::{AtFlags, FileType, statat};
 
-use super::{Store, io_error};
-use crate::{Counter, StoreError};
+use super::{OpenFile, Store, io_error, slots::Slot};
+use crate::{Counter, StoreError, trunk::SlotKind};
 
 /// What a store tells about a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +32,9 @@ impl Store {
         let local = name.local_path();
         let look_up =
             |flags| statat(&path.data, local, flags).map_err(StoreError::doing("looking up the file"));
+        if let Some(slot) = path.slot_of(name).map_err(StoreError::doing("looking up the file"))? {
+            return self.info_of_slot(name, &slot);
+        }
         let entry = look_up(AtFlags::SYMLINK_NOFOLLOW)?;
         let target = match FileType::from_raw_mode(entry.st_mode) {
             FileType::RegularFile => entry,
@@ -45,7 +48,7 @@ impl Store {
             FileKind::Normal | FileKind::Trunk(_) => Some(fields.crc32),
             FileKind::Appender | FileKind::Slave if compute_crc32 => {
                 self.0.stat.add(Counter::TotalFileReadCount, 1);
-                let crc32 = crc32_of(&mut self.open_file(name)?.file)?;
+                let crc32 = self.open_file(name)?.compute_crc32()?;
                 self.0.stat.add(Counter::SuccessFileReadCount, 1);
                 Some(crc32)
             }
@@ -58,6 +61,41 @@ impl Store {
             source: fields.source,
             kind,
         })
+    }
+}
+
+impl Store {
+    fn info_of_slot(&self, name: &RemoteFilename, slot: &Slot) -> Result<FileInfo, StoreError> {
+        let fields = name.fields().map_err(|_| StoreError::NotFound)?;
+        let kind = name.kind().map_err(|_| StoreError::NotFound)?;
+        let size = match slot.header.kind {
+            SlotKind::File => slot.header.size.into(),
+            SlotKind::Link => self.open_file(name)?.size,
+        };
+        let modified = Timestamp(slot.header.modified.into());
+        Ok(FileInfo { size, modified, crc32: Some(fields.crc32), source: fields.source, kind })
+    }
+}
+
+impl OpenFile {
+    /// The CRC32 of the content.
+    pub(super) fn compute_crc32(&self) -> Result<u32, StoreError> {
+        let mut hasher = crc32fast::Hasher::new();
+        let mut block = vec![0; BLOCK];
+        let mut done = 0;
+        while done < self.size {
+            let wanted = BLOCK.min(usize::try_from(self.size - done).unwrap_or(BLOCK));
+            match self.file.read_at(&mut block[..wanted], self.start + done) {
+                Ok(0) => break,
+                Ok(length) => {
+                    hasher.update(&block[..length]);
+                    done += length as u64;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error("reading the file")(error)),
+            }
+        }
+        Ok(hasher.finalize())
     }
 }
 

@@ -3,7 +3,7 @@
 use fdfs_proto::ours::OwnerToken;
 use fdfs_types::{FileKind, RemoteFilename};
 
-use super::{NewFile, OpenFile, Store, StorePathChoice, StoredFile, copy::copy, info::crc32_of};
+use super::{NewFile, Store, StorePathChoice, StoredFile, copy::copy};
 use crate::StoreError;
 
 impl Store {
@@ -28,15 +28,21 @@ impl Store {
             upload.set_owner(owner);
         }
         for (part, announced) in parts.iter().zip(sizes) {
-            let OpenFile { mut file, size, .. } = self.open_file(part)?;
+            let open = self.open_file(part)?;
+            let size = open.size;
             if size != announced {
                 return Err(StoreError::WrongLength { announced, received: size });
             }
             let crc32 = match (part.kind(), part.fields()) {
-                (Ok(FileKind::Normal), Ok(fields)) if fields.size.size() == Some(size) => fields.crc32,
-                _ => crc32_of(&mut file)?,
+                (Ok(FileKind::Normal | FileKind::Trunk(_)), Ok(fields))
+                    if fields.size.size() == Some(size) =>
+                {
+                    fields.crc32
+                }
+                _ => open.compute_crc32()?,
             };
-            let (_, copied) = copy(&file, upload.file(), upload.size(), size);
+            let to = upload.size();
+            let (_, copied) = copy((&*open.file, open.start), upload.file()?, to, size);
             copied.map_err(StoreError::doing("copying a part"))?;
             upload.advance(size, &crc32fast::Hasher::new_with_initial_len(crc32, size));
         }

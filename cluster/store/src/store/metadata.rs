@@ -135,6 +135,9 @@ fn sidecar(name: &RemoteFilename) -> String {
 
 /// Checks that there is a file, or a link to one, under a name.
 fn look_up(path: &StorePath, name: &RemoteFilename) -> Result<(), StoreError> {
+    if path.slot_of(name).map_err(StoreError::doing("looking up the file"))?.is_some() {
+        return Ok(());
+    }
     let stat = statat(&path.data, name.local_path(), AtFlags::empty())
         .map_err(StoreError::doing("looking up the file"))?;
     match FileType::from_raw_mode(stat.st_mode) {

@@ -2,24 +2,34 @@
 
 use std::{
     fs::File,
-    os::fd::{AsRawFd as _, OwnedFd},
+    io,
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
+    os::unix::fs::FileExt,
+    sync::Arc,
 };
 
 use fdfs_types::{RemoteFilename, Timestamp};
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::{
+    fs::{FileType, Mode, OFlags, fstat, openat},
+    io::{Errno, ReadWriteFlags, preadv2},
+};
 
 use super::{Store, io_error};
-use crate::{Counter, StoreError};
+use crate::{Counter, StoreError, layout::StorePath, trunk::SlotKind};
 
 /// A file open for reading. It stays readable when the name is deleted.
 #[derive(Debug)]
 pub struct OpenFile {
-    /// The file.
-    pub file: File,
+    /// The file, or the trunk file that it lies in.
+    pub file: Arc<File>,
+    /// Where its first byte stands in that.
+    pub start: u64,
     /// Its size, in bytes.
     pub size: u64,
     /// When it was modified last.
     pub modified: Timestamp,
+    /// The CRC32 that its content has to have, where it lies in a trunk file.
+    pub crc32: Option<u32>,
 }
 
 impl Store {
@@ -39,7 +49,7 @@ impl Store {
         // Where the opened file lies, whatever happens to the link meanwhile.
         let place = std::fs::read_link(format!("/proc/self/fd/{}", open.file.as_raw_fd()));
         let place = place.map_err(io_error("looking where a link leads to"))?;
-        let is_ours = |path: &crate::layout::StorePath| {
+        let is_ours = |path: &StorePath| {
             std::fs::canonicalize(&path.data_path).is_ok_and(|data| place.starts_with(data))
         };
         if self.0.paths.iter().any(is_ours) { Ok(open) } else { Err(StoreError::NotFound) }
@@ -49,25 +59,71 @@ impl Store {
         let shared = &self.0;
         let path = shared.path_for_client(name)?;
         shared.stat.add(Counter::TotalFileOpenCount, 1);
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | more;
-        let file: OwnedFd = openat(&path.data, name.local_path(), flags, Mode::empty())
-            .map_err(StoreError::doing("opening the file"))?;
-        let stat = fstat(&file).map_err(StoreError::doing("looking up the file"))?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {}
-            FileType::Directory => return Err(StoreError::IsDirectory),
-            _ => return Err(StoreError::NotRegular),
-        }
+        let open = match path.slot_of(name).map_err(StoreError::doing("opening the file"))? {
+            Some(slot) if slot.header.kind == SlotKind::File => slot.open(),
+            Some(slot) => self.open_target(slot.target()?)?,
+            None => open_plain(path, name, more)?,
+        };
         shared.stat.add(Counter::SuccessFileOpenCount, 1);
-        Ok(OpenFile {
-            file: file.into(),
-            size: stat.st_size.unsigned_abs(),
-            modified: Timestamp(stat.st_mtime),
-        })
+        Ok(open)
+    }
+
+    /// Opens what a link in a trunk file leads to; links are followed once.
+    fn open_target(&self, target: Option<RemoteFilename>) -> Result<OpenFile, StoreError> {
+        let target = target.ok_or(StoreError::NotFound)?;
+        let path = self.0.path_for_client(&target)?;
+        match path.slot_of(&target).map_err(StoreError::doing("opening the file"))? {
+            Some(slot) if slot.header.kind == SlotKind::File => Ok(slot.open()),
+            Some(_) => Err(StoreError::NotFound),
+            None => open_plain(path, &target, OFlags::empty()),
+        }
     }
 }
 
+fn open_plain(path: &StorePath, name: &RemoteFilename, more: OFlags) -> Result<OpenFile, StoreError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | more;
+    let file: OwnedFd = openat(&path.data, name.local_path(), flags, Mode::empty())
+        .map_err(StoreError::doing("opening the file"))?;
+    let stat = fstat(&file).map_err(StoreError::doing("looking up the file"))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(StoreError::IsDirectory),
+        _ => return Err(StoreError::NotRegular),
+    }
+    Ok(OpenFile {
+        file: Arc::new(file.into()),
+        start: 0,
+        crc32: None,
+        size: stat.st_size.unsigned_abs(),
+        modified: Timestamp(stat.st_mtime),
+    })
+}
+
 impl OpenFile {
+    /// Whether the content can be checked before it is sent: that of a file in a trunk file that is not large.
+    pub fn is_checked(&self) -> bool {
+        self.crc32.is_some() && self.size <= LARGEST_CHECKED
+    }
+
+    /// Reads the content as a whole, if it is that which it has to be, else nothing. With `at_once` only what needs no waiting
+    /// for the disk: the error is then of the kind `WouldBlock`.
+    pub fn checked(&self, at_once: bool) -> io::Result<Option<Vec<u8>>> {
+        let mut content = vec![0; usize::try_from(self.size).unwrap_or(0)];
+        if at_once && !content.is_empty() {
+            let mut parts = [io::IoSliceMut::new(&mut content)];
+            match preadv2(self.file.as_fd(), &mut parts, self.start, ReadWriteFlags::NOWAIT) {
+                Ok(length) if length as u64 == self.size => {}
+                Ok(_) | Err(Errno::AGAIN) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err(Errno::NOSYS | Errno::OPNOTSUPP) => self.file.read_exact_at(&mut content, self.start)?,
+                Err(error) => return Err(error.into()),
+            }
+        } else {
+            self.file.read_exact_at(&mut content, self.start)?;
+        }
+        let is_sound = self.crc32.is_none_or(|crc32| crc32 == crc32fast::hash(&content));
+        Ok(is_sound.then_some(content))
+    }
+
     /// The bytes that a download of `length` bytes from `offset` on gets: 0 means up to the end, and
     /// so does more than there is. The beginning of an empty file is a range of no bytes.
     pub fn range(&self, offset: u64, length: u64) -> Result<std::ops::Range<u64>, StoreError> {
@@ -81,6 +137,9 @@ impl OpenFile {
         Ok(offset..end)
     }
 }
+
+/// Larger files are sent as they are, and compared with their names by the search for damage.
+const LARGEST_CHECKED: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -257,7 +257,7 @@ impl Patch {
                 Err(error) => (self.size, Err(error)),
             },
             Content::File(draft) => {
-                let (written, result) = copy(&draft.file, file, offset, self.size);
+                let (written, result) = copy((&draft.file, 0), file, offset, self.size);
                 (written, result.map_err(StoreError::doing("writing a file")))
             }
         }

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use fdfs_types::{FileKind, RemoteFilename};
+use fdfs_types::RemoteFilename;
 use rustix::{
     fs::{AtFlags, FileType, readlinkat, statat},
     io::Errno,
 };
 use tracing::warn;
 
-use super::{SIDECAR, Store};
+use super::Store;
 use crate::{BinlogReader, Change, Position, Record, StoreError};
 
 /// Reads the records of one store path that tell which files are there now.
@@ -79,8 +79,7 @@ impl PathBinlog {
         if file.store_path() != self.path {
             return None;
         }
-        let is_trunk = matches!(file.kind(), Ok(FileKind::Trunk(_))) && !name.ends_with(SIDECAR);
-        let change = if is_trunk { Change::Create { name } } else { self.present(&file)? };
+        let change = self.present(&file)?;
         Some(Record { timestamp, origin, change })
     }
 
@@ -89,6 +88,12 @@ impl PathBinlog {
         let path = &self.store.0.paths[usize::from(self.path)];
         let local = file.local_path();
         let name = file.as_str().into();
+        if let Ok(Some(slot)) = path.slot_of(file) {
+            return Some(match slot.target().ok()? {
+                Some(source) => Change::Link { name, source: Some(source.as_str().into()) },
+                None => Change::Create { name },
+            });
+        }
         match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
                 FileType::RegularFile => Some(Change::Create { name }),

@@ -9,11 +9,11 @@ mod file;
 mod name;
 mod range;
 
-use fdfs_types::{FileKind, RemoteFilename};
+use fdfs_types::RemoteFilename;
 
 use self::{discard::Discard, file::ReplicaFile};
 use super::{Patch, SIDECAR, Shared, Store};
-use crate::{StoreError, layout::StorePath};
+use crate::{StoreError, layout::StorePath, trunk::TrunkFile};
 
 /// What became of a change that a peer has sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,9 +69,6 @@ impl Shared {
     /// The store path of a name that a peer may use: a file's or a sidecar's.
     fn path_for_peer(&self, name: &RemoteFilename) -> Result<&StorePath, StoreError> {
         let path = self.path_of(name)?;
-        if matches!(name.kind(), Ok(FileKind::Trunk(_))) {
-            return Err(StoreError::Trunk);
-        }
         if is_container(name) {
             return Err(StoreError::InvalidName { reason: "trunk files themselves are not replicated" });
         }
@@ -86,6 +83,5 @@ fn is_sidecar(name: &RemoteFilename) -> bool {
 
 /// Whether a name is that of a whole trunk file.
 fn is_container(name: &RemoteFilename) -> bool {
-    let name = name.base_name();
-    name.len() == 6 && name.bytes().all(|byte| byte.is_ascii_digit())
+    TrunkFile::of_container(name).is_some()
 }

@@ -28,6 +28,7 @@ use crate::{
     owners::Owners,
     placement::Placement,
     tombstones::Tombstones,
+    trunk::Trunk,
 };
 
 /// The parts of a store.
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) contents: Contents,
     pub(crate) placement: Placement,
     pub(crate) stat: StorageStat,
+    pub(crate) trunk: Trunk,
     pub(crate) saved_stat: Mutex<String>,
     pub(crate) init_flag: Mutex<InitFlag>,
     pub(crate) report: OpenReport,
@@ -60,12 +62,9 @@ impl Shared {
     /// The store path of a name that a client may use. Sidecars and trunk containers are "not there".
     pub(crate) fn path_for_client(&self, name: &RemoteFilename) -> Result<&StorePath, StoreError> {
         let path = self.path_of(name)?;
-        let kind = name.kind().map_err(|_| StoreError::NotFound)?;
-        if matches!(kind, FileKind::Trunk(_)) {
-            return Err(StoreError::Trunk);
-        }
+        name.kind().map_err(|_| StoreError::NotFound)?;
         if let Some(owner) = name.local_path().strip_suffix(SIDECAR)
-            && statat(&path.data, owner, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+            && is_there(path, owner)
         {
             return Err(StoreError::NotFound);
         }
@@ -169,8 +168,14 @@ impl Shared {
     }
 }
 
-/// Whether there is something under a path.
+/// Whether there is something under a path: a file of its own, or one in a slot of a trunk file.
 pub(crate) fn is_there(path: &StorePath, local: &str) -> bool {
+    if local.len() == RemoteFilename::TRUNK_LEN - 4
+        && let Ok(name) = format!("M{:02X}/{local}", path.index).parse()
+        && matches!(path.slot_of(&name), Ok(Some(_)))
+    {
+        return true;
+    }
     statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 

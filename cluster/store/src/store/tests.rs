@@ -12,6 +12,7 @@ mod recovery;
 mod replicas;
 mod scrub;
 mod tombstones;
+mod trunk;
 mod uploads;
 mod wiped;
 

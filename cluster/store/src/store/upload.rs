@@ -14,11 +14,13 @@ use rustix::{
 };
 
 use super::{
-    Shared, Store, field, io_error,
+    Shared, Store,
+    body::Body,
+    field, io_error,
     shared::{in_directory, set_times},
     sync_directory_of,
 };
-use crate::{Change, Counter, Record, StoreError, contents::Signer, draft::Draft, layout::StorePath};
+use crate::{Change, Counter, Record, StoreError, contents::Signer, layout::StorePath};
 
 /// What a client wants to store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,13 +83,13 @@ impl StoredFile {
 /// A file under way. Dropped before [`Upload::finish`], it leaves nothing.
 #[derive(Debug)]
 pub struct Upload {
-    store: Arc<Shared>,
-    path: u8,
-    draft: Draft,
-    target: Target,
-    announced: Option<u64>,
+    pub(super) store: Arc<Shared>,
+    pub(super) path: u8,
+    pub(super) body: Body,
+    pub(super) target: Target,
+    pub(super) announced: Option<u64>,
     promised: u64,
-    size: u64,
+    pub(super) size: u64,
     hasher: crc32fast::Hasher,
     /// Where equal uploads are sought.
     signer: Option<Signer>,
@@ -96,7 +98,7 @@ pub struct Upload {
 
 /// What the file will be called.
 #[derive(Debug)]
-enum Target {
+pub(super) enum Target {
     Normal(Extension),
     Private(Extension),
     Appender(Extension),
@@ -136,8 +138,12 @@ impl Store {
             return Err(StoreError::NoSpace);
         }
         let path = shared.path_for_client(master)?;
-        let is_there = |name: &RemoteFilename, flags| match statat(&path.data, name.local_path(), flags) {
-            Ok(_) => Ok(true),
+        let look_up = |name: &RemoteFilename, flags| match path.slot_of(name)? {
+            Some(_) => Ok(()),
+            None => statat(&path.data, name.local_path(), flags).map(drop),
+        };
+        let is_there = |name: &RemoteFilename, flags| match look_up(name, flags) {
+            Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(StoreError::from_errno("looking up the file", error)),
         };
@@ -159,21 +165,22 @@ impl Upload {
         target: Target,
         announced: Option<u64>,
     ) -> Result<Self, StoreError> {
-        shared.stat.add(Counter::TotalFileOpenCount, 1);
-        let draft =
-            Draft::create(path, || shared.temporary_name()).map_err(StoreError::doing("creating a file"))?;
-        shared.stat.add(Counter::SuccessFileOpenCount, 1);
-        let promised = announced.unwrap_or(0);
-        path.space.promise(promised);
         let signer = match target {
             Target::Normal(_) => shared.contents.signer(),
             // A content serves names that anybody may read.
             Target::Private(_) | Target::Appender(_) | Target::Slave(_) => None,
         };
+        // What is kept once is a file of its own, to which links lead.
+        let for_slot = matches!(target, Target::Normal(_))
+            && signer.is_none()
+            && shared.placement.policy().trunk.is_some_and(|trunk| trunk.admits(announced.unwrap_or(0)));
+        let body = Body::begin(shared, path, for_slot)?;
+        let promised = announced.unwrap_or(0);
+        path.space.promise(promised);
         Ok(Self {
             store: Arc::clone(shared),
             path: path.index,
-            draft,
+            body,
             target,
             announced,
             promised,
@@ -193,7 +200,8 @@ impl Upload {
             return Err(StoreError::WrongLength { announced, received: end });
         }
         self.store.stat.add(Counter::TotalFileWriteCount, 1);
-        write_all(&self.draft.file, bytes, self.size)?;
+        let path = &self.store.paths[usize::from(self.path)];
+        self.body.write(&self.store, path, bytes, self.size)?;
         self.store.stat.add(Counter::SuccessFileWriteCount, 1);
         self.hasher.update(bytes);
         if let Some(signer) = &mut self.signer {
@@ -212,8 +220,15 @@ impl Upload {
     }
 
     /// The file, to copy into.
-    pub(super) fn file(&self) -> &OwnedFd {
-        &self.draft.file
+    pub(super) fn file(&mut self) -> Result<&OwnedFd, StoreError> {
+        let path = &self.store.paths[usize::from(self.path)];
+        Ok(&self.body.draft(&self.store, path)?.file)
+    }
+
+    /// The space is taken, not promised any more.
+    pub(super) fn settle(&mut self) {
+        let path = &self.store.paths[usize::from(self.path)];
+        path.space.settle(std::mem::take(&mut self.promised), self.size);
     }
 
     /// Bytes written so far.
@@ -246,19 +261,19 @@ impl Upload {
         let store = Arc::clone(&self.store);
         let path = &store.paths[usize::from(self.path)];
         let durable = store.is_durable(self.size);
+        let file = &self.body.draft(&store, path)?.file;
         if durable {
-            fsync(&self.draft.file).map_err(StoreError::doing("syncing the file"))?;
+            fsync(file).map_err(StoreError::doing("syncing the file"))?;
         }
         let crc32 = self.hasher.clone().finalize();
-        let mut modified =
-            Timestamp(fstat(&self.draft.file).map_err(StoreError::doing("looking up the file"))?.st_mtime);
+        let mut modified = Timestamp(fstat(file).map_err(StoreError::doing("looking up the file"))?.st_mtime);
         if let Target::Slave(name) = &self.target
             && let Some(deleted) = store.tombstones.get(name.as_str())
         {
             // It was deleted in this very second, or by a clock that goes ahead of ours: peers keep what is later than that.
             if deleted >= modified {
                 modified = Timestamp(deleted.0 + 1);
-                set_times(&self.draft.file, modified);
+                set_times(file, modified);
             }
             store.tombstones.remove(name.as_str(), super::now());
         }
@@ -315,7 +330,8 @@ impl Upload {
 
     /// Gives the file its final name, never replacing another.
     fn show(&mut self, path: &StorePath, name: &RemoteFilename) -> Result<(), StoreError> {
-        in_directory(path, name, || self.draft.show(path, name.local_path()))
+        let draft = self.body.draft(&self.store, path)?;
+        in_directory(path, name, || draft.show(path, name.local_path()))
     }
 }
 
@@ -323,7 +339,7 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let path = &self.store.paths[usize::from(self.path)];
         path.space.settle(self.promised, 0);
-        self.draft.discard(path);
+        self.body.discard(path);
     }
 }
 

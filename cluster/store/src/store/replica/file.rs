@@ -12,14 +12,14 @@ use tracing::{debug, warn};
 use super::{Content, Discard, Replica, Replicated, Shared, Store};
 use crate::{
     Change, Record, StoreError,
-    draft::Draft,
     layout::StorePath,
     store::{
-        crc32_of, field,
+        body::Body,
+        crc32_of, field, io_error,
         scrub::told_by,
         shared::{comes_again, in_directory, set_times, sync_directory_of},
-        upload::write_all,
     },
+    trunk::{Block, SlotHeader, SlotKind, is_sound},
 };
 
 /// A file of a peer under way.
@@ -31,7 +31,7 @@ pub(super) struct ReplicaFile {
     is_update: bool,
     announced: u64,
     time: Timestamp,
-    draft: Draft,
+    body: Body,
     promised: u64,
     size: u64,
     hasher: crc32fast::Hasher,
@@ -55,6 +55,17 @@ impl Store {
         let path = shared.path_for_peer(name)?;
         if shared.is_deleted(path, name, time) {
             return Ok(deleted(name, Replicated::Has));
+        }
+        if let Some(slot) = path.slot_of(name).map_err(StoreError::doing("looking up the file"))? {
+            let is_right = slot.header.kind == SlotKind::File
+                && u64::from(slot.header.size) == size
+                && is_sound(&slot.file, slot.block.offset.into(), &slot.header)
+                    .map_err(io_error("reading a trunk file"))?;
+            if is_right {
+                return self.receive_known(name, time);
+            }
+            warn!(file_id = %name, "a file is not what its name says, and is taken from a peer again");
+            slot.clear(path)?;
         }
         let present = look_up(path, name)?.filter(|stat| is_regular(stat) && size_of(stat) == size);
         // Metadata and slaves of one size may differ: that is compared when they have come.
@@ -109,8 +120,7 @@ impl ReplicaFile {
         if !path.space.holds(&path.data, announced) {
             return Err(StoreError::NoSpace);
         }
-        let draft =
-            Draft::create(path, || shared.temporary_name()).map_err(StoreError::doing("creating a file"))?;
+        let body = Body::begin(shared, path, Block::of_name(name).is_some())?;
         path.space.promise(announced);
         Ok(Replica(Content::File(Box::new(Self {
             store: Arc::clone(shared),
@@ -119,7 +129,7 @@ impl ReplicaFile {
             is_update,
             announced,
             time,
-            draft,
+            body,
             promised: announced,
             size: 0,
             hasher: crc32fast::Hasher::new(),
@@ -133,7 +143,8 @@ impl ReplicaFile {
         if end > self.announced {
             return Err(StoreError::WrongLength { announced: self.announced, received: end });
         }
-        write_all(&self.draft.file, bytes, self.size)?;
+        let path = &self.store.paths[usize::from(self.path)];
+        self.body.write(&self.store, path, bytes, self.size)?;
         self.hasher.update(bytes);
         self.size = end;
         Ok(())
@@ -151,11 +162,11 @@ impl ReplicaFile {
             return self.keep(&store);
         }
         let durable = store.is_durable(self.size);
-        set_times(&self.draft.file, self.time);
-        if durable {
-            fsync(&self.draft.file).map_err(StoreError::doing("syncing the file"))?;
-        }
         let name = self.name.clone();
+        let block = Block::of_name(&name);
+        if block.is_none() {
+            self.prepare(&store, path, durable)?;
+        }
         let lock = store.lock(&name);
         // It may have been deleted while it came.
         if store.is_deleted(path, &name, self.time) {
@@ -190,8 +201,24 @@ impl ReplicaFile {
             }
         }
         let (intent, line) = store.intend(&self.record())?;
+        if let Some(block) = block {
+            match self.fill(&store, path, block, durable) {
+                Ok(()) => {
+                    path.space.settle(std::mem::take(&mut self.promised), self.size);
+                    intent.conclude(store.record_replica(&line, durable))?;
+                    return Ok(Replicated::Done);
+                }
+                // Another file is there: whoever is right, both are kept.
+                Err(StoreError::Exists) => {
+                    metrics::counter!("fdfs_storage_trunk_conflicts_total").increment(1);
+                    warn!(file_id = %name, "its slot is taken here by another file, and it is kept outside");
+                    self.prepare(&store, path, durable)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         if present.is_some() {
-            let draft = &mut self.draft;
+            let draft = self.body.draft(&store, path)?;
             in_directory(path, &name, || draft.replace(path, name.local_path(), || store.temporary_name()))?;
         } else {
             self.show(&store, path)?;
@@ -213,13 +240,37 @@ impl ReplicaFile {
     /// Gives the file its name, which was free a moment ago.
     fn show(&mut self, store: &Shared, path: &StorePath) -> Result<(), StoreError> {
         let local = self.name.local_path();
-        let draft = &mut self.draft;
+        let draft = self.body.draft(store, path)?;
         match in_directory(path, &self.name, || draft.show(path, local)) {
             Err(StoreError::Exists) => draft
                 .replace(path, local, || store.temporary_name())
                 .map_err(StoreError::doing("naming a file")),
             result => result,
         }
+    }
+
+    /// Gets a file of its own ready to be shown.
+    fn prepare(&mut self, store: &Shared, path: &StorePath, durable: bool) -> Result<(), StoreError> {
+        let file = &self.body.draft(store, path)?.file;
+        set_times(file, self.time);
+        if durable {
+            fsync(file).map_err(StoreError::doing("syncing the file"))?;
+        }
+        Ok(())
+    }
+
+    /// Puts the file into its slot.
+    fn fill(&self, store: &Shared, path: &StorePath, block: Block, durable: bool) -> Result<(), StoreError> {
+        let header = SlotHeader::of_name(&self.name, SlotKind::File)
+            .filter(|header| u64::from(header.size) == self.size)
+            .ok_or(StoreError::InvalidName { reason: "not the size of its name" })?;
+        let file = self.body.with_content(self.size, |content| {
+            path.fill_slot(block, &header, content, store.trunk_file_size())
+        })??;
+        if durable {
+            file.sync_data().map_err(io_error("syncing a trunk file"))?;
+        }
+        Ok(())
     }
 
     /// What is here stays.
@@ -240,7 +291,7 @@ impl Drop for ReplicaFile {
     fn drop(&mut self) {
         let path = &self.store.paths[usize::from(self.path)];
         path.space.settle(self.promised, 0);
-        self.draft.discard(path);
+        self.body.discard(path);
     }
 }
 
@@ -278,7 +329,7 @@ pub(super) fn size_of(stat: &Stat) -> u64 {
 /// The CRC32 that a name tells.
 fn crc_of_name(name: &RemoteFilename) -> Option<u32> {
     match (name.kind(), name.fields()) {
-        (Ok(FileKind::Normal), Ok(fields)) => Some(fields.crc32),
+        (Ok(FileKind::Normal | FileKind::Trunk(_)), Ok(fields)) => Some(fields.crc32),
         _ => None,
     }
 }

@@ -23,7 +23,9 @@ use crate::{
         regenerate::{move_sidecar, rename, sidecar_records},
         shared::{comes_again, in_directory, io_error, is_there, set_link_time, sync_directory_of},
         sidecar_field,
+        slots::Slot,
     },
+    trunk::{Block, Content, SlotHeader, SlotKind},
 };
 
 impl Store {
@@ -52,6 +54,7 @@ impl Store {
         shared.binlog.check()?;
         let (path, source_path) = (shared.path_for_peer(name)?, shared.path_for_peer(source)?);
         let target = target_of(source_path, source);
+        let block = Block::of_name(name);
         let lock = shared.lock(name);
         if shared.is_deleted(path, name, time) {
             return Ok(Replicated::Lacks);
@@ -61,6 +64,26 @@ impl Store {
         }
         let change = Change::Link { name: field(name), source: Some(field(source)) };
         let (intent, line) = shared.intend(&Record::replica(time, change))?;
+        if block.is_some() && is_there(path, name.local_path()) {
+            intent.conclude(shared.record_replica(&line, false))?;
+            return Ok(Replicated::Done);
+        }
+        let header = SlotHeader::of_name(name, SlotKind::Link);
+        let filled = match (block, header) {
+            (Some(block), Some(header)) if header.size as usize == source.as_str().len() => {
+                let content = Content::Bytes(source.as_str().as_bytes());
+                path.fill_slot(block, &header, &content, shared.trunk_file_size()).map(|_| true)
+            }
+            _ => Ok(false),
+        };
+        match filled {
+            Ok(false) | Err(StoreError::Exists) => {}
+            Ok(true) => {
+                intent.conclude(shared.record_replica(&line, shared.fsync_after != 0))?;
+                return Ok(Replicated::Done);
+            }
+            Err(error) => return Err(error),
+        }
         match in_directory(path, name, || rustix::fs::symlinkat(&target, &path.data, name.local_path())) {
             Ok(()) => set_link_time(path, name.local_path(), time),
             Err(StoreError::Exists) => {
@@ -203,6 +226,25 @@ impl Shared {
         synced
     }
 
+    /// Deletes a file in a trunk file. The lock of its name is held.
+    fn empty_slot_for_peer(
+        &self,
+        path: &StorePath,
+        name: &RemoteFilename,
+        slot: &Slot,
+        time: Timestamp,
+    ) -> Result<(Replicated, Option<Unused>), StoreError> {
+        let (intent, mut lines) =
+            self.intend(&Record::replica(time, Change::Delete { name: field(name) }))?;
+        slot.clear(path)?;
+        lines.extend(drop_sidecar(path, name, time));
+        self.bury(name, time);
+        intent.conclude(self.record_replica(&lines, self.fsync_after != 0))?;
+        self.slot_of_deleted(name, Some(slot));
+        self.forget_owner_of(name);
+        Ok((Replicated::Done, None))
+    }
+
     /// Deletes a name whose lock is held. Tells a content that has lost its last link by that.
     fn delete_for_peer(
         &self,
@@ -210,6 +252,10 @@ impl Shared {
         name: &RemoteFilename,
         time: Timestamp,
     ) -> Result<(Replicated, Option<Unused>), StoreError> {
+        let slot = path.slot_of(name).map_err(StoreError::doing("looking up the file"))?;
+        if let Some(slot) = slot {
+            return self.empty_slot_for_peer(path, name, &slot, time);
+        }
         let local = name.local_path();
         match statat(&path.data, local, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if is_file_or_link(stat.st_mode) => {
@@ -228,6 +274,7 @@ impl Shared {
                     self.forget_content(name);
                 }
                 self.bury(name, time);
+                self.slot_of_deleted(name, None);
                 // Metadata that another member has set may have come before the file: nobody else tells that they go.
                 if let Some(line) = drop_sidecar(path, name, time) {
                     self.record_replica(&line, self.fsync_after != 0)?;

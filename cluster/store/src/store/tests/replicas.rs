@@ -404,12 +404,9 @@ fn names_that_no_replica_has_are_refused() {
     let store = Store::open(&options(base.path())).unwrap();
     let container: RemoteFilename = "M00/00/00/000001".parse().unwrap();
     let elsewhere: RemoteFilename = "M07/00/00/fwAAAmsCe-OAPc48AAERcOx3KG8139.bin".parse().unwrap();
-    let trunk: RemoteFilename =
-        "M00/00/00/fwAAAmsCe-OINMySAAAADemKt44AAAAAQAAAAAAAAEA001.txt".parse().unwrap();
-    assert!(matches!(trunk.kind(), Ok(FileKind::Trunk(_))));
     let normal = name_of(b"content", "001.txt", false);
     create(&store, &normal, b"content").unwrap();
-    for (name, number) in [(&container, 22), (&elsewhere, 22), (&trunk, 2)] {
+    for (name, number) in [(&container, 22), (&elsewhere, 22)] {
         assert_eq!(errno(create(&store, name, b"x")), number);
         assert_eq!(errno(update(&store, name, 1, b"x")), number);
         assert_eq!(errno(store.replicate_delete(name, TIME)), number);
@@ -546,7 +543,6 @@ fn the_records_of_a_store_path_tell_what_is_there_now() {
         format!("L {link} {source}"),
         format!("l {across} {other}"),
         format!("c {replica}"),
-        format!("C {trunk}"),
     ];
     assert_eq!(lines(0), (expected.to_vec(), 2));
     assert_eq!(lines(1), (vec![format!("C {other}")], 2));

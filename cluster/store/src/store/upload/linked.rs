@@ -32,7 +32,7 @@ use crate::{
 
 impl Upload {
     /// Whether the name is to be a link.
-    pub(super) fn is_linked(&self) -> bool {
+    pub(in crate::store) fn is_linked(&self) -> bool {
         match self.target {
             Target::Normal(_) => self.signer.is_some(),
             Target::Slave(_) => self.store.contents.links_slaves,
@@ -133,12 +133,12 @@ impl Upload {
         let path = &store.paths[usize::from(self.path)];
         let durable = store.is_durable(self.size);
         if let Some(signature) = &signature {
-            note_signature(&self.draft.file, signature);
+            note_signature(self.file()?, signature);
         }
         if durable {
-            fsync(&self.draft.file).map_err(StoreError::doing("syncing the file"))?;
+            fsync(self.file()?).map_err(StoreError::doing("syncing the file"))?;
         }
-        let stat = fstat(&self.draft.file).map_err(StoreError::doing("looking up the file"))?;
+        let stat = fstat(self.file()?).map_err(StoreError::doing("looking up the file"))?;
         let created = Timestamp(stat.st_mtime);
         let mut modified = now();
         if let Target::Slave(name) = &self.target {
@@ -219,7 +219,7 @@ impl Upload {
     }
 
     /// Whether a content is a file of the same bytes.
-    fn is_equal(&self, path: &StorePath, content: &RemoteFilename) -> Result<bool, Errno> {
+    fn is_equal(&mut self, path: &StorePath, content: &RemoteFilename) -> Result<bool, Errno> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = openat(&path.data, content.local_path(), flags, Mode::empty())?;
         let stat = fstat(&file)?;
@@ -228,7 +228,8 @@ impl Upload {
         {
             return Ok(false);
         }
-        have_equal_bytes(&self.draft.file, &file, self.size)
+        let size = self.size;
+        have_equal_bytes(self.file().map_err(|_| Errno::IO)?, &file, size)
     }
 
     /// A name for the link.

@@ -1,0 +1,217 @@
+//! Small files in trunk files: who the trunk server of the group is, and slots from it.
+//!
+//! An upload never waits for the office: where no slot can be had at once, the file becomes a plain one.
+
+mod feed;
+mod heal;
+mod keeper;
+
+pub(crate) use self::keeper::Keeper;
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
+};
+
+use fdfs_conf::TrunkParameters;
+use fdfs_net::{Pool, PoolConfig};
+use fdfs_proto::{
+    Brief, Status,
+    sync::{TrunkAllocRequest, TrunkConfirmRequest},
+};
+use fdfs_store::{Block, OfficeSettings, TrunkPolicy};
+use parking_lot::{Mutex, RwLock};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use crate::{settings, shared::Shared};
+
+/// What this storage knows of the trunk files of its group.
+#[derive(Debug)]
+pub(crate) struct Trunk {
+    /// What trackers prescribe, once they want trunk files.
+    parameters: RwLock<Option<TrunkParameters>>,
+    server: Mutex<Server>,
+    to_members: PoolConfig,
+    /// A connection belongs to the thread that made it.
+    pools: Mutex<HashMap<ThreadId, Arc<Pool>>>,
+    /// How long what may belong to nobody is left alone.
+    patience: Duration,
+    /// Slots that are being healed.
+    healing: Mutex<std::collections::HashSet<Block>>,
+}
+
+#[derive(Debug, Default)]
+struct Server {
+    brief: Option<Brief>,
+    /// It gave no slot a moment ago.
+    away_until: Option<Instant>,
+}
+
+/// Who gives slots.
+enum Office {
+    Here,
+    At(Vec<SocketAddr>),
+    Nobody,
+}
+
+impl Trunk {
+    pub(crate) fn new(parameters: &TrunkParameters, to_members: PoolConfig, patience: Duration) -> Self {
+        Self {
+            parameters: RwLock::new(parameters.enabled.then(|| parameters.clone())),
+            server: Mutex::default(),
+            to_members,
+            pools: Mutex::default(),
+            patience,
+            healing: Mutex::default(),
+        }
+    }
+
+    /// Whether trackers want trunk files.
+    pub(crate) fn is_on(&self) -> bool {
+        self.parameters.read().is_some()
+    }
+
+    /// What they prescribe.
+    pub(crate) fn parameters(&self) -> Option<TrunkParameters> {
+        self.parameters.read().clone()
+    }
+
+    /// Trackers have begun to want trunk files.
+    pub(crate) fn switch_on(&self, parameters: &TrunkParameters) {
+        if parameters.enabled {
+            *self.parameters.write() = Some(parameters.clone());
+        }
+    }
+
+    /// The trunk server, as the leader of the trackers has told it; whether that is news.
+    pub(crate) fn set_server(&self, brief: &Brief) -> bool {
+        let brief = brief.id.is_some().then(|| brief.clone());
+        let mut server = self.server.lock();
+        let is_news = server.brief.as_ref().map(|brief| brief.id) != brief.as_ref().map(|brief| brief.id);
+        *server = Server { brief, away_until: None };
+        is_news
+    }
+
+    /// How the office is held.
+    pub(crate) fn office_settings(&self) -> Option<OfficeSettings> {
+        let parameters = self.parameters()?;
+        Some(OfficeSettings {
+            policy: policy(&parameters)?,
+            merge: parameters.free_space_merge,
+            delete_unused: parameters.delete_unused_files,
+            rest: self.patience.min(REST),
+            settle: self.patience,
+        })
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        let mut pools = self.pools.lock();
+        let pool = pools.entry(thread::current().id());
+        Arc::clone(pool.or_insert_with(|| Pool::new(self.to_members.clone())))
+    }
+}
+
+/// What trackers prescribe, in the store's terms; nothing where they do not want trunk files.
+pub(crate) fn policy(parameters: &TrunkParameters) -> Option<TrunkPolicy> {
+    parameters.enabled.then_some(TrunkPolicy {
+        slot_min_size: parameters.slot_min_size,
+        slot_max_size: parameters.slot_max_size,
+        alignment: parameters.alignment,
+        file_size: parameters.file_size,
+    })
+}
+
+impl Shared {
+    /// Trunk files are wanted from now on.
+    pub(crate) fn switch_trunk_on(&self, parameters: &fdfs_conf::ClusterParameters) {
+        if parameters.trunk.enabled && !self.trunk.is_on() {
+            info!("the trackers want small files in trunk files from now on");
+            self.trunk.switch_on(&parameters.trunk);
+            self.store.set_policy(settings::policy(parameters, self.identity.source));
+        }
+    }
+
+    fn office(&self) -> Office {
+        let server = self.trunk.server.lock();
+        match &server.brief {
+            Some(brief) if brief.id == Some(self.identity.id) => Office::Here,
+            Some(_) if server.away_until.is_some_and(|until| Instant::now() < until) => Office::Nobody,
+            Some(brief) => Office::At(self.identity.addresses_of_member(brief)),
+            None => Office::Nobody,
+        }
+    }
+
+    /// A slot of at least `size` bytes on a store path; nothing where none can be had now.
+    pub(crate) async fn obtain_slot(&self, store_path: u8, size: u32) -> Option<Block> {
+        let addresses = match self.office() {
+            Office::Here => match self.store.alloc_slot(store_path, size) {
+                Ok(block) => return Some(block),
+                Err(error) => {
+                    debug!(%error, "no slot");
+                    count_plain("office");
+                    return None;
+                }
+            },
+            Office::At(addresses) => addresses,
+            Office::Nobody => {
+                count_plain("away");
+                return None;
+            }
+        };
+        let request = TrunkAllocRequest { group: self.group(), size, store_path };
+        let pool = self.trunk.pool();
+        for address in addresses {
+            match timeout(PATIENCE, pool.ask(address, &request, MAX_ANSWER)).await {
+                Ok(Ok(space)) => return Some(space.into()),
+                Ok(Err(error)) => debug!(%address, %error, "the trunk server gives no slot"),
+                Err(_elapsed) => debug!(%address, "the trunk server does not answer"),
+            }
+        }
+        warn!("the trunk server gives no slot: small files become plain ones for a moment");
+        count_plain("refused");
+        self.trunk.server.lock().away_until = Some(Instant::now() + AWAY);
+        None
+    }
+
+    /// Tells the trunk server what became of a slot; whether it takes that.
+    pub(crate) async fn confirm_slot(&self, block: Block, outcome: Status) -> bool {
+        let addresses = match self.office() {
+            Office::Here => {
+                let is_occupied = outcome == Status::EEXIST;
+                let told = self.store.confirm_slot(block, outcome != Status::OK, is_occupied);
+                return told.is_ok();
+            }
+            Office::At(addresses) => addresses,
+            Office::Nobody => return false,
+        };
+        let request = TrunkConfirmRequest { group: self.group(), space: block.into(), outcome };
+        let pool = self.trunk.pool();
+        for address in addresses {
+            match timeout(PATIENCE, pool.ask(address, &request, 0)).await {
+                Ok(Ok(_)) => return true,
+                Ok(Err(error)) => debug!(%address, %error, "the trunk server does not know a slot"),
+                Err(_elapsed) => debug!(%address, "the trunk server does not answer"),
+            }
+        }
+        false
+    }
+}
+
+fn count_plain(why: &'static str) {
+    metrics::counter!("fdfs_storage_trunk_plain_instead_total", "why" => why).increment(1);
+}
+
+/// The trunk server answers within this time, or the file becomes a plain one.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// It is not asked again so soon after it gave no slot.
+const AWAY: Duration = Duration::from_millis(500);
+/// Slots are not given out again for so long after their file was deleted.
+const REST: Duration = Duration::from_secs(10);
+const MAX_ANSWER: usize = 15;
+/// From the moment when a slot was asked for to that when it is filled no more time may pass: the trunk server looks after what
+/// was given out long ago.
+pub(crate) const FILL_WITHIN: Duration = Duration::from_secs(5);

@@ -1,0 +1,178 @@
+//! Reading and writing slots of trunk files.
+
+use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt, sync::Arc};
+
+use parking_lot::{Mutex, MutexGuard};
+use rustix::{
+    fs::{FallocateFlags, Mode, OFlags, fallocate, ftruncate, openat},
+    io::Errno,
+};
+
+use super::{Block, SlotHeader, TrunkFile};
+use crate::{
+    StoreError,
+    layout::{StorePath, make_directory},
+    store::io_error,
+};
+
+/// Open trunk files, and what keeps two from writing to one at once.
+#[derive(Debug)]
+pub(crate) struct TrunkFiles {
+    open: Mutex<HashMap<TrunkFile, Arc<File>>>,
+    writing: [Mutex<()>; WRITERS],
+}
+
+/// What is written behind a header.
+#[derive(Debug)]
+pub(crate) enum Content<'a> {
+    Bytes(&'a [u8]),
+    /// So many bytes of a file, from its beginning.
+    File(&'a File, u64),
+}
+
+impl Default for TrunkFiles {
+    fn default() -> Self {
+        Self { open: Mutex::default(), writing: [const { Mutex::new(()) }; WRITERS] }
+    }
+}
+
+impl TrunkFiles {
+    /// Opens a trunk file that is there.
+    pub(crate) fn open(&self, path: &StorePath, id: TrunkFile) -> Result<Arc<File>, Errno> {
+        if let Some(file) = self.open.lock().get(&id) {
+            return Ok(Arc::clone(file));
+        }
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = openat(&path.data, id.local_path(), flags, Mode::empty())?;
+        Ok(self.keep(id, File::from(file)))
+    }
+
+    /// Opens a trunk file, which is made of `size` bytes, or extended to them, where it is not there or shorter.
+    pub(crate) fn open_or_create(
+        &self,
+        path: &StorePath,
+        id: TrunkFile,
+        size: u64,
+    ) -> Result<Arc<File>, StoreError> {
+        let file = match self.open(path, id) {
+            Err(Errno::NOENT) => {
+                let local = id.local_path();
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let mode = Mode::from_raw_mode(0o644);
+                let made = match openat(&path.data, &local, flags, mode) {
+                    Err(Errno::NOENT) => {
+                        make_directory(&path.data, &local[..2]).map_err(io_error("creating a directory"))?;
+                        make_directory(&path.data, &local[..5]).map_err(io_error("creating a directory"))?;
+                        openat(&path.data, &local, flags, mode)
+                    }
+                    result => result,
+                };
+                self.keep(id, File::from(made.map_err(StoreError::doing("creating a trunk file"))?))
+            }
+            result => result.map_err(StoreError::doing("opening a trunk file"))?,
+        };
+        let length = file.metadata().map_err(io_error("looking up a trunk file"))?.len();
+        if length < size {
+            ftruncate(&*file, size).map_err(StoreError::doing("extending a trunk file"))?;
+        }
+        Ok(file)
+    }
+
+    /// Closes a trunk file that goes.
+    pub(crate) fn forget(&self, id: TrunkFile) {
+        self.open.lock().remove(&id);
+    }
+
+    /// Keeps others from writing to a trunk file.
+    pub(crate) fn lock(&self, id: TrunkFile) -> MutexGuard<'_, ()> {
+        self.writing[id.id as usize % WRITERS].lock()
+    }
+
+    fn keep(&self, id: TrunkFile, file: File) -> Arc<File> {
+        let mut open = self.open.lock();
+        if open.len() >= MOST_OPEN {
+            open.clear();
+        }
+        Arc::clone(open.entry(id).or_insert_with(|| Arc::new(file)))
+    }
+}
+
+/// The header that stands at an offset; none where the slot is not in use.
+pub(crate) fn header_at(file: &File, offset: u64) -> io::Result<Option<SlotHeader>> {
+    let mut bytes = [0; SlotHeader::LEN];
+    match file.read_exact_at(&mut bytes, offset) {
+        Ok(()) => Ok(SlotHeader::decode(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a part of a trunk file has nothing but zeros; what lies behind its end counts as zeros.
+pub(crate) fn is_empty(file: &File, mut offset: u64, end: u64) -> io::Result<bool> {
+    let mut buffer = vec![0; BUFFER.min(usize::try_from(end.saturating_sub(offset)).unwrap_or(BUFFER))];
+    while offset < end {
+        let wanted = buffer.len().min(usize::try_from(end - offset).unwrap_or(BUFFER));
+        match file.read_at(&mut buffer[..wanted], offset) {
+            Ok(0) => return Ok(true),
+            Ok(length) if buffer[..length].iter().any(|byte| *byte != 0) => return Ok(false),
+            Ok(length) => offset += length as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Writes a slot: the header first, so that what is there can be told whenever this process ends.
+pub(crate) fn write_slot(
+    file: &File,
+    block: Block,
+    header: &SlotHeader,
+    content: &Content<'_>,
+) -> io::Result<()> {
+    let offset = u64::from(block.offset);
+    let behind = offset + SlotHeader::LEN as u64;
+    match content {
+        Content::Bytes(bytes) => {
+            let mut both = Vec::with_capacity(SlotHeader::LEN + bytes.len());
+            both.extend_from_slice(&header.encode());
+            both.extend_from_slice(bytes);
+            file.write_all_at(&both, offset)
+        }
+        Content::File(source, length) => {
+            file.write_all_at(&header.encode(), offset)?;
+            let mut buffer = vec![0; BUFFER];
+            let mut done = 0;
+            while done < *length {
+                let wanted = BUFFER.min(usize::try_from(*length - done).unwrap_or(BUFFER));
+                source.read_exact_at(&mut buffer[..wanted], done)?;
+                file.write_all_at(&buffer[..wanted], behind + done)?;
+                done += wanted as u64;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Fills a part of a trunk file with zeros, its beginning first.
+pub(crate) fn clear(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    if length > ZEROS.len() as u64 {
+        file.write_all_at(&ZEROS[..SlotHeader::LEN], offset)?;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if fallocate(file, flags, offset, length).is_ok() {
+            return Ok(());
+        }
+    }
+    let mut done = 0;
+    while done < length {
+        let wanted = ZEROS.len().min(usize::try_from(length - done).unwrap_or(ZEROS.len()));
+        file.write_all_at(&ZEROS[..wanted], offset + done)?;
+        done += wanted as u64;
+    }
+    Ok(())
+}
+
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+const BUFFER: usize = 256 * 1024;
+const WRITERS: usize = 64;
+const MOST_OPEN: usize = 1024;
