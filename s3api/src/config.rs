@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fdfs_net::TlsFiles;
 use fdfs_objects::access::Network;
 
 use crate::credentials::CredentialsProvider;
-use crate::tls::TlsFiles;
 
 /// How to serve S3.
 #[derive(Clone, Debug)]

@@ -44,7 +44,6 @@ mod sts;
 mod tagging;
 mod target;
 mod time;
-mod tls;
 mod unsupported;
 mod uri;
 mod website;
@@ -54,6 +53,6 @@ pub use config::Config;
 pub use credentials::{
     Credentials, CredentialsError, CredentialsFile, CredentialsProvider, Identity, KeyPair,
 };
+pub use fdfs_net::TlsFiles;
 pub use lifecycle::{LifecycleError, LifecycleReport, apply_lifecycle};
 pub use server::S3Server;
-pub use tls::TlsFiles;

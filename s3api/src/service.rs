@@ -5,6 +5,7 @@ mod website;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use fdfs_net::Tls;
 use fdfs_objects::access::Network;
 use http::header::{CONNECTION, EXPECT, ORIGIN};
 use http::request::Parts;
@@ -30,7 +31,6 @@ use crate::signature::{OtherHosts, PayloadMode, SignedHead, Signer, Verifier};
 use crate::slow::{self, First, Work};
 use crate::sts;
 use crate::target::{Target, bucket_of_host};
-use crate::tls::Tls;
 use crate::unsupported::{refuse_unsupported, with_presigned};
 use crate::uri::Query;
 
@@ -50,7 +50,7 @@ impl S3Service {
     /// Answers out of `context`.
     pub(crate) fn new(context: Context) -> std::io::Result<Self> {
         let trusted_proxies = context.config.trusted_proxies.clone().into();
-        let tls = context.config.tls.clone().map(Tls::read).transpose()?;
+        let tls = context.config.tls.clone().map(|files| Tls::read(files, &["http/1.1"])).transpose()?;
         Ok(Self { context, verifier: Verifier::default(), trusted_proxies, tls })
     }
 

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 
-use crate::Reader;
+use crate::front::OriginError;
 use crate::outgoing::Outgoing;
+use crate::{Reader, SourceError};
 
 /// A response body that is read as the peer takes it.
 pub struct Body {
@@ -85,6 +86,24 @@ impl Body {
     /// Bytes that are still to come; `None` where nobody knows.
     pub fn length(&self) -> Option<u64> {
         self.passed_on.as_ref().map_or(Some(self.left), |passed_on| passed_on.left)
+    }
+
+    /// Waits until the first bytes are at hand, where the body begins with a part of a file.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        let Some(reader) = &mut self.reader else { return Poll::Ready(Ok(())) };
+        if self.reading.is_none() {
+            let Some(Piece::Range(range)) =
+                self.pieces.pop_front_if(|piece| matches!(piece, Piece::Range(_)))
+            else {
+                return Poll::Ready(Ok(()));
+            };
+            self.reading = Some(range.end - range.start);
+            reader.seek(range);
+        }
+        reader.poll_ready(cx).map_err(|error| match error.downcast::<OriginError>() {
+            Ok(error) => error.into(),
+            Err(error) => SourceError::Io(error),
+        })
     }
 
     /// Lets pieces of files go to a connection without being read.

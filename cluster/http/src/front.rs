@@ -2,22 +2,30 @@
 //!
 //! What it promises stands in `FRONT.md` beside this crate.
 
+mod answers;
 mod cache;
 mod cached_files;
 mod cached_reader;
+mod client_address;
+mod cluster;
 mod fetching;
 mod fill;
 mod flights;
 mod origin;
+mod purge_peers;
+mod readiness;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use fdfs_types::Timestamp;
 
+pub use self::answers::{Front, FrontSettings};
 pub use self::cache::CacheLimits;
 pub use self::cached_files::{CacheSettings, CachedFiles, Outcome};
+pub use self::cluster::Cluster;
 pub use self::origin::{Blocks, Identity, Origin, OriginError};
+pub use self::readiness::Readiness;
 
 /// Tells the time; tests have one of their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,4 +1,4 @@
-//! The listener: HTTP/1.1 connections in front of a [`Handler`].
+//! The listener: connections in front of a [`Handler`].
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fdfs_net::Tls;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -20,6 +21,7 @@ use crate::Body;
 use crate::socket::Socket;
 use workers::Workers;
 
+mod encrypted;
 mod workers;
 
 /// What is done with a request.
@@ -73,13 +75,23 @@ pub struct HttpServer<H> {
     listener: TcpListener,
     handler: Arc<H>,
     limits: Limits,
+    tls: Option<Arc<Tls>>,
 }
 
 impl<H: Handler> HttpServer<H> {
+    /// What clients of an encrypted connection may choose among.
+    pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+
     /// Listens on `address`.
     pub async fn bind(address: SocketAddr, handler: Arc<H>, limits: Limits) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, handler, limits })
+        Ok(Self { listener, handler, limits, tls: None })
+    }
+
+    /// Encrypts connections; over those HTTP/2 is spoken, too.
+    pub fn encrypted(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls.map(Arc::new);
+        self
     }
 
     /// Where it listens.
@@ -114,9 +126,15 @@ impl<H: Handler> HttpServer<H> {
             match given {
                 Ok((stream, peer)) => {
                     let (handler, limits, stop) = (Arc::clone(&self.handler), self.limits, stop.clone());
+                    let tls = self.tls.clone();
                     let task = async move {
                         match TcpStream::from_std(stream) {
-                            Ok(stream) => serve(stream, peer, handler, limits, stop).await,
+                            Ok(stream) => match tls {
+                                None => serve(stream, peer, handler, limits, stop).await,
+                                Some(tls) => {
+                                    encrypted::serve(stream, peer, handler, limits, &tls, stop).await
+                                }
+                            },
                             Err(error) => warn!(%error, "connection not taken over"),
                         }
                         drop(place);

@@ -45,6 +45,13 @@ pub trait Reader: Send + 'static {
     /// The next bytes of the range, at most a few hundred KiB; an empty block ends it.
     fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Bytes>>;
 
+    /// Waits until the first bytes of the range are at hand, without taking them: until then a failure can be told by
+    /// the status of the response.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
+
     /// Where the next bytes of the range, at most `most`, lie in a file of this machine, so that they can be sent
     /// without being read; `None` where they do not. They count as read.
     fn poll_piece(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<std::io::Result<Option<FilePiece>>> {

@@ -6,13 +6,14 @@ use bytes::Bytes;
 use fdfs_net::{CallError, Lease};
 use fdfs_proto::storage::DownloadRequest;
 use fdfs_proto::{Command, Status};
-use fdfs_types::{FileId, FileKind};
+use fdfs_types::{FileId, FileKind, Timestamp};
 use futures_util::Stream;
 use tokio::time::timeout_at;
 use tracing::info;
 
 use crate::patience::Patience;
 use crate::search::{Purpose, Search};
+use crate::servers::Busy;
 use crate::{Client, ClientError};
 
 /// A part of a file.
@@ -31,7 +32,9 @@ pub struct ByteRange {
 pub struct Download {
     client: Client,
     file_id: FileId,
-    source: Option<(SocketAddr, Lease)>,
+    source: Option<(SocketAddr, Lease, Busy)>,
+    /// What the file has to be, wherever it is read.
+    expected: Option<(u64, Timestamp)>,
     /// Those that broke off.
     broken: Vec<SocketAddr>,
     offset: u64,
@@ -59,10 +62,33 @@ impl ByteRange {
 impl Client {
     /// Begins to read a file. A range of no length is read without asking anybody.
     pub async fn download(&self, file_id: &FileId, range: ByteRange) -> Result<Download, ClientError> {
+        self.begin_download(file_id, range, None).await
+    }
+
+    /// As [`Client::download`], but a file that can change is read only where it has this size and time, also when the
+    /// reading goes on at another storage.
+    pub async fn download_version(
+        &self,
+        file_id: &FileId,
+        range: ByteRange,
+        size: u64,
+        modified: Timestamp,
+    ) -> Result<Download, ClientError> {
+        let is_fixed = matches!(file_id.filename.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)));
+        self.begin_download(file_id, range, (!is_fixed).then_some((size, modified))).await
+    }
+
+    async fn begin_download(
+        &self,
+        file_id: &FileId,
+        range: ByteRange,
+        expected: Option<(u64, Timestamp)>,
+    ) -> Result<Download, ClientError> {
         let mut download = Download {
             client: self.clone(),
             file_id: file_id.clone(),
             source: None,
+            expected,
             broken: Vec::new(),
             offset: range.offset,
             left: 0,
@@ -94,7 +120,7 @@ impl Download {
     /// The next bytes; `None` at the end.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         while self.left > 0 {
-            let Some((address, lease)) = &mut self.source else {
+            let Some((address, lease, _)) = &mut self.source else {
                 self.resume().await?;
                 continue;
             };
@@ -136,7 +162,7 @@ impl Download {
 
     /// The storage that the bytes come from at present.
     pub fn storage(&self) -> Option<SocketAddr> {
-        self.source.as_ref().map(|(address, _)| *address)
+        self.source.as_ref().map(|(address, ..)| *address)
     }
 
     /// The content as a stream.
@@ -184,9 +210,23 @@ impl Download {
         let search = Search::new(client.inner(), &file_id, Purpose::Read, Command::DOWNLOAD_FILE);
         let mut search = search.doubting(&self.broken);
         while let Some(address) = search.next().await? {
+            if let Some(expected) = self.expected {
+                match client.file_info_at(address, &file_id).await {
+                    Ok(info) if (info.size, info.created) == expected => {}
+                    Ok(info) => {
+                        info!(%address, %file_id, bytes = info.size, "storage has another content of the file");
+                        continue;
+                    }
+                    Err(error) => {
+                        search.failed(address, error).await?;
+                        continue;
+                    }
+                }
+            }
             match client.inner().servers.open(address, &request).await {
                 Ok((lease, header)) if self.left == 0 || header.length == self.left => {
-                    self.source = Some((address, lease));
+                    let busy = client.inner().servers.occupy(address);
+                    self.source = Some((address, lease, busy));
                     return Ok(header.length);
                 }
                 // A replica that has not got all of an appender file yet.

@@ -75,6 +75,15 @@ impl Client {
         self.0.new_topology().await
     }
 
+    /// Looks at every storage that is known to serve, each for `limit` at most: one that does not answer is asked last from
+    /// then on, one that answers again is asked like others at once.
+    pub async fn probe_storages(&self, limit: Duration) {
+        let Some(topology) = self.0.topology.last_known() else { return };
+        let members = topology.groups.values().flat_map(Group::active).filter_map(Group::address);
+        let probes = members.map(|address| self.0.servers.probe(address, limit));
+        futures_util::future::join_all(probes).await;
+    }
+
     pub(crate) fn inner(&self) -> &ClientInner {
         &self.0
     }

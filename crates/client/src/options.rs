@@ -23,6 +23,9 @@ pub struct ClientOptions {
     pub backoff: Duration,
     /// Age at which the list of groups and storages is fetched again.
     pub topology_max_age: Duration,
+    /// Whether a file is missing only when every member that serves says so, not when the one that took its upload does:
+    /// for readers who would rather find what a member of an original cluster has lost.
+    pub ask_everybody: bool,
     /// Where content waits whose length must be known first; the system's temporary directory if absent.
     pub spool_dir: Option<PathBuf>,
     /// Most bytes of one such content.
@@ -40,6 +43,7 @@ impl ClientOptions {
             rounds: 4,
             backoff: Duration::from_millis(100),
             topology_max_age: Duration::from_secs(10),
+            ask_everybody: false,
             spool_dir: None,
             spool_limit: 1 << 30,
         }

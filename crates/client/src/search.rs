@@ -11,13 +11,13 @@ use std::time::SystemTime;
 use fdfs_net::CallError;
 use fdfs_proto::tracker::{QueryFetchAllRequest, QueryUpdateRequest};
 use fdfs_proto::{Command, Request, Status};
-use fdfs_types::FileId;
+use fdfs_types::{FileId, Timestamp};
 use tokio::time::timeout_at;
 use tracing::debug;
 
 use crate::error::is_local_fault;
 use crate::patience::Patience;
-use crate::topology::{Group, Topology};
+use crate::topology::{Group, SYNC_MAX_DELAY, Topology};
 use crate::{ClientError, ClientInner};
 
 /// What the storage is wanted for.
@@ -162,7 +162,11 @@ impl<'a> Search<'a> {
         match error {
             CallError::Status(Status::ENOENT) => {
                 self.missing.push(address);
-                if self.is_source(address).await? { Err(ClientError::NotFound) } else { Ok(()) }
+                if !self.client.options.ask_everybody && self.is_source(address).await? {
+                    Err(ClientError::NotFound)
+                } else {
+                    Ok(())
+                }
             }
             error if is_local_fault(&error) => {
                 let kind = self.command.name().unwrap_or("unknown");
@@ -188,6 +192,9 @@ impl<'a> Search<'a> {
         if everybody && self.last.is_none() {
             return ClientError::NotFound;
         }
+        if self.client.options.ask_everybody && self.last.is_none() && self.is_gone(group) {
+            return ClientError::NotFound;
+        }
         let reason = format!(
             "{} at no storage: {} asked, {} of them without the file",
             self.command,
@@ -200,6 +207,19 @@ impl<'a> Search<'a> {
             }
             None => ClientError::unavailable(reason, None),
         }
+    }
+
+    /// Whether all that serve say that there is no such file, and none who is away can be the only one to have it: the one
+    /// that took it says so, too, or is no member any more, or the file is old enough to have been everywhere.
+    fn is_gone(&self, group: &Group) -> bool {
+        let says_no = |member| Group::address(member).is_some_and(|address| self.missing.contains(&address));
+        let created = self.file_id.filename.fields().map(|fields| fields.created());
+        let now: Timestamp = SystemTime::now().into();
+        let is_old = created.is_ok_and(|created| now.since(created) > SYNC_MAX_DELAY);
+        let mut active = group.active().peekable();
+        active.peek().is_some()
+            && active.all(says_no)
+            && (is_old || group.source(self.file_id).is_none_or(says_no))
     }
 
     async fn ask_trackers(&mut self) -> Result<Vec<SocketAddr>, ClientError> {
@@ -253,6 +273,8 @@ impl<'a> Search<'a> {
         let mut addresses: Vec<_> = holders.into_iter().filter_map(Group::address).collect();
         let count = addresses.len();
         addresses.rotate_left(fastrand::usize(..count.max(1)));
+        // The one with the least to do first; among equals, chance decides.
+        addresses.sort_by_key(|address| client.servers.load(*address));
         (count > 0).then_some(addresses)
     }
 

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fdfs_net::{CallError, Lease, NetError, Pool};
-use fdfs_proto::{Header, Request};
+use fdfs_proto::{ActiveTestRequest, Header, Request};
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::ClientOptions;
 
@@ -22,12 +23,23 @@ pub(crate) struct Servers {
     answer_timeout: Duration,
     /// Those that did not answer in time, and when: a frozen server takes connections and says nothing.
     silent: Mutex<HashMap<SocketAddr, Instant>>,
+    /// Whether somebody looks at every server now and then, so that one that failed is known to be back at once.
+    is_probed: AtomicBool,
+    /// Failures since the last answer, where servers are looked at.
+    failures: Mutex<HashMap<SocketAddr, u32>>,
+    /// Conversations that go on, by server.
+    busy: Mutex<HashMap<SocketAddr, Arc<AtomicUsize>>>,
 }
+
+/// A conversation that goes on, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Busy(Arc<AtomicUsize>);
 
 impl Servers {
     pub(crate) fn new(options: &ClientOptions) -> Self {
-        let silent = Mutex::default();
-        Self { pool: Pool::new(options.pool.clone()), answer_timeout: options.answer_timeout, silent }
+        let (silent, failures, busy) = Default::default();
+        let (pool, answer_timeout) = (Pool::new(options.pool.clone()), options.answer_timeout);
+        Self { pool, answer_timeout, silent, is_probed: AtomicBool::new(false), failures, busy }
     }
 
     /// Whether a server has not answered in time lately, so that others are better asked first. Once in a while somebody is
@@ -43,6 +55,34 @@ impl Servers {
         }
     }
 
+    /// Conversations with a server that go on.
+    pub(crate) fn load(&self, address: SocketAddr) -> usize {
+        self.busy.lock().get(&address).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// A conversation with a server begins.
+    pub(crate) fn occupy(&self, address: SocketAddr) -> Busy {
+        let count = Arc::clone(self.busy.lock().entry(address).or_default());
+        count.fetch_add(1, Ordering::Relaxed);
+        Busy(count)
+    }
+
+    /// Looks whether a server answers.
+    pub(crate) async fn probe(&self, address: SocketAddr, limit: Duration) {
+        self.is_probed.store(true, Ordering::Relaxed);
+        let answer =
+            tokio::time::timeout(limit, self.pool.ask(address, &ActiveTestRequest, ANSWER_LIMIT)).await;
+        let answer = answer.unwrap_or(Err(NetError::Timeout.into()));
+        let was_silent = self.silent.lock().contains_key(&address);
+        if self.told(address, answer).is_ok() {
+            if was_silent {
+                info!(peer = %address, "server answers again");
+            }
+        } else {
+            metrics::counter!("fdfs_client_probe_failures_total").increment(1);
+        }
+    }
+
     /// Takes note of why a conversation with a server failed.
     pub(crate) fn failed(&self, address: SocketAddr, error: &CallError) {
         let timed_out = match error {
@@ -54,6 +94,14 @@ impl Servers {
             metrics::counter!("fdfs_client_timeouts_total").increment(1);
             if self.silent.lock().insert(address, Instant::now()).is_none() {
                 warn!(peer = %address, "server does not answer in time; others are asked first");
+            }
+        }
+        if !timed_out && self.is_probed.load(Ordering::Relaxed) && is_of_host(error) {
+            let mut failures = self.failures.lock();
+            let count = failures.entry(address).or_default();
+            *count += 1;
+            if *count >= MAX_FAILS && self.silent.lock().insert(address, Instant::now()).is_none() {
+                warn!(peer = %address, %error, "server does not serve; others are asked first");
             }
         }
     }
@@ -134,7 +182,10 @@ impl Servers {
     /// Takes note of an answer, or of why there is none.
     fn told<T>(&self, address: SocketAddr, answer: Result<T, CallError>) -> Result<T, CallError> {
         match &answer {
-            Ok(_) | Err(CallError::Status(_)) => drop(self.silent.lock().remove(&address)),
+            Ok(_) | Err(CallError::Status(_)) => {
+                self.silent.lock().remove(&address);
+                self.failures.lock().remove(&address);
+            }
             Err(error) => self.failed(address, error),
         }
         answer
@@ -160,6 +211,20 @@ impl Servers {
         Ok((lease, header))
     }
 }
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether a failure is the server's, not the file's.
+fn is_of_host(error: &CallError) -> bool {
+    matches!(error, CallError::Connect(_) | CallError::Net(NetError::Io(_) | NetError::Closed))
+}
+
+/// After so many failures in a row others are asked first.
+const MAX_FAILS: u32 = 2;
 
 /// For so long others are asked before a server that did not answer in time.
 const SILENT_TIME: Duration = Duration::from_secs(30);

@@ -166,7 +166,7 @@ async fn fetch(trackers: &Trackers) -> Result<Topology, ClientError> {
 const ENOUGH: u32 = 8;
 
 /// A file of this age is taken to be everywhere.
-const SYNC_MAX_DELAY: Duration = Duration::from_secs(86400);
+pub(crate) const SYNC_MAX_DELAY: Duration = Duration::from_secs(86400);
 
 /// A file of this age has arrived where later ones of the same second have.
 const SYNC_MAX_TIME: Duration = Duration::from_secs(300);

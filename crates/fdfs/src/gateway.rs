@@ -2,6 +2,7 @@
 
 mod config;
 mod console;
+mod front;
 mod health;
 
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use fdfs_client::Client;
-use fdfs_http::{ClusterFiles, HttpServer, NativePaths};
+use fdfs_http::front::Readiness;
 use fdfs_namespace::remote::RowServer;
 use fdfs_namespace::{Defaults, StoreUrl};
 use fdfs_objects::{Objects, Settings};
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use self::config::{
-    Concern, GatewayConfig, Patience, cluster_secret, lifecycle_interval, lifecycle_rate,
+    Concern, FrontConfig, GatewayConfig, Patience, cluster_secret, lifecycle_interval, lifecycle_rate,
 };
 use self::console::Console;
 use self::health::Watch;
@@ -47,6 +48,8 @@ pub struct Gateway {
     console: SocketAddr,
     namespace: SocketAddr,
     stop: watch::Sender<bool>,
+    readiness: Readiness,
+    drain: Duration,
     servers: JoinSet<()>,
 }
 
@@ -122,11 +125,8 @@ impl Gateway {
             .with_context(|| format!("cannot listen on {} for S3", config.s3_listen))?;
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
-        let files = Arc::new(ClusterFiles::new(client.clone()));
-        let paths = NativePaths::new(files, Arc::default(), None);
-        let front = HttpServer::bind(config.front_listen, Arc::new(paths), fdfs_http::Limits::default())
-            .await
-            .with_context(|| format!("cannot listen on {} for native HTTP", config.front_listen))?;
+        let readiness = Readiness::default();
+        let front = front::bind(&config, &readiness, &mut servers, &stopped).await?;
         let front_address = front.local_addr()?;
         servers.spawn(front.run(stopped.clone()));
         servers.spawn(watch.run(stopped.clone()));
@@ -136,11 +136,14 @@ impl Gateway {
         servers.spawn(rows.run(stopped));
         info!(s3 = %s3.address(), front = %front_address, console = %console_address, %namespace, "gateway serves");
         let (front, console) = (front_address, console_address);
-        Ok(Self { client, objects, s3, front, console, namespace, stop, servers })
+        let drain = Duration::from_secs(config.front.drain);
+        Ok(Self { client, objects, s3, front, console, namespace, stop, readiness, drain, servers })
     }
 
     /// Ends in order: requests in progress may finish.
     pub async fn shutdown(mut self) {
+        self.readiness.drain();
+        tokio::time::sleep(self.drain).await;
         let _ = self.stop.send(true);
         self.s3.shutdown(GRACE).await;
         while self.servers.join_next().await.is_some() {}

@@ -9,6 +9,7 @@ mod error;
 mod pool;
 mod secret;
 mod server;
+mod tls;
 mod wire;
 
 pub use connection::{Connection, FileError, RequestError};
@@ -16,3 +17,4 @@ pub use error::{CallError, NetError};
 pub use pool::{Lease, Peer, Pool, PoolConfig};
 pub use secret::{SecretError, SharedSecret};
 pub use server::{ConnectionCounts, Limits, Server, Service, listen};
+pub use tls::{Tls, TlsFiles};

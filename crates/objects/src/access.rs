@@ -27,7 +27,7 @@ pub use action::{Permission, is_known_action};
 pub use grants::{Grant, Grants, ParseGrantError, Permissions};
 pub use policy::{Policy, PolicyError};
 
-pub use condition::Network;
+pub use fdfs_types::Network;
 
 /// Who asks.
 #[derive(Clone, Debug, Eq, PartialEq)]

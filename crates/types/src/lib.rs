@@ -10,6 +10,7 @@ mod group_name;
 mod inline_text;
 mod metadata;
 mod name_fields;
+mod network;
 pub mod pjw;
 mod remote_filename;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use file_id::{FileId, ParseFileIdError};
 pub use group_name::{GroupName, ParseGroupNameError};
 pub use metadata::{Metadata, ParseMetadataError};
 pub use name_fields::{NameFields, ParseNameError, Source};
+pub use network::Network;
 pub use remote_filename::{FileKind, ParseRemoteFilenameError, RemoteFilename, Subdir};
 pub use rw_mode::{ParseRwModeError, RwMode};
 pub use size_field::SizeField;

@@ -28,6 +28,8 @@ pub(super) struct CachedReader<O> {
     next: u64,
     end: u64,
     from: From,
+    /// Bytes that were waited for and not taken yet.
+    peeked: Option<Bytes>,
     /// Failures since the last byte came, and when they began.
     failures: u32,
     failing_since: Option<Instant>,
@@ -74,6 +76,7 @@ impl<O: Origin> CachedReader<O> {
             next: 0,
             end: 0,
             from: From::Nowhere,
+            peeked: None,
             failures: 0,
             failing_since: None,
             began: false,
@@ -169,10 +172,13 @@ impl<O: Origin> CachedReader<O> {
 impl<O: Origin> Reader for CachedReader<O> {
     fn seek(&mut self, range: Range<u64>) {
         (self.next, self.end) = (range.start, range.end.min(self.identity.size));
-        self.from = From::Nowhere;
+        (self.from, self.peeked) = (From::Nowhere, None);
     }
 
     fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        if let Some(block) = self.peeked.take() {
+            return self.give(block);
+        }
         while self.next < self.end {
             match std::mem::replace(&mut self.from, From::Nowhere) {
                 From::Nowhere => self.from = self.locate(),
@@ -252,7 +258,26 @@ impl<O: Origin> Reader for CachedReader<O> {
         Poll::Ready(Ok(Bytes::new()))
     }
 
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.next < self.end && !matches!(self.from, From::File(..) | From::Memory(_)) {
+            self.from = match std::mem::replace(&mut self.from, From::Nowhere) {
+                From::Nowhere => self.locate(),
+                from => from,
+            };
+            if matches!(self.from, From::File(..) | From::Memory(_)) {
+                return Poll::Ready(Ok(()));
+            }
+            let block = ready!(self.poll_block(cx))?;
+            self.next -= block.len() as u64;
+            self.peeked = Some(block);
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_piece(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<io::Result<Option<FilePiece>>> {
+        if self.peeked.is_some() {
+            return Poll::Ready(Ok(None));
+        }
         while self.next < self.end {
             match std::mem::replace(&mut self.from, From::Nowhere) {
                 From::Nowhere => {

@@ -1,6 +1,7 @@
 //! `gateway.toml`; `GATEWAY.md` tells of every key.
 
 mod concern;
+mod front;
 mod patience;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use fdfs_proto::ours::ClusterSecret;
 use fdfs_s3::TlsFiles;
 use serde::{Deserialize, Deserializer};
 
-pub use self::{concern::Concern, patience::Patience};
+pub use self::{concern::Concern, front::FrontConfig, patience::Patience};
 
 /// The settings of a gateway. Unknown keys are errors that name file and line.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,6 +90,9 @@ pub struct GatewayConfig {
     /// How long trackers and storages are waited for.
     #[serde(default)]
     pub patience: Patience,
+    /// How native paths are served.
+    #[serde(default)]
+    pub front: FrontConfig,
 }
 
 impl GatewayConfig {
@@ -123,7 +127,9 @@ impl GatewayConfig {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))
+        let config: Self = toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))?;
+        config.front.check(config.front_listen)?;
+        Ok(config)
     }
 }
 

@@ -18,7 +18,7 @@ use fdfs_tracker::Tracker;
 use tracing::{info, warn};
 
 use super::UpArgs;
-use crate::gateway::{Concern, Gateway, GatewayConfig, Patience, lifecycle_interval, lifecycle_rate};
+use crate::gateway::{Concern, FrontConfig, Gateway, GatewayConfig, Patience, lifecycle_interval, lifecycle_rate};
 
 /// Everything that runs.
 pub struct Site {
@@ -59,7 +59,7 @@ impl Site {
         if let Some(http) = self.storage.http_address() {
             println!("HTTP paths  http://{http}/{group}/M00/...");
         }
-        println!("front       http://{}/{group}/M00/...", self.gateway.front());
+        println!("front       http://{}/{group}/M00/...  cached in {dir}/front-cache", self.gateway.front());
         let scheme = if args.s3_tls_cert.is_some() { "https" } else { "http" };
         println!("S3          {scheme}://{}  keys in {dir}/credentials", self.gateway.s3());
         println!("console     http://{}/", self.gateway.console());
@@ -146,6 +146,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         write_concern: Concern::Storage,
         write_concern_of: BTreeMap::new(),
         patience: Patience::default(),
+        front: FrontConfig { cache: Some(args.dir.join("front-cache")), ..FrontConfig::default() },
     }
 }
 

@@ -1,10 +1,9 @@
 //! Conditions of a statement: an operator, a key of the request, and values.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::SystemTime;
 
+use fdfs_types::Network;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -41,13 +40,6 @@ enum Compare {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
-}
-
-/// A network of addresses: `192.0.2.0/24`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
 }
 
 impl Condition {
@@ -94,7 +86,7 @@ impl Condition {
             return false;
         }
         match (&self.test, self.key.as_str()) {
-            (Test::Address(networks), "aws:sourceip") => networks.iter().all(|network| network.prefix > 0),
+            (Test::Address(networks), "aws:sourceip") => networks.iter().all(|network| network.prefix() > 0),
             (Test::Text { patterns, .. }, "aws:userid" | "aws:username" | "aws:principalarn") => {
                 patterns.iter().all(Pattern::is_fixed)
             }
@@ -177,38 +169,6 @@ impl Compare {
             Self::Greater => left > right,
             Self::GreaterOrEqual => left >= right,
         }
-    }
-}
-
-impl Network {
-    /// Whether an address is in it. An IPv4 address in the form of IPv6 is that IPv4 address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
-                (net.to_bits() ^ address.to_bits()) & mask == 0
-            }
-            (IpAddr::V6(net), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
-                (net.to_bits() ^ address.to_bits()) & mask == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(drop)?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(drop)?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(bits);
-        if prefix > bits { Err(()) } else { Ok(Self { address, prefix }) }
     }
 }
 

@@ -30,8 +30,9 @@ pub struct TlsFiles {
 ///
 /// The files are looked at by a connection that comes a second after the last look. A pair that cannot be used leaves
 /// the one of before in use; a warning says so.
-pub(crate) struct Tls {
+pub struct Tls {
     files: TlsFiles,
+    protocols: Vec<Vec<u8>>,
     look_interval: Duration,
     known: Mutex<Known>,
 }
@@ -46,15 +47,16 @@ struct Known {
 type Stamp = (u64, u64, i64, i64);
 
 impl Tls {
-    /// Reads the files.
-    pub(crate) fn read(files: TlsFiles) -> io::Result<Self> {
+    /// Reads the files. Clients may choose among `protocols`, as ALPN calls them, the best one first.
+    pub fn read(files: TlsFiles, protocols: &[&str]) -> io::Result<Self> {
+        let protocols: Vec<_> = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let stamps = files.stamps();
-        let known = Known { config: load(&files)?, stamps, looked: Instant::now() };
-        Ok(Self { files, look_interval: LOOK_INTERVAL, known: Mutex::new(known) })
+        let known = Known { config: load(&files, &protocols)?, stamps, looked: Instant::now() };
+        Ok(Self { files, protocols, look_interval: LOOK_INTERVAL, known: Mutex::new(known) })
     }
 
     /// Agrees on keys with a client.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsAcceptor::from(self.current()).accept(stream).await
     }
 
@@ -65,7 +67,7 @@ impl Tls {
             let stamps = self.files.stamps();
             if stamps != known.stamps {
                 known.stamps = stamps;
-                match load(&self.files) {
+                match load(&self.files, &self.protocols) {
                     Ok(config) => {
                         known.config = config;
                         info!(path = %self.files.certificate.display(), "the certificate was read anew");
@@ -93,7 +95,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-fn load(files: &TlsFiles) -> io::Result<Arc<ServerConfig>> {
+fn load(files: &TlsFiles, protocols: &[Vec<u8>]) -> io::Result<Arc<ServerConfig>> {
     let certificates = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unusable(&files.certificate, &error))?;
@@ -108,8 +110,7 @@ fn load(files: &TlsFiles) -> io::Result<Arc<ServerConfig>> {
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(|error| unusable(&files.certificate, &error))?;
-    // S3 speaks no HTTP/2.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.to_vec();
     Ok(Arc::new(config))
 }
 
@@ -134,9 +135,9 @@ mod tests {
     fn a_new_certificate_is_used_and_a_broken_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let files = TlsFiles { certificate: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
-        assert!(Tls::read(files.clone()).is_err());
+        assert!(Tls::read(files.clone(), &["http/1.1"]).is_err());
         write(&files, "one.example");
-        let tls = Tls { look_interval: Duration::ZERO, ..Tls::read(files.clone()).unwrap() };
+        let tls = Tls { look_interval: Duration::ZERO, ..Tls::read(files.clone(), &["http/1.1"]).unwrap() };
         let first = tls.current();
         assert!(Arc::ptr_eq(&first, &tls.current()), "nothing has changed");
         write(&files, "second.example");

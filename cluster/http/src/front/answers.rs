@@ -1,0 +1,257 @@
+//! Answering requests at the front.
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fdfs_conf::UrlForm;
+use fdfs_types::{FileId, FileKind, GroupName, Network, Timestamp};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use tracing::{debug, info};
+
+use super::client_address::client_address;
+use super::purge_peers::{PurgePeers, TOLD};
+use super::{CachedFiles, Origin, Outcome, Readiness};
+use crate::respond::insert;
+use crate::{Body, Connection, Granted, Handler, Refusal, Settings, Target, TokenError, serve};
+
+/// How the front answers.
+pub struct FrontSettings {
+    /// Segments in front of paths that are taken off: `/dfs`.
+    pub prefixes: Vec<String>,
+    /// The group of paths that begin with `M00`, if there is one.
+    pub default_group: Option<GroupName>,
+    /// For how long clients may keep a file without asking.
+    pub expires: Duration,
+    /// Who may purge.
+    pub purge_from: Vec<Network>,
+    /// Other fronts that are told of purges, `HOST:PORT`.
+    pub purge_peers: Vec<String>,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether answers say in `X-Cache` where they come from.
+    pub show_cache: bool,
+}
+
+/// Answers requests for the files of all groups.
+pub struct Front<O> {
+    files: CachedFiles<O>,
+    native: Arc<Settings>,
+    settings: FrontSettings,
+    peers: PurgePeers,
+    readiness: Readiness,
+}
+
+impl Default for FrontSettings {
+    fn default() -> Self {
+        Self {
+            prefixes: vec!["/dfs".to_owned()],
+            default_group: None,
+            expires: Duration::from_secs(30 * 24 * 3600),
+            purge_from: ["127.0.0.1", "::1"].iter().filter_map(|text| text.parse().ok()).collect(),
+            purge_peers: Vec::new(),
+            trusted_proxies: Vec::new(),
+            show_cache: false,
+        }
+    }
+}
+
+impl<O: Origin> Front<O> {
+    /// Serves `files`; tokens, media types and the like are as `native` says.
+    pub fn new(
+        files: CachedFiles<O>,
+        native: Arc<Settings>,
+        settings: FrontSettings,
+        readiness: Readiness,
+    ) -> Self {
+        let peers = PurgePeers::new(&settings.purge_peers);
+        Self { files, native, settings, peers, readiness }
+    }
+
+    /// Answers a request that came from `peer`.
+    pub async fn respond<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Body> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let client = client_address(peer, &self.settings.trusted_proxies, headers);
+        let path = self.without_prefix(uri.path());
+        let purged = path.strip_prefix("/purge").filter(|rest| rest.starts_with('/'));
+        let mut response = match (path, purged) {
+            ("/healthz", _) => text(StatusCode::OK, "ok\n"),
+            ("/readyz", _) => match self.readiness.hindrance() {
+                None => text(StatusCode::OK, "ready\n"),
+                Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
+            },
+            (_, Some(rest)) if matches!(*method, Method::GET | Method::POST | Method::HEAD) => {
+                self.purge(rest, client, headers.contains_key(TOLD)).await
+            }
+            _ if method.as_str() == "PURGE" => {
+                self.purge(purged.unwrap_or(path), client, headers.contains_key(TOLD)).await
+            }
+            _ => {
+                let result = self.find(method, uri, path, headers).await;
+                result.unwrap_or_else(|refusal| self.refused(path, &refusal))
+            }
+        };
+        let status = response.status();
+        metrics::counter!("fdfs_front_responses_total", "status" => status.as_str().to_owned()).increment(1);
+        if *method == Method::HEAD {
+            let bodiless = matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
+            if let Some(length) = response.body().length().filter(|_| !bodiless) {
+                response.headers_mut().insert(CONTENT_LENGTH, length.into());
+            }
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+
+    async fn find(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        path: &str,
+        headers: &http::HeaderMap,
+    ) -> Result<Response<Body>, Refusal> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Err(Refusal::Method);
+        }
+        if path.len() + uri.query().map_or(0, str::len) > MAX_TARGET {
+            return Err(Refusal::TargetTooLong);
+        }
+        let target = Target::parse(path, uri.query(), self.url_form())?;
+        // Before the cache, so that what is cached needs a token, too.
+        let granted = match &self.native.token {
+            Some(token) => {
+                Some(token.check(target.name(), &target.query, headers, SystemTime::now().into())?)
+            }
+            None => None,
+        };
+        let id = target.file_id(self.settings.default_group)?;
+        if !self.native.expose_metadata && id.filename.as_str().ends_with("-m") {
+            return Err(Refusal::Metadata);
+        }
+        let (content, outcome) = self.files.find(&id).await?;
+        let mut response = serve(&self.native, &id, &target.query, headers, content)?;
+        if *method == Method::GET
+            && let Err(error) = poll_fn(|cx| response.body_mut().poll_ready(cx)).await
+        {
+            // Nothing has been sent yet: the status can still tell.
+            return Err(Refusal::Source(error));
+        }
+        self.mark(&mut response, &id, granted, outcome);
+        Ok(response)
+    }
+
+    fn url_form(&self) -> UrlForm {
+        match self.settings.default_group {
+            Some(_) => UrlForm::Either,
+            None => UrlForm::WithGroup,
+        }
+    }
+
+    /// Says for how long clients may keep a file.
+    fn mark(&self, response: &mut Response<Body>, id: &FileId, granted: Option<Granted>, outcome: Outcome) {
+        let now = Timestamp::from(SystemTime::now());
+        let seconds = |granted| match granted {
+            Some(Granted::Until(until)) => self.settings.expires.min(until.since(now)),
+            _ => self.settings.expires,
+        };
+        let seconds = seconds(granted).as_secs();
+        let scope = if granted.is_some() { "private" } else { "public" };
+        let control = match id.filename.kind() {
+            Ok(FileKind::Appender) | Err(_) => "no-cache".to_owned(),
+            _ if seconds == 0 => format!("{scope}, no-cache"),
+            _ if granted.is_none() && crate::is_immutable(&id.filename) => {
+                format!("public, max-age={seconds}, immutable")
+            }
+            _ => format!("{scope}, max-age={seconds}"),
+        };
+        let headers = response.headers_mut();
+        if control.contains("max-age") {
+            let date = SystemTime::now() + Duration::from_secs(seconds);
+            insert(headers, EXPIRES, &httpdate::fmt_http_date(date));
+        }
+        insert(headers, CACHE_CONTROL, &control);
+        if self.settings.show_cache {
+            headers.insert(X_CACHE, HeaderValue::from_static(outcome.as_str()));
+        }
+    }
+
+    fn refused(&self, path: &str, refusal: &Refusal) -> Response<Body> {
+        debug!(path, error = %refusal, "request refused");
+        metrics::counter!("fdfs_http_refusals_total", "reason" => refusal.reason()).increment(1);
+        match (refusal, &self.native.picture) {
+            (Refusal::Token(error), Some(picture)) if *error != TokenError::Missing => {
+                let mut response = Response::new(Body::text(picture.bytes.clone()));
+                insert(response.headers_mut(), CONTENT_TYPE, &picture.media_type);
+                response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                response
+            }
+            _ => refusal.to_response(),
+        }
+    }
+
+    async fn purge(&self, path: &str, client: IpAddr, told: bool) -> Response<Body> {
+        let allowed = self.settings.purge_from.iter().any(|network| network.contains(client));
+        let (status, line) = if allowed {
+            self.purge_path(self.without_prefix(path))
+        } else {
+            (StatusCode::FORBIDDEN, format!("{client} may not purge\n"))
+        };
+        info!(%client, path, %status, "purge");
+        metrics::counter!("fdfs_purges_total", "status" => status.as_str().to_owned()).increment(1);
+        let is_told = allowed && !told && status != StatusCode::BAD_REQUEST;
+        let others = if is_told { self.peers.tell(path).await } else { String::new() };
+        text(status, &format!("{line}{others}"))
+    }
+
+    /// Purges a file, or with `*` at the end everything below a group or a store path.
+    fn purge_path(&self, path: &str) -> (StatusCode, String) {
+        let purged = match path.strip_suffix('*') {
+            Some(prefix) => {
+                let prefix = prefix.trim_start_matches('/');
+                if !prefix.is_empty() && !prefix.ends_with('/') {
+                    return (StatusCode::BAD_REQUEST, "not /GROUP/* or /GROUP/Mxx/*\n".to_owned());
+                }
+                self.files.purge_all(|id| id.to_string().starts_with(prefix))
+            }
+            None => {
+                let target = Target::parse(path, None, self.url_form());
+                match target.and_then(|target| target.file_id(self.settings.default_group)) {
+                    Ok(id) => usize::from(self.files.purge(&id)),
+                    Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")),
+                }
+            }
+        };
+        match purged {
+            0 => (StatusCode::NOT_FOUND, "nothing of it was cached\n".to_owned()),
+            purged => (StatusCode::OK, format!("purged {purged}\n")),
+        }
+    }
+
+    /// A path without the first prefix that it has, segment by segment: `/dfsx` does not have `/dfs`.
+    fn without_prefix<'a>(&self, path: &'a str) -> &'a str {
+        let rest = |prefix: &String| path.strip_prefix(prefix.as_str()).filter(|rest| rest.starts_with('/'));
+        self.settings.prefixes.iter().filter(|prefix| !prefix.is_empty()).find_map(rest).unwrap_or(path)
+    }
+}
+
+impl<O: Origin> Handler for Front<O> {
+    async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Body> {
+        self.respond(&request, connection.peer.ip()).await
+    }
+}
+
+fn text(status: StatusCode, text: &str) -> Response<Body> {
+    let mut response = Response::new(Body::text(text.to_owned()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// Longest request target, in bytes.
+const MAX_TARGET: usize = 8 * 1024;

@@ -1,0 +1,197 @@
+//! `[front]`: how native paths of all groups are served, cached and purged.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fdfs_client::ClientOptions;
+use fdfs_conf::{Configuration as _, NativeHttpConfig};
+use fdfs_http::Settings;
+use fdfs_http::front::{CacheLimits, CacheSettings, FrontSettings};
+use fdfs_net::TlsFiles;
+use fdfs_proto::ServerAddress;
+use fdfs_types::{GroupName, Network};
+use serde::{Deserialize, Deserializer};
+use tracing::{info, warn};
+
+/// `[front]`. Times are whole seconds, sizes bytes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FrontConfig {
+    /// Segments in front of paths that are taken off.
+    pub prefixes: Vec<String>,
+    /// The group of paths that begin with `M00`.
+    #[serde(deserialize_with = "group")]
+    pub default_group: Option<GroupName>,
+    /// `mod_fastdfs.conf` or `http.conf`: tokens, media types, films.
+    pub http_conf: Option<PathBuf>,
+    /// For how long clients may keep a file.
+    pub expires: u64,
+    /// Where files are cached; they are not if absent.
+    pub cache: Option<PathBuf>,
+    /// Most bytes there.
+    pub cache_max_size: u64,
+    /// Most bytes of small files that are kept in memory, too.
+    pub cache_memory: u64,
+    /// What nobody asks for is dropped after this time.
+    pub cache_inactive: u64,
+    /// For how long a file is served without asking whether it is still there.
+    pub cache_valid: u64,
+    /// The same for slave files.
+    pub cache_valid_slave: u64,
+    /// The same for files that nobody has.
+    pub cache_valid_not_found: u64,
+    /// For how long after that a file is served while no storage can be asked.
+    pub stale_if_error: u64,
+    /// Whether answers say in `X-Cache` where they come from.
+    pub show_cache: bool,
+    /// Networks that may purge.
+    #[serde(deserialize_with = "networks")]
+    pub purge_from: Vec<Network>,
+    /// Other fronts that are told of purges.
+    pub purge_peers: Vec<String>,
+    /// Certificate and those behind it, PEM.
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// For a connection to a storage.
+    pub connect_timeout: u64,
+    /// For the first byte of a storage's answer.
+    pub first_byte_timeout: u64,
+    /// For a request until content flows, with all its retries.
+    pub request_deadline: u64,
+    /// How often every storage is looked at.
+    pub probe_interval: u64,
+    /// Threads that serve; 0 for one a processor.
+    pub threads: usize,
+    /// For how long `/readyz` says that the front is about to end, before it ends.
+    pub drain: u64,
+}
+
+impl Default for FrontConfig {
+    fn default() -> Self {
+        let answers = FrontSettings::default();
+        Self {
+            prefixes: answers.prefixes,
+            default_group: None,
+            http_conf: None,
+            expires: 30 * DAY,
+            cache: None,
+            cache_max_size: 1 << 30,
+            cache_memory: 64 << 20,
+            cache_inactive: 30 * DAY,
+            cache_valid: DAY / 2,
+            cache_valid_slave: 60,
+            cache_valid_not_found: 2,
+            stale_if_error: 30 * DAY,
+            show_cache: false,
+            purge_from: answers.purge_from,
+            purge_peers: Vec::new(),
+            tls_cert: None,
+            tls_key: None,
+            connect_timeout: 1,
+            first_byte_timeout: 5,
+            request_deadline: 10,
+            probe_interval: 2,
+            threads: 0,
+            drain: 0,
+        }
+    }
+}
+
+impl FrontConfig {
+    /// How requests are answered.
+    pub fn settings(&self, trusted_proxies: Vec<Network>) -> FrontSettings {
+        FrontSettings {
+            prefixes: self.prefixes.clone(),
+            default_group: self.default_group,
+            expires: Duration::from_secs(self.expires),
+            purge_from: self.purge_from.clone(),
+            purge_peers: self.purge_peers.clone(),
+            trusted_proxies,
+            show_cache: self.show_cache,
+        }
+    }
+
+    /// How files are cached.
+    pub fn cache(&self) -> CacheSettings {
+        let limits = self.cache.clone().map(|path| CacheLimits {
+            path,
+            max_size: self.cache_max_size,
+            memory: self.cache_memory,
+            inactive: Duration::from_secs(self.cache_inactive),
+        });
+        CacheSettings {
+            limits,
+            valid: Duration::from_secs(self.cache_valid),
+            valid_slave: Duration::from_secs(self.cache_valid_slave),
+            valid_not_found: Duration::from_secs(self.cache_valid_not_found),
+            stale_if_error: Duration::from_secs(self.stale_if_error),
+            ..CacheSettings::default()
+        }
+    }
+
+    /// Tokens, media types and the like.
+    pub fn native(&self) -> anyhow::Result<Settings> {
+        let Some(path) = &self.http_conf else { return Ok(Settings::default()) };
+        let loaded = NativeHttpConfig::read(path, &mut |path: &Path| std::fs::read(path))?;
+        for warning in &loaded.warnings {
+            if warning.is_harmless() { info!("{warning}") } else { warn!("{warning}") }
+        }
+        Ok(Settings::load(&loaded.config)?)
+    }
+
+    /// How long storages are waited for: shorter than by writers, since others have the same files.
+    pub fn client(&self, trackers: Vec<ServerAddress>) -> ClientOptions {
+        let mut options = ClientOptions::new(trackers);
+        let seconds = |number: u64| Duration::from_secs(number.max(1));
+        options.pool.connect_timeout = seconds(self.connect_timeout);
+        options.answer_timeout = seconds(self.first_byte_timeout);
+        options.deadline = seconds(self.request_deadline);
+        options.topology_max_age = TOPOLOGY_AGE;
+        options.ask_everybody = true;
+        options
+    }
+
+    /// Certificate and key.
+    pub fn tls(&self) -> anyhow::Result<Option<TlsFiles>> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Ok(Some(TlsFiles { certificate: certificate.clone(), key: key.clone() }))
+            }
+            (None, None) => Ok(None),
+            _ => anyhow::bail!("front.tls_cert and front.tls_key belong together: one of them is missing"),
+        }
+    }
+
+    /// What a server may take.
+    pub fn limits(&self) -> fdfs_http::Limits {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if self.threads == 0 { processors } else { self.threads };
+        fdfs_http::Limits { threads, ..fdfs_http::Limits::default() }
+    }
+
+    /// Looks at what can only be wrong together.
+    pub fn check(&self, listen: SocketAddr) -> anyhow::Result<()> {
+        for prefix in &self.prefixes {
+            let good = prefix.is_empty() || (prefix.starts_with('/') && !prefix.ends_with('/'));
+            anyhow::ensure!(good, "front.prefixes: {prefix:?} does not begin with a slash, or ends with one");
+        }
+        self.tls().with_context(|| format!("the front on {listen}")).map(drop)
+    }
+}
+
+fn group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GroupName>, D::Error> {
+    use serde::de::Error as _;
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    super::networks(deserializer)
+}
+
+const DAY: u64 = 24 * 3600;
+/// New storages and groups are known after this time.
+const TOPOLOGY_AGE: Duration = Duration::from_secs(5);

@@ -1,0 +1,61 @@
+//! The front for native paths: put together, and what runs beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fdfs_client::Client;
+use fdfs_http::HttpServer;
+use fdfs_http::front::{CachedFiles, Cluster, Front, Readiness};
+use fdfs_net::Tls;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::config::{GatewayConfig, cluster_secret};
+
+/// A front that listens.
+pub(super) type FrontServer = HttpServer<Front<Cluster>>;
+
+/// Opens the cache and listens. What runs beside it is added to `servers`.
+pub(super) async fn bind(
+    config: &GatewayConfig,
+    readiness: &Readiness,
+    servers: &mut JoinSet<()>,
+    stopped: &watch::Receiver<bool>,
+) -> anyhow::Result<FrontServer> {
+    let mut options = config.front.client(config.trackers.clone());
+    options.pool.secret = cluster_secret(config.cluster_secret_file.as_deref())?;
+    let client = Client::new(options);
+    let files = CachedFiles::new(Cluster::new(client.clone()), config.front.cache())
+        .context("the front cannot cache")?;
+    let native = Arc::new(config.front.native()?);
+    let settings = config.front.settings(config.trusted_proxies.clone());
+    let tls = config.front.tls()?.map(|files| Tls::read(files, &FrontServer::PROTOCOLS)).transpose()?;
+    let front = Arc::new(Front::new(files, native, settings, readiness.clone()));
+    let server = HttpServer::bind(config.front_listen, front, config.front.limits())
+        .await
+        .with_context(|| format!("cannot listen on {} for native HTTP", config.front_listen))?;
+    let interval = Duration::from_secs(config.front.probe_interval.max(1));
+    servers.spawn(look(client, readiness.clone(), interval, stopped.clone()));
+    Ok(server.encrypted(tls))
+}
+
+/// Keeps groups and storages known, and looks which storages answer, until told to stop.
+async fn look(client: Client, readiness: Readiness, interval: Duration, mut stop: watch::Receiver<bool>) {
+    let looking = async {
+        loop {
+            if client.topology().await.is_ok() {
+                readiness.set_cluster_known();
+            }
+            client.probe_storages(PROBE_LIMIT).await;
+            tokio::time::sleep(interval).await;
+        }
+    };
+    tokio::select! {
+        () = looking => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// For so long a storage may take to say that it is there.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);

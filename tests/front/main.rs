@@ -1,0 +1,13 @@
+//! The front for native paths before real clusters: what replaces nginx, its cache and its balancing.
+
+#[path = "../cluster/fleet.rs"]
+mod fleet;
+
+mod browser;
+mod caching;
+mod encrypted;
+mod failures;
+mod growth;
+mod purging;
+mod stage;
+mod vip;
