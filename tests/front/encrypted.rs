@@ -1,9 +1,12 @@
 //! The front over TLS, as curl speaks it.
 
 use std::fs;
+use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use fdfs_tests::Deadline;
 
 use crate::stage::{Stage, address_of};
 
@@ -24,6 +27,7 @@ fn over_tls_the_front_speaks_http_2_and_http_1_as_the_client_chooses() -> Result
     );
     let gateway = fdfs_tests::Gateway::start_with(&stage.cluster, None, &lines)?;
     let address = address_of(&gateway)?;
+    Deadline::after(Duration::from_secs(60)).wait_for("the front", || TcpStream::connect((address, 8000)))?;
     for (option, version) in [("--http2", "2"), ("--http1.1", "1.1"), ("--http2", "2")] {
         let saved = dir.path().join("saved");
         let output = Command::new("curl")

@@ -18,7 +18,9 @@ use fdfs_tracker::Tracker;
 use tracing::{info, warn};
 
 use super::UpArgs;
-use crate::gateway::{Concern, FrontConfig, Gateway, GatewayConfig, Patience, lifecycle_interval, lifecycle_rate};
+use crate::gateway::{
+    Concern, FrontConfig, Gateway, GatewayConfig, Patience, lifecycle_interval, lifecycle_rate,
+};
 
 /// Everything that runs.
 pub struct Site {
