@@ -12,6 +12,7 @@ mod error;
 mod file_system;
 mod handles;
 mod kernel_cache;
+mod kernel_limits;
 mod mount;
 mod open_file;
 mod ops;

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::error::MountError;
 use crate::file_system::FileSystem;
 use crate::kernel_cache::{Notifier, follow};
-use crate::preflight;
+use crate::{kernel_limits, preflight};
 
 /// A mount. Dropped without [`Mount::unmount`], it is unmounted without waiting for anything.
 pub struct Mount {
@@ -43,6 +43,8 @@ impl Mount {
     /// Mounts. Requests are answered on threads of the mount and on `runtime`.
     pub fn start(config: &Config, objects: Arc<Objects>, runtime: &Handle) -> Result<Self, MountError> {
         preflight::check(&config.mountpoint)?;
+        // As the kernel names it; once it is mounted, asking for it would be a request.
+        let resolved = config.mountpoint.canonicalize().unwrap_or_else(|_| config.mountpoint.clone());
         let fs = FileSystem::new(objects, config);
         let adapter = FuseAdapter::new(Arc::clone(&fs), runtime.clone());
         let refused = |source| MountError::Refused { path: config.mountpoint.clone(), source };
@@ -62,6 +64,7 @@ impl Mount {
         };
         thread::Builder::new().name("fdfs-mount".to_owned()).spawn(serve).map_err(refused)?;
 
+        kernel_limits::raise_read_ahead(&resolved);
         let housekeeping = runtime.spawn(housekeeping(Arc::clone(&fs)));
         info!(mountpoint = %config.mountpoint.display(), "mounted");
         Ok(Self { mountpoint: config.mountpoint.clone(), fs, ended, housekeeping, mounted: true })

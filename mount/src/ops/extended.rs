@@ -10,6 +10,9 @@ pub(crate) async fn get(fs: &FileSystem, inode: u64, name: &[u8]) -> Result<Vec<
     if name.starts_with(SYSTEM) {
         return Err(FsError::Unsupported("system attributes"));
     }
+    if name == CAPABILITIES {
+        return Err(ObjectsError::NoAttribute.into());
+    }
     Ok(fs.objects.get_extended(inode, name).await?)
 }
 
@@ -60,11 +63,13 @@ fn check(inode: u64, name: &[u8]) -> Result<(), FsError> {
     if inode == ROOT {
         return Err(FsError::NotPermitted("the root has no attributes"));
     }
-    if name.starts_with(SYSTEM) {
+    if name.starts_with(SYSTEM) || name == CAPABILITIES {
         return Err(FsError::Unsupported("system attributes"));
     }
     Ok(())
 }
 
+/// What a program may do: nothing on a mount, which is `nosuid`. The kernel asks for them before every write.
+const CAPABILITIES: &[u8] = b"security.capability";
 /// Attributes that mean something to a kernel: access lists and such.
 const SYSTEM: &[u8] = b"system.";

@@ -192,3 +192,23 @@ fn a_stream_of_changes_that_is_lost_drops_what_the_kernel_kept() {
     watcher().follows(true);
     soon("it is kept again", || !asks());
 }
+
+#[test]
+fn the_kernel_reads_ahead_further_where_root_mounts() {
+    let Some(mounted) = Mounted::new() else { return };
+    let device = fs::metadata(mounted.path("")).unwrap().dev();
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let setting = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+    let writable = fs::OpenOptions::new().write(true).open(&setting);
+    if !rustix::process::geteuid().is_root() || writable.is_err() {
+        eprintln!("SKIPPED: not root, or no /sys that is written to");
+        return;
+    }
+    let kib: u32 = fs::read_to_string(&setting).unwrap().trim().parse().unwrap();
+    assert!(kib >= 4_096, "{kib}");
+    // What the kernel asks for before every write costs no look at the namespace.
+    mounted.put("file", b"content");
+    let mut value = [0; 64];
+    let capability = rustix::fs::getxattr(mounted.path("file"), "security.capability", &mut value);
+    assert_eq!(capability, Err(rustix::io::Errno::NODATA));
+}
