@@ -1,6 +1,6 @@
 //! Reading ahead: one stream for each handle that reads from front to back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -9,8 +9,8 @@ use futures_util::StreamExt;
 
 /// What a handle has read of its file and not yet given away, and the stream that goes on from there.
 ///
-/// The kernel asks for several ranges at once, and they may come here in another order: what was given stays for a while, and a range somewhat
-/// ahead is waited for. Every stream is a range of its own, longer each time, so that who reads a little does not make a storage
+/// The kernel asks for several ranges at once, and they may come here in another order: what was passed over stays for a while, and a range somewhat
+/// ahead is waited for. What was given goes: the kernel has it. Every stream is a range of its own, longer each time, so that who reads a little does not make a storage
 /// send a lot.
 #[derive(Default)]
 pub(crate) struct ReadAhead {
@@ -21,6 +21,10 @@ pub(crate) struct ReadAhead {
     chunks: VecDeque<Bytes>,
     /// The first byte after those kept.
     end: u64,
+    /// Up to where everything was given.
+    given: u64,
+    /// What was given beyond: where it begins and ends.
+    given_beyond: BTreeMap<u64, u64>,
     stream: Option<(ObjectStream, u64)>,
     /// Length of the next stream.
     next_length: u64,
@@ -55,12 +59,13 @@ impl ReadAhead {
                 return reader.read_bytes(offset..end).await;
             }
             self.forget();
-            (self.start, self.end) = (offset, offset);
+            (self.start, self.end, self.given) = (offset, offset, offset);
         }
         self.last_end = end;
         self.used = Some(Instant::now());
         self.fill(reader, end, total).await?;
         let bytes = self.copy(offset, end);
+        self.note(offset, end);
         self.trim(offset);
         Ok(bytes)
     }
@@ -125,11 +130,18 @@ impl ReadAhead {
         bytes.freeze()
     }
 
-    /// Drops what lies well before `offset`.
+    fn note(&mut self, offset: u64, end: u64) {
+        self.given_beyond.insert(offset, end);
+        while let Some(entry) = self.given_beyond.first_entry().filter(|first| *first.key() <= self.given) {
+            self.given = self.given.max(entry.remove());
+        }
+    }
+
+    /// Drops what was given, and what lies well before `offset`.
     fn trim(&mut self, offset: u64) {
         while let Some(first) = self.chunks.front() {
             let first_end = self.start + first.len() as u64;
-            if first_end.saturating_add(KEPT) > offset {
+            if first_end > self.given && first_end.saturating_add(KEPT) > offset {
                 return;
             }
             self.start = first_end;
@@ -141,7 +153,8 @@ impl ReadAhead {
         self.chunks.clear();
         self.stream = None;
         self.next_length = FIRST;
-        (self.start, self.end) = (0, 0);
+        (self.start, self.end, self.given) = (0, 0, 0);
+        self.given_beyond.clear();
         self.used = None;
     }
 }
@@ -150,7 +163,7 @@ impl ReadAhead {
 const FIRST: u64 = 256 * 1024;
 /// Bytes of the longest stream.
 const LONGEST: u64 = 64 * 1024 * 1024;
-/// Bytes that stay after they were given.
-const KEPT: u64 = 256 * 1024;
+/// How far behind a read what was passed over stays.
+const KEPT: u64 = 4 * 1024 * 1024;
 /// How far ahead of the stream a read may begin and still wait for it.
 const GAP: u64 = 1024 * 1024;

@@ -205,7 +205,7 @@ fn the_kernel_reads_ahead_further_where_root_mounts() {
         return;
     }
     let kib: u32 = fs::read_to_string(&setting).unwrap().trim().parse().unwrap();
-    assert!(kib >= 4_096, "{kib}");
+    assert!(kib >= 1_024, "{kib}");
     // What the kernel asks for before every write costs no look at the namespace.
     mounted.put("file", b"content");
     let mut value = [0; 64];
