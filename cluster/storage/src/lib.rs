@@ -22,6 +22,6 @@ mod tracker;
 mod traffic;
 mod trunk;
 
-pub use contents::{check_contents, forget_content_index};
+pub use contents::{check_contents, forget_content_index, open_offline};
 pub use error::StorageError;
 pub use storage::Storage;

@@ -131,6 +131,12 @@ impl Store {
         let previous = RunState::load(&run_path).map_err(OpenError::doing("reading", &run_path))?;
         let boot_id = run_state::boot_id();
         let doubt = RunState::doubt(previous.as_ref(), binlog.end(), &boot_id);
+        // A tool does not know what names say of this storage.
+        let is_tool = options.policy.source == fdfs_types::Source::Ip(std::net::Ipv4Addr::UNSPECIFIED);
+        if is_tool && doubt.is_some() {
+            let reason = "the machine has been started since this storage ran: start it, and stop it again";
+            return Err(OpenError::Options { reason: reason.to_owned() });
+        }
         if let Some(doubt) = doubt {
             info!(?doubt, "looking for files without a record");
             let done = reconcile::run(&paths, &binlog, options.policy.source, options.subdir_count)?;

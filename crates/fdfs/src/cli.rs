@@ -13,6 +13,7 @@ use crate::gateway::GatewayArgs;
 use crate::mount::MountArgs;
 use crate::namespace::NamespaceArgs;
 use crate::tools::{self, Tool};
+use crate::trunk::TrunkArgs;
 use crate::up::UpArgs;
 
 /// A file store that speaks FastDFS, S3, HTTP and POSIX.
@@ -39,6 +40,8 @@ enum Command {
     Storage(DaemonArgs),
     /// Check the contents that a storage keeps once, or have their index made anew, while it does not run.
     Dedup(DedupArgs),
+    /// Check, repair or unpack the trunk files of a storage, while it does not run.
+    Trunk(TrunkArgs),
     /// Make, list and remove keys of S3 users while gateways run.
     Access(AccessArgs),
     /// Show buckets, and say whether their files are read by their IDs.
@@ -60,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Access(args) => args.run(),
         Command::Bucket(args) => args.run(),
         Command::Dedup(args) => args.run(),
+        Command::Trunk(args) => args.run(),
         Command::Namespace(args) => args.run(),
         Command::Bench(args) => args.run(),
         Command::Tool(tool) => return tool.run(),

@@ -13,6 +13,7 @@ mod legacy;
 mod mount;
 mod namespace;
 mod tools;
+mod trunk;
 mod up;
 
 use std::process::ExitCode;
