@@ -2,6 +2,7 @@
 
 mod appenders;
 mod contents;
+mod contents_cost;
 mod contents_killed;
 mod for_peer;
 mod full_disk;
