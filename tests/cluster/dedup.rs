@@ -32,7 +32,7 @@ fn a_group_that_keeps_equal_uploads_once_is_equal_after_kills_at_random() -> Res
     let mut rng = Rng::with_seed(seed);
     let mut cluster = Cluster::start(group_of(2)?)?;
     let load = Load::start_with(client_of(&cluster.config().trackers), 3, rng.fork(), Some(8));
-    for _ in 0..40 {
+    for _ in 0..25 {
         load.wait_for_more(rng.usize(1..25), LIMIT)?;
         cluster.crash_storage(rng.usize(..2))?;
     }
