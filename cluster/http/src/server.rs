@@ -132,7 +132,7 @@ impl<H: Handler> HttpServer<H> {
                             Ok(stream) => match tls {
                                 None => serve(stream, peer, handler, limits, stop).await,
                                 Some(tls) => {
-                                    encrypted::serve(stream, peer, handler, limits, &tls, stop).await
+                                    encrypted::serve(stream, peer, handler, limits, &tls, stop).await;
                                 }
                             },
                             Err(error) => warn!(%error, "connection not taken over"),

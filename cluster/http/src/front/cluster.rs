@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use fdfs_client::{ByteRange, Client, ClientError};
-use fdfs_types::FileId;
+use fdfs_types::{FileId, NameFields};
 use futures_util::TryStreamExt as _;
 use tracing::warn;
 
@@ -28,7 +28,7 @@ impl Origin for Cluster {
             let immutable = crate::is_immutable(&id.filename);
             // Replicas may tell another time or checksum of the same bytes; the name tells one.
             let fields = id.filename.fields().ok().filter(|_| immutable);
-            let modified = fields.as_ref().map_or(info.created, |fields| fields.created());
+            let modified = fields.as_ref().map_or(info.created, NameFields::created);
             let crc32 = fields.map_or(info.crc32, |fields| fields.crc32);
             Ok(Identity { size: info.size, modified, crc32 })
         }
