@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fdfs_conf::{OnDeadline, StorageConfig, TimeOfDay};
+use fdfs_conf::{Deduplication, OnDeadline, SignatureMethod, StorageConfig, TimeOfDay};
 use fdfs_ops::Metrics;
 use fdfs_proto::{
     Command, Decode, Encode, Status,
@@ -220,6 +220,29 @@ async fn a_link_brings_its_target_along() {
     let link = client.get(&link).expect("link");
     assert_eq!(peer.file(name(&link)), Some(b"target".to_vec()));
     assert_eq!(peer.file(name(&file)), Some(b"target".to_vec()));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_kept_once_is_on_a_second_member_with_its_content() {
+    let kept_once = |config: &mut StorageConfig| {
+        replicated(config);
+        let method = SignatureMethod::Md5;
+        config.deduplication = Some(Deduplication { method, key_namespace: String::from("FastDFS") });
+    };
+    let (cluster, peer) = beside_a_peer(kept_once).await;
+    let mut client = cluster.client();
+    let [one, two] = [0, 1].map(|_| upload(&mut client, b"equal").expect("upload"));
+    for file in [&one, &two] {
+        assert_eq!(peer.file(name(file)), Some(b"equal".to_vec()));
+        assert!(fs::symlink_metadata(cluster.path(name(file))).expect("a name").is_symlink());
+    }
+    // One delete goes for the link, the last for the content, too.
+    client.get(&DeleteRequest { file_id: one }).expect("delete");
+    assert_eq!(peer.file(name(&two)), Some(b"equal".to_vec()));
+    client.get(&DeleteRequest { file_id: two }).expect("delete");
+    let content = peer.heard().into_iter().filter(|heard| heard.name.ends_with("content"));
+    let commands: Vec<Command> = content.map(|heard| heard.command).collect();
+    assert_eq!(commands, [Command::SYNC_CREATE_FILE, Command::SYNC_DELETE_FILE]);
 }
 
 #[tokio::test]

@@ -126,7 +126,8 @@ fn without_record<'a>(binlog: &Binlog, unfinished: &'a [Unfinished]) -> io::Resu
         }
     }
     let mut left: Vec<&Unfinished> = by_name.into_values().flatten().collect();
-    left.sort_by_key(|found| found.position);
+    // A content before the link that was made with it: an original peer drops a link that comes first.
+    left.sort_by_key(|found| (found.position, matches!(found.record.change, Change::Link { .. })));
     Ok(left.into_iter().map(|found| &found.record).collect())
 }
 
