@@ -228,3 +228,21 @@ async fn a_follower_that_has_missed_that_a_newcomer_serves_is_told() {
     assert_eq!(told, [StorageStatus::Active.to_wire()]);
     follower.next(Command::JOIN).await;
 }
+
+#[tokio::test]
+async fn a_follower_is_told_nothing_of_a_storage_that_the_leader_does_not_list_as_serving() {
+    let ([mut leader, mut follower], _storage, _disk) = back_to([Role::ListsAsOffline, Role::Follows]).await;
+    // The list comes with the answer to the first.
+    for _ in 0..2 {
+        leader.next(Command::BEAT).await;
+    }
+    let wait = async {
+        let mut beats = 0;
+        while beats < 4 {
+            let (command, _) = follower.heard.recv().await.expect("the tracker is there");
+            assert_ne!(command, Command::STORAGE_CHANGE_STATUS);
+            beats += usize::from(command == Command::BEAT);
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.expect("beats");
+}

@@ -44,6 +44,8 @@ pub(crate) enum Role {
     Leads,
     /// The same, but it answers the first JOIN late.
     LeadsLate,
+    /// The same, and it lists the storage as one that it does not hear.
+    ListsAsOffline,
     /// It follows, tells nothing, and takes the storage for one in INIT.
     Follows,
     /// It follows, and does not know the storage: one that is not new has to say its state.
@@ -85,8 +87,11 @@ impl Script {
             // The test may have ended and dropped the receiver.
             let _ = self.heard.send((header.command, body.clone()));
             let id = self.ip.to_string().parse().expect("id");
-            let me =
-                Brief { status: StorageStatus::Active, port: self.port, id: Some(id), ip: Some(self.ip) };
+            let status = match self.role {
+                Role::ListsAsOffline => StorageStatus::Offline,
+                _ => StorageStatus::Active,
+            };
+            let me = Brief { status, port: self.port, id: Some(id), ip: Some(self.ip) };
             match header.command {
                 Command::STORAGE_GET_MY_IP => {
                     connection.respond_message(&GetMyIpResponse { ips: vec![self.ip] }).await?;
@@ -97,7 +102,8 @@ impl Script {
                 Command::PARAMETER_REQ => connection.respond_message(&parameters()).await?,
                 Command::JOIN if self.forgets(&body) => connection.respond_status(Status::EFAULT).await?,
                 Command::JOIN => {
-                    let is_late = matches!(self.role, Role::IsStubborn | Role::LeadsLate);
+                    let is_late =
+                        matches!(self.role, Role::IsStubborn | Role::LeadsLate | Role::ListsAsOffline);
                     if is_late && self.joins.load(Ordering::Relaxed) == 1 {
                         // What the other tracker says is there by then.
                         tokio::time::sleep(Duration::from_millis(500)).await;
