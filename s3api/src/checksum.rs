@@ -6,6 +6,8 @@ use crc_fast::CrcAlgorithm;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use crate::crc_combination::Combination;
+
 /// An algorithm of S3's `x-amz-checksum-*` family.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ChecksumAlgorithm {
@@ -209,11 +211,9 @@ impl Checksum {
             }
             (ChecksumType::FullObject, Some(crc)) => {
                 let number = |value: &[u8]| value.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-                let none = ChecksumDigest::new(algorithm).finish();
-                let whole = parts.iter().fold(number(&none.value), |sum, (part, length)| {
-                    crc_fast::checksum_combine(crc, sum, number(&part.value), *length)
-                });
-                let bytes = whole.to_be_bytes();
+                let mut whole = Combination::new(crc)?;
+                parts.iter().for_each(|(part, length)| whole.append(number(&part.value), *length));
+                let bytes = whole.sum().to_be_bytes();
                 Some(Self { algorithm, value: bytes[bytes.len() - algorithm.value_len()..].into() })
             }
             (ChecksumType::FullObject, None) => None,

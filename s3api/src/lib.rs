@@ -16,6 +16,7 @@ mod connection;
 mod context;
 mod copy_source;
 mod cors;
+mod crc_combination;
 mod credentials;
 mod error;
 mod form;
