@@ -2,6 +2,7 @@
 //!
 //! What can be answered at once is answered on the thread that took the request; what waits for a disk or a network goes to the runtime.
 
+mod callers;
 mod replies;
 mod running;
 
@@ -20,13 +21,14 @@ use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, INodeNo,
     InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
-    TimeOrNow, WriteFlags,
+    ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle;
 use tracing::{Span, debug, info_span};
 
-use self::replies::{GENERATION, caller, empty, errno, how, xattr};
+use self::callers::is_interrupted;
+use self::replies::{GENERATION, caller, empty, errno, how, wanted, xattr};
 use crate::attributes::{kind_of_mode, of_kernel, to_file_type, to_kernel};
 use crate::directory::DOTS;
 use crate::error::FsError;
@@ -69,6 +71,8 @@ impl Filesystem for FuseAdapter {
             InitFlags::FUSE_EXPLICIT_INVAL_DATA,
             InitFlags::FUSE_HAS_EXPIRE_ONLY,
             InitFlags::FUSE_CACHE_SYMLINKS,
+            InitFlags::FUSE_POSIX_LOCKS,
+            InitFlags::FUSE_FLOCK_LOCKS,
         ] {
             if config.add_capabilities(wanted).is_err() {
                 debug!(?wanted, "the kernel does not offer this");
@@ -215,6 +219,7 @@ impl Filesystem for FuseAdapter {
         let mode = match flags {
             flags if flags.is_empty() => RenameMode::Replace,
             RenameFlags::RENAME_NOREPLACE => RenameMode::NoReplace,
+            RenameFlags::RENAME_EXCHANGE => RenameMode::Exchange,
             _ => return reply.error(Errno::EINVAL),
         };
         let (fs, name, new_name) = (Arc::clone(&self.fs), name.to_owned(), new_name.to_owned());
@@ -244,6 +249,13 @@ impl Filesystem for FuseAdapter {
         let span = info_span!("open", req = request.unique().0, ino = inode.0);
         let fs = Arc::clone(&self.fs);
         let how = how(flags);
+        if inode.0 == ops::stats::INODE {
+            return match ops::stats::open(&self.fs, how.write || how.truncate) {
+                // Its length is not known before it is read.
+                Ok(handle) => reply.opened(handle, FopenFlags::FOPEN_DIRECT_IO),
+                Err(error) => reply.error(errno(&error)),
+            };
+        }
         self.run(span, Patience::Usual, async move {
             match ops::content::open(&fs, inode.0, how).await {
                 Ok(handle) => reply.opened(handle, ops::content::flags(&fs, handle)),
@@ -291,6 +303,12 @@ impl Filesystem for FuseAdapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        if inode.0 == ops::stats::INODE {
+            return match ops::stats::read(&self.fs, handle, offset, size) {
+                Ok(bytes) => reply.data(&bytes),
+                Err(error) => reply.error(errno(&error)),
+            };
+        }
         let span = info_span!("read", req = request.unique().0, ino = inode.0, offset, size);
         let fs = Arc::clone(&self.fs);
         self.run(span, Patience::WhileBytesMove, async move {
@@ -311,16 +329,22 @@ impl Filesystem for FuseAdapter {
         handle: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
-        _flags: OpenFlags,
+        write_flags: WriteFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
         let span = info_span!("write", req = request.unique().0, ino = inode.0, offset, size = data.len());
         let (fs, bytes) = (Arc::clone(&self.fs), Bytes::copy_from_slice(data));
+        // Pages that were mapped are written where they belong.
+        let appends = flags.0 & libc::O_APPEND != 0 && !write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         self.run(span, Patience::WhileBytesMove, async move {
             let length = bytes.len() as u32;
-            match ops::content::write(&fs, handle, offset, bytes).await {
+            let written = match appends {
+                true => ops::content::append(&fs, handle, offset, bytes).await,
+                false => ops::content::write(&fs, handle, offset, bytes).await,
+            };
+            match written {
                 Ok(()) => {
                     metrics::counter!("fdfs_mount_written_bytes_total").increment(u64::from(length));
                     reply.written(length);
@@ -335,13 +359,18 @@ impl Filesystem for FuseAdapter {
         request: &Request,
         inode: INodeNo,
         handle: FileHandle,
-        _lock_owner: LockOwner,
+        lock_owner: LockOwner,
         reply: ReplyEmpty,
     ) {
+        if inode.0 == ops::stats::INODE {
+            return reply.ok();
+        }
         let span = info_span!("flush", req = request.unique().0, ino = inode.0);
         let fs = Arc::clone(&self.fs);
         self.run(span, Patience::WhileBytesMove, async move {
-            empty(ops::content::flush(&fs, handle).await, reply);
+            let flushed = ops::content::flush(&fs, handle).await;
+            let unlocked = ops::locks::closed(&fs, inode.0, lock_owner.0).await;
+            empty(flushed.and(unlocked), reply);
         });
     }
 
@@ -370,10 +399,15 @@ impl Filesystem for FuseAdapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
+        if inode.0 == ops::stats::INODE {
+            return empty(ops::stats::release(&self.fs, handle), reply);
+        }
         let span = info_span!("release", req = request.unique().0, ino = inode.0);
         let fs = Arc::clone(&self.fs);
         self.run(span, Patience::WhileBytesMove, async move {
-            empty(ops::content::release(&fs, handle).await, reply);
+            let released = ops::content::release(&fs, handle).await;
+            let unlocked = ops::locks::released(&fs, inode.0, handle).await;
+            empty(released.and(unlocked), reply);
         });
     }
 
@@ -520,44 +554,118 @@ impl Filesystem for FuseAdapter {
 
     fn fallocate(
         &self,
-        _request: &Request,
-        _inode: INodeNo,
-        _handle: FileHandle,
-        _offset: u64,
-        _length: u64,
-        _mode: i32,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
         reply: ReplyEmpty,
     ) {
-        // The kernel remembers this, tells programs EOPNOTSUPP and does not ask again; so with the next three.
-        reply.error(Errno::ENOSYS);
+        let span = info_span!("fallocate", req = request.unique().0, ino = inode.0, offset, length, mode);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::WhileBytesMove, async move {
+            empty(ops::ranges::allocate(&fs, handle, offset, length, mode).await, reply);
+        });
     }
 
     fn lseek(
         &self,
-        _request: &Request,
-        _inode: INodeNo,
-        _handle: FileHandle,
-        _offset: i64,
-        _whence: i32,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: i64,
+        whence: i32,
         reply: ReplyLseek,
     ) {
-        reply.error(Errno::ENOSYS);
+        let span = info_span!("lseek", req = request.unique().0, ino = inode.0, offset, whence);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::Usual, async move {
+            match ops::ranges::seek(&fs, handle, offset, whence).await {
+                Ok(offset) => reply.offset(i64::try_from(offset).unwrap_or(i64::MAX)),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
     }
 
     fn copy_file_range(
         &self,
-        _request: &Request,
-        _from: INodeNo,
-        _from_handle: FileHandle,
-        _from_offset: u64,
-        _to: INodeNo,
-        _to_handle: FileHandle,
-        _to_offset: u64,
-        _length: u64,
+        request: &Request,
+        from: INodeNo,
+        from_handle: FileHandle,
+        from_offset: u64,
+        to: INodeNo,
+        to_handle: FileHandle,
+        to_offset: u64,
+        length: u64,
         _flags: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        reply.error(Errno::ENOSYS);
+        let span = info_span!("copy_file_range", req = request.unique().0, from = from.0, ino = to.0, length);
+        let fs = Arc::clone(&self.fs);
+        // The answer has 32 bits; the kernel asks again for what is left.
+        let length = length.min(COPIED_AT_ONCE);
+        self.run(span, Patience::WhileBytesMove, async move {
+            let (from, to) = ((from_handle, from_offset), (to_handle, to_offset));
+            match ops::ranges::copy(&fs, from, to, length).await {
+                Ok(copied) => reply.written(u32::try_from(copied).unwrap_or(u32::MAX)),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn getlk(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        owner: LockOwner,
+        start: u64,
+        end: u64,
+        kind: i32,
+        pid: u32,
+        reply: ReplyLock,
+    ) {
+        let span = info_span!("getlk", req = request.unique().0, ino = inode.0, start, end);
+        let wanted = wanted(request, (inode, handle, owner), (start, end), kind, pid);
+        let fs = Arc::clone(&self.fs);
+        self.run(span, Patience::Usual, async move {
+            match ops::locks::test(&fs, wanted).await {
+                Ok(Some(held)) => {
+                    let kind = if held.exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+                    reply.locked(held.start, held.end, kind, held.pid);
+                }
+                Ok(None) => reply.locked(0, 0, libc::F_UNLCK, 0),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn setlk(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        owner: LockOwner,
+        start: u64,
+        end: u64,
+        kind: i32,
+        pid: u32,
+        waits: bool,
+        reply: ReplyEmpty,
+    ) {
+        let span = info_span!("setlk", req = request.unique().0, ino = inode.0, start, end, kind, waits);
+        let wanted = wanted(request, (inode, handle, owner), (start, end), kind, pid);
+        let (fs, thread) = (Arc::clone(&self.fs), request.pid());
+        // Who waits for a lock may wait for long.
+        self.run(span, Patience::WhileBytesMove, async move {
+            let done = match (kind, waits) {
+                (libc::F_UNLCK, _) => ops::locks::give_back(&fs, wanted).await,
+                (_, false) => ops::locks::take(&fs, wanted).await,
+                (_, true) => ops::locks::wait(&fs, wanted, || is_interrupted(thread)).await,
+            };
+            empty(done, reply);
+        });
     }
 
     fn poll(
@@ -595,5 +703,7 @@ impl Filesystem for FuseAdapter {
 
 /// Bytes of the longest write.
 const MAX_WRITE: u32 = 1024 * 1024;
+/// Bytes that one copy_file_range takes.
+const COPIED_AT_ONCE: u64 = 1 << 31;
 /// Requests that the kernel may have under way that no program waits for.
 const MAX_BACKGROUND: u16 = 64;

@@ -14,6 +14,8 @@ pub struct Config {
     pub allow_other: bool,
     /// Nothing may be changed.
     pub read_only: bool,
+    /// Programs on it are not run.
+    pub no_exec: bool,
     /// Raw files may be deleted by their paths.
     pub raw_delete: bool,
     /// Threads that take requests from the kernel.
@@ -35,6 +37,7 @@ impl Config {
             source_name: "fastdfs".to_owned(),
             allow_other: false,
             read_only: false,
+            no_exec: false,
             raw_delete: false,
             threads: 4,
             cache: Duration::from_secs(3_600),

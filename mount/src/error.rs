@@ -32,6 +32,15 @@ pub(crate) enum FsError {
     /// The answer does not fit the caller's buffer.
     #[error("the buffer is too small")]
     Range,
+    /// Somebody else holds a lock.
+    #[error("locked by somebody else")]
+    Locked,
+    /// A signal came.
+    #[error("interrupted")]
+    Interrupted,
+    /// Nothing of what is looked for comes after the offset.
+    #[error("no such offset")]
+    NoSuchOffset,
     /// The file would be larger than files can be.
     #[error("the file is too large")]
     TooLarge,
@@ -111,6 +120,9 @@ impl From<&FsError> for Errno {
             FsError::Unsupported(_) => Self::EOPNOTSUPP,
             FsError::NotPermitted(_) => Self::EPERM,
             FsError::Range => Self::ERANGE,
+            FsError::Locked => Self::EAGAIN,
+            FsError::Interrupted => Self::EINTR,
+            FsError::NoSuchOffset => Self::ENXIO,
             FsError::TooLarge => Self::EFBIG,
             FsError::Spool(error) => match error.raw_os_error() {
                 Some(libc::ENOSPC | libc::EDQUOT) => Self::ENOSPC,

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fdfs_objects::{Attributes, Objects, Origin, ROOT};
@@ -15,7 +15,9 @@ use crate::directory::OpenDirectory;
 use crate::error::FsError;
 use crate::handles::Handles;
 use crate::kernel_cache::{Keep, KernelCache};
+use crate::locks::Locks;
 use crate::open_file::{OpenFile, OpenFiles, Overlay};
+use crate::ops::stats;
 use crate::pending::Budget;
 use crate::read_ahead::ReadAhead;
 
@@ -25,6 +27,9 @@ pub(crate) struct FileSystem {
     pub(crate) files: OpenFiles,
     pub(crate) handles: Handles<Handle>,
     pub(crate) directories: Handles<OpenDirectory>,
+    /// Open `.stats`.
+    pub(crate) reports: Handles<String>,
+    pub(crate) locks: Locks,
     pub(crate) budget: Arc<Budget>,
     /// What the kernel keeps.
     pub(crate) cache: Arc<KernelCache>,
@@ -34,6 +39,7 @@ pub(crate) struct FileSystem {
     pub(crate) origin: Origin,
     pub(crate) raw_delete: bool,
     spool: PathBuf,
+    is_ending: AtomicBool,
 }
 
 /// A file that one program has open.
@@ -63,17 +69,23 @@ impl FileSystem {
             files: OpenFiles::default(),
             handles: Handles::default(),
             directories: Handles::default(),
+            reports: Handles::default(),
+            locks: Locks::default(),
             budget: Budget::new(config.write_memory),
             cache: Arc::new(KernelCache::new(config.cache)),
             requests: AtomicU64::new(0),
             origin: Origin::unique(),
             raw_delete: config.raw_delete,
             spool: config.spool.clone(),
+            is_ending: AtomicBool::new(false),
         })
     }
 
     /// The attributes of an inode as programs here see them.
     pub(crate) async fn attributes(&self, inode: u64) -> Result<Attributes, FsError> {
+        if inode == stats::INODE {
+            return Ok(stats::attributes());
+        }
         let overlay = self.overlay(inode);
         Ok(overlay.over(self.objects.attributes(inode).await?))
     }
@@ -105,6 +117,16 @@ impl FileSystem {
     /// True for what is shown by its ID, `M00` itself included: it has no row in the namespace.
     pub(crate) fn is_raw(&self, inode: u64) -> bool {
         inode & RAW != 0
+    }
+
+    /// From here on nobody waits for a lock any more.
+    pub(crate) fn end(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// True when the mount ends.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::Relaxed)
     }
 
     /// A local file without a name.

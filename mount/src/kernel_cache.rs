@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use fdfs_objects::{Attributes, Kind, ROOT};
 use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
 
 /// What the kernel keeps.
 #[derive(Debug)]
@@ -25,6 +26,16 @@ pub(crate) struct KernelCache {
     /// The kernel can be told to look at every name again.
     epochs: AtomicBool,
     known: [Mutex<HashMap<u64, Known>>; SHARDS],
+    /// Content that has to go before an answer is given, for who tells the kernel.
+    wanted: mpsc::Sender<TakeBack>,
+    takes_back: Mutex<Option<mpsc::Receiver<TakeBack>>>,
+}
+
+/// An inode whose content the kernel is to forget, and who waits for that.
+#[derive(Debug)]
+struct TakeBack {
+    inode: u64,
+    done: oneshot::Sender<()>,
 }
 
 /// An inode that the kernel knows.
@@ -54,7 +65,10 @@ pub(crate) struct Keep {
 impl KernelCache {
     /// A kernel that knows nothing yet and may keep things for `limit` at most.
     pub(crate) fn new(limit: Duration) -> Self {
+        let (wanted, takes_back) = mpsc::channel(WAITING);
         Self {
+            wanted,
+            takes_back: Mutex::new(Some(takes_back)),
             limit,
             followed: AtomicBool::new(false),
             epochs: AtomicBool::new(false),
@@ -123,6 +137,29 @@ impl KernelCache {
         self.shard(inode).lock().get(&inode).and_then(|known| known.pages)
     }
 
+    /// Has the kernel forget what it has of a content; returns when it has, at once where nobody tells it anything.
+    pub(crate) async fn take_back(&self, inode: u64) {
+        if let Some(done) = self.want_back(inode)
+            && tokio::time::timeout(TAKEN_BACK, done).await.is_err()
+        {
+            metrics::counter!("fdfs_mount_failed_notifications_total").increment(1);
+        }
+    }
+
+    /// Has the kernel forget it soon: for who answers a request that the kernel holds pages for.
+    pub(crate) fn take_back_soon(&self, inode: u64) {
+        self.set_pages(inode, None);
+        drop(self.want_back(inode));
+    }
+
+    fn want_back(&self, inode: u64) -> Option<oneshot::Receiver<()>> {
+        if self.takes_back.lock().is_some() {
+            return None;
+        }
+        let (done, waits) = oneshot::channel();
+        self.wanted.try_send(TakeBack { inode, done }).ok().map(|()| waits)
+    }
+
     /// All inodes that the kernel knows.
     fn all(&self) -> Vec<u64> {
         self.known.iter().flat_map(|shard| shard.lock().keys().copied().collect::<Vec<_>>()).collect()
@@ -152,6 +189,10 @@ impl Stamp {
 }
 
 const SHARDS: usize = 16;
+/// Contents that may wait to be taken back.
+const WAITING: usize = 1_024;
+/// How long that may take: the kernel waits for pages that are being read.
+const TAKEN_BACK: Duration = Duration::from_secs(30);
 /// For how long may be kept what nobody takes back.
 const SHORT: Duration = Duration::from_secs(1);
 

@@ -5,6 +5,7 @@
 //! shows it.
 
 mod adapter;
+mod attach;
 mod attributes;
 mod config;
 mod directory;
@@ -13,6 +14,7 @@ mod file_system;
 mod handles;
 mod kernel_cache;
 mod kernel_limits;
+mod locks;
 mod mount;
 mod open_file;
 mod ops;

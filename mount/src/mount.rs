@@ -8,13 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use fdfs_objects::Objects;
-use fuser::{MountOption, Session, SessionACL};
+use fuser::{MountOption, SessionACL};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::adapter::FuseAdapter;
+use crate::attach::attach;
 use crate::config::Config;
 use crate::error::MountError;
 use crate::file_system::FileSystem;
@@ -48,7 +49,7 @@ impl Mount {
         let fs = FileSystem::new(objects, config);
         let adapter = FuseAdapter::new(Arc::clone(&fs), runtime.clone());
         let refused = |source| MountError::Refused { path: config.mountpoint.clone(), source };
-        let session = Session::new(adapter, &config.mountpoint, &options(config)).map_err(refused)?;
+        let session = attach(adapter, config, options(config)).map_err(refused)?;
 
         let (end, ended) = watch::channel(false);
         let notifier = Notifier::new(session.as_fd()).map_err(refused)?;
@@ -86,6 +87,7 @@ impl Mount {
     pub async fn unmount(mut self) -> Result<Unmounted, MountError> {
         self.mounted = false;
         self.housekeeping.abort();
+        self.fs.end();
         let failed = self.fs.origin.scope(self.fs.flush_all()).await;
         let how = if *self.ended.borrow() { Unmounted::Clean } else { self.take_down().await? };
         if how == Unmounted::Clean && tokio::time::timeout(PATIENCE, self.ended()).await.is_err() {
@@ -114,6 +116,7 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         self.housekeeping.abort();
+        self.fs.end();
         if self.mounted
             && !*self.ended.borrow()
             && let Err(error) = preflight::unmount(&self.mountpoint, true)
@@ -133,6 +136,9 @@ fn options(config: &Config) -> fuser::Config {
         MountOption::NoSuid,
         if config.read_only { MountOption::RO } else { MountOption::RW },
     ];
+    if config.no_exec {
+        options.mount_options.push(MountOption::NoExec);
+    }
     options.acl = if config.allow_other { SessionACL::All } else { SessionACL::Owner };
     options.n_threads = Some(config.threads.max(1));
     options.clone_fd = true;

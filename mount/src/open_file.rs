@@ -1,6 +1,7 @@
 //! Files that are open: one state for each inode, whoever has it open.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,24 @@ pub(crate) enum Source {
     Bytes(Bytes),
     /// The committed content and its generation.
     Committed(ObjectReader, u64),
+}
+
+/// Where bytes are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// At an offset.
+    At(u64),
+    /// At the end.
+    End,
+}
+
+/// What lseek looks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Where {
+    /// Bytes that were written.
+    Data,
+    /// Bytes that nothing was written to.
+    Hole,
 }
 
 impl OpenFiles {
@@ -140,6 +159,15 @@ impl OpenFile {
         Ok(stamp.is_some_and(|stamp| fs.cache.opens(self.inode, stamp)))
     }
 
+    /// From here on the content of now is read, by the kernel as well, but for what is not committed.
+    pub(crate) async fn revalidate(&self, fs: &FileSystem) -> Result<(), FsError> {
+        if self.content.lock().await.dirty || self.refresh(fs).await? {
+            return Ok(());
+        }
+        fs.cache.take_back(self.inode).await;
+        Ok(())
+    }
+
     /// Begins a new content, which takes the place of the old one when it is committed.
     pub(crate) async fn truncate(&self, fs: &FileSystem) {
         let mut content = self.content.lock().await;
@@ -164,19 +192,23 @@ impl OpenFile {
         }
     }
 
-    /// Writes bytes; they are committed by a flush, an fsync or the last close.
-    pub(crate) async fn write(&self, fs: &FileSystem, offset: u64, bytes: Bytes) -> Result<(), FsError> {
+    /// Writes bytes; they are committed by a flush, an fsync or the last close. Where they went.
+    pub(crate) async fn write(&self, fs: &FileSystem, place: Place, bytes: Bytes) -> Result<u64, FsError> {
+        let mut content = self.content.lock().await;
+        let offset = match place {
+            Place::At(offset) => offset,
+            Place::End => self.end(fs, &mut content).await?,
+        };
         if offset.saturating_add(bytes.len() as u64) > i64::MAX as u64 {
             return Err(FsError::TooLarge);
         }
-        let mut content = self.content.lock().await;
         let pending = self.ready(fs, &mut content, |pending| pending.takes(offset)).await?;
         match pending.write(fs, self.inode, offset, bytes).await {
             Ok(pending) => {
                 let size = pending.size()?;
                 content.pending = Some(pending);
                 self.wrote(&mut content, size);
-                Ok(())
+                Ok(offset)
             }
             Err((pending, error)) => {
                 if let FsError::Lost(cause) = &error {
@@ -209,6 +241,72 @@ impl OpenFile {
         resized?;
         self.wrote(&mut content, size?);
         Ok(true)
+    }
+
+    /// Makes a range read as zeros; the file grows to its end where `grows` says so.
+    pub(crate) async fn zero(&self, fs: &FileSystem, range: Range<u64>, grows: bool) -> Result<(), FsError> {
+        let mut content = self.content.lock().await;
+        if content.dirty
+            && let Some(pending) = content.pending.as_mut().filter(|pending| !pending.is_stream())
+        {
+            let size = pending.size()?;
+            pending.zero(range.start..range.end.min(size))?;
+            if grows && range.end > size {
+                pending.resize(fs, range.end)?;
+            }
+            let size = pending.size()?;
+            self.wrote(&mut content, size);
+            return Ok(());
+        }
+        self.settle_locked(fs, &mut content).await?;
+        fs.objects.zero_range(self.inode, range, grows).await?;
+        Ok(())
+    }
+
+    /// Where data, or a hole, comes next. What is not committed has no holes.
+    pub(crate) async fn seek(&self, fs: &FileSystem, offset: u64, what: Where) -> Result<u64, FsError> {
+        let mut content = self.content.lock().await;
+        let (size, next) = match &content.pending {
+            Some(pending) if content.dirty => {
+                let size = pending.size()?;
+                (size, Some(if what == Where::Data { offset } else { size }))
+            }
+            _ => {
+                let reader = content.reader(fs, self.inode).await?;
+                let next = match what {
+                    Where::Data => reader.next_data(offset),
+                    Where::Hole => Some(reader.next_hole(offset)),
+                };
+                (reader.info().size(), next)
+            }
+        };
+        next.filter(|_| offset < size).ok_or(FsError::NoSuchOffset)
+    }
+
+    /// Commits what was written, whether the file has a name or not, so that the content is all in the namespace.
+    pub(crate) async fn settle(&self, fs: &FileSystem) -> Result<(), FsError> {
+        let mut content = self.content.lock().await;
+        self.settle_locked(fs, &mut content).await
+    }
+
+    /// Changes the committed content while nobody here reads or writes; what was written so far is committed before.
+    pub(crate) async fn change<T>(
+        &self,
+        fs: &FileSystem,
+        change: impl Future<Output = Result<T, FsError>>,
+    ) -> Result<T, FsError> {
+        let mut content = self.content.lock().await;
+        self.settle_locked(fs, &mut content).await?;
+        change.await
+    }
+
+    async fn settle_locked(&self, fs: &FileSystem, content: &mut Content) -> Result<(), FsError> {
+        if let Some(error) = &content.lost {
+            return Err(FsError::Lost(error.clone()));
+        }
+        self.commit(fs, content).await?;
+        content.forget();
+        Ok(())
     }
 
     /// Sets the modification time that uncommitted content will have.
@@ -244,9 +342,28 @@ impl OpenFile {
         }
     }
 
+    /// The size of what is not committed, where anything is.
+    pub(crate) fn unsaved(&self) -> Option<u64> {
+        self.unsaved.lock().map(|unsaved| unsaved.size)
+    }
+
     /// Attributes as programs here see them, with what is not committed yet. Look before the namespace is asked.
     pub(crate) fn overlay(&self) -> Overlay {
         Overlay(*self.unsaved.lock())
+    }
+
+    /// Where the file ends, whoever wrote to it last.
+    async fn end(&self, fs: &FileSystem, content: &mut Content) -> Result<u64, FsError> {
+        if content.dirty
+            && let Some(pending) = &content.pending
+        {
+            return pending.size();
+        }
+        let attributes = fs.objects.attributes(self.inode).await?;
+        if content.stamp.is_none() || content.stamp != Stamp::of(&attributes) {
+            content.forget();
+        }
+        Ok(attributes.size)
     }
 
     /// What is being written, in a form that `fits`; the content is loaded or committed first where that is needed.

@@ -2,6 +2,7 @@
 
 mod spool;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -148,6 +149,19 @@ impl Pending {
         Ok(())
     }
 
+    /// Makes a range within the content read as zeros. Not for streams.
+    pub(crate) fn zero(&mut self, range: Range<u64>) -> Result<(), FsError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        match self {
+            Self::Memory(memory) => memory.bytes[range.start as usize..range.end as usize].fill(0),
+            Self::Spool(spool) => spool.zero(range)?,
+            Self::Stream(_) => return Err(FsError::Unsupported("a stream has no holes")),
+        }
+        Ok(())
+    }
+
     /// Reads a range, cut at the end. Not for streams.
     pub(crate) async fn read(&mut self, offset: u64, size: u32) -> Result<Bytes, FsError> {
         let end = offset.saturating_add(u64::from(size)).min(self.size()?);
@@ -227,6 +241,13 @@ impl Budget {
     /// A budget of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { limit, taken: AtomicUsize::new(0) })
+    }
+}
+
+impl Budget {
+    /// Bytes that are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 

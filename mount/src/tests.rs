@@ -5,6 +5,7 @@ mod kernel;
 mod model;
 mod operations;
 mod parts;
+mod ranges;
 
 use std::sync::Arc;
 

@@ -1,66 +1,17 @@
 //! `fdfs mount` beside a running cluster: two mounts, one tree.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fdfs_tests::{Daemon, Deadline, Site, fdfs_binary};
-
-/// A mount of its own process. Dropping it unmounts what it leaves behind.
-struct SecondMount {
-    daemon: Option<Daemon>,
-    mountpoint: PathBuf,
-}
-
-impl SecondMount {
-    fn start(site: &Site, name: &str) -> Result<Self> {
-        let mountpoint = site.dir().join(name);
-        fs::create_dir(&mountpoint)?;
-        let output = site.dir().join(format!("{name}-output"));
-        let (host, port) = site.tracker();
-        let mut command = Command::new(fdfs_binary()?);
-        command.arg("mount").arg(format!("{host}:{port}")).arg(&mountpoint);
-        let mut mount = Self { daemon: None, mountpoint };
-        let mut daemon = Daemon::start(&mut command, &output)?;
-        let ready = format!("{} is mounted", mount.mountpoint.display());
-        daemon.wait_until(Deadline::after(READY_LIMIT), &ready, || {
-            let text = fs::read_to_string(&output)?;
-            ensure!(text.lines().any(|line| line == ready), "not yet");
-            Ok(())
-        })?;
-        mount.daemon = Some(daemon);
-        Ok(mount)
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.mountpoint.join(path)
-    }
-
-    /// Ends it in order.
-    fn stop(mut self) -> Result<()> {
-        let status = self.daemon.take().context("it runs")?.stop()?;
-        ensure!(status.success(), "ended with {status}");
-        ensure!(!is_mounted(&self.mountpoint)?, "it is still mounted");
-        Ok(())
-    }
-}
-
-impl Drop for SecondMount {
-    fn drop(&mut self) {
-        // A test that fails leaves a process that is killed, and a mount whose process is gone.
-        drop(self.daemon.take());
-        if is_mounted(&self.mountpoint).unwrap_or(false) {
-            let _ = Command::new("umount").arg("--lazy").arg(&self.mountpoint).status();
-        }
-    }
-}
+use fdfs_tests::{Deadline, Mounting, Site, fdfs_binary};
 
 #[test]
 fn a_second_mount_and_the_first_show_the_same_files() -> Result<()> {
     let site = Site::start()?;
-    let second = SecondMount::start(&site, "second")?;
+    let mut second = Mounting::start(&site, "second", &[])?;
 
     fs::create_dir(site.mounted("group1/shared"))?;
     fs::write(site.mounted("group1/shared/from-first"), CONTENT)?;
@@ -87,7 +38,7 @@ fn a_second_mount_and_the_first_show_the_same_files() -> Result<()> {
 #[test]
 fn a_mount_outlives_a_restart_of_the_gateway() -> Result<()> {
     let site = Site::start()?;
-    let second = SecondMount::start(&site, "second")?;
+    let mut second = Mounting::start(&site, "second", &[])?;
     fs::write(second.path("group1/before"), CONTENT)?;
     let site = site.crash_and_restart()?;
     let deadline = Deadline::after(RECOVERY_LIMIT);
@@ -127,11 +78,5 @@ fn names(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn is_mounted(mountpoint: &Path) -> Result<bool> {
-    let mounts = fs::read_to_string("/proc/self/mounts")?;
-    Ok(mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|at| Path::new(at) == mountpoint)))
-}
-
 const CONTENT: &[u8] = b"the same on both sides";
-const READY_LIMIT: Duration = Duration::from_secs(30);
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);

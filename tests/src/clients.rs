@@ -32,3 +32,17 @@ pub fn rust_clients_dir() -> Result<PathBuf> {
     ensure!(status.success(), "tests/clients/setup-rust: {status}");
     Ok(dir.canonicalize()?)
 }
+
+/// Where the test suites for file systems are, in `bin`; `tests/mount/setup` compiles them first where that was not done.
+///
+/// # Errors
+///
+/// When they cannot be compiled.
+pub fn suites_dir() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("mount");
+    let dir = env::var_os("FDFS_TOOLS").map_or_else(|| here.join("../../target/tools"), PathBuf::from);
+    let output = Command::new(here.join("setup")).arg(&dir).output().context("tests/mount/setup")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "tests/mount/setup: {}\n{text}", output.status);
+    Ok(dir.canonicalize()?)
+}

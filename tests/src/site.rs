@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 pub struct Site {
     daemon: Option<Daemon>,
     mounts: bool,
+    mount_options: Option<&'static str>,
     address: IpAddr,
     dir: tempfile::TempDir,
     /// Certificate and key of S3, where it is encrypted.
@@ -28,6 +29,17 @@ impl Site {
     /// When it does not, or is not mounted.
     pub fn start() -> Result<Self> {
         Self::new(true)?.run()
+    }
+
+    /// Starts it with a mount that other users see, too.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready, or is not mounted.
+    pub fn start_for_everybody() -> Result<Self> {
+        let mut site = Self::new(true)?;
+        site.mount_options = Some("allow_other");
+        site.run()
     }
 
     /// Starts it without a mount and waits until it says that it is ready.
@@ -52,7 +64,14 @@ impl Site {
 
     fn new(mounts: bool) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("fdfs-up-").tempdir()?;
-        Ok(Self { daemon: None, mounts, address: Addresses::next()?.into(), dir, tls: None })
+        Ok(Self {
+            daemon: None,
+            mounts,
+            mount_options: None,
+            address: Addresses::next()?.into(),
+            dir,
+            tls: None,
+        })
     }
 
     /// Ends it in order.
@@ -91,6 +110,9 @@ impl Site {
         let output = self.dir.path().join(format!("output-{}", fs::read_dir(self.dir.path())?.count()));
         let mut command = Command::new(fdfs_binary()?);
         command.arg("up").arg("--dir").arg(self.data()).arg("--bind").arg(self.address.to_string());
+        if let Some(options) = self.mount_options {
+            command.args(["--mount-options", options]);
+        }
         if !self.mounts {
             command.arg("--no-mount");
         }
@@ -154,9 +176,7 @@ impl Site {
     }
 
     fn is_mounted(&self) -> Result<bool> {
-        let mountpoint = self.data().join("mnt");
-        let mounts = fs::read_to_string("/proc/self/mounts")?;
-        Ok(mounts.lines().any(|line| line.split(' ').nth(1).is_some_and(|at| Path::new(at) == mountpoint)))
+        crate::is_mounted(&self.data().join("mnt"))
     }
 }
 

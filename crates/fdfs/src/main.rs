@@ -21,6 +21,9 @@ use std::process::ExitCode;
 use self::legacy::OldProgram;
 
 fn main() -> ExitCode {
+    if mount::helper::is_called() {
+        return mount::helper::run();
+    }
     match OldProgram::called() {
         Some(program) => program.run(),
         None => cli::run(),

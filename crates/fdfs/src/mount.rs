@@ -1,36 +1,44 @@
 //! `fdfs mount`: the files of a cluster as directories of this machine.
 
+mod background;
+pub mod helper;
 mod options;
+mod status;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::{Args, Subcommand};
 use fdfs_client::{Client, ClientOptions};
 use fdfs_conf::TrackerAddress;
 use fdfs_mount::Mount;
 use fdfs_namespace::remote::{DEFAULT_PORT, RemoteEngine, Secret};
 use fdfs_namespace::{Defaults, Namespace, NamespaceError, StoreUrl};
 use fdfs_objects::{JoinMultipart, Objects, Settings};
-use fdfs_ops::{LogOptions, Signals};
+use fdfs_ops::{Health, Metrics, OpsServer, Signals};
 use fdfs_proto::ServerAddress;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::options::MountOptions;
+pub use self::options::MountOptions;
 use crate::gateway::cluster_secret;
 
 /// What to mount where.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct MountArgs {
+    #[command(subcommand)]
+    command: Option<MountCommand>,
     /// The trackers, HOST:PORT, separated by commas.
     #[arg(value_delimiter = ',', required = true)]
     trackers: Vec<String>,
     /// The directory to mount on.
-    directory: PathBuf,
+    #[arg(required = true)]
+    directory: Option<PathBuf>,
     /// The gateway's namespace service, HOST:PORT; by default port 23100 of the first tracker's host. Or the database that the gateways use,
     /// postgres://USER@HOST/DATABASE, with its password in the environment (PGPASSWORD).
     #[arg(long, value_name = "HOST:PORT|URL")]
@@ -38,23 +46,47 @@ pub struct MountArgs {
     /// A file that holds the secret of the namespace service; its owner alone may read it.
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
-    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME.
+    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME,
+    /// noexec; and namespace=, namespace_secret_file=, log=FILE, metrics=[ADDRESS:]PORT, which also stand for themselves in fstab.
     #[arg(short, value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
-    /// Stay in the foreground until a signal or an unmount ends it; there is no other way yet.
-    #[arg(short, long)]
+    /// Stay in the foreground until a signal or an unmount ends it: what happens unless --daemon is said.
+    #[arg(short, long, conflicts_with = "daemon")]
     foreground: bool,
+    /// Go to the background once it is mounted.
+    #[arg(short, long)]
+    daemon: bool,
+}
+
+/// What else there is to do with mounts.
+#[derive(Subcommand)]
+enum MountCommand {
+    /// Show what mounts of this machine do: open files, what is not committed, counters.
+    Status {
+        /// Where they are mounted; all of them by default.
+        directories: Vec<PathBuf>,
+    },
 }
 
 impl MountArgs {
     /// Mounts, and serves until a signal or an unmount ends it.
     pub fn run(&self) -> anyhow::Result<()> {
+        if let Some(MountCommand::Status { directories }) = &self.command {
+            return status::show(directories);
+        }
         let options = MountOptions::parse(&self.options)?;
         let trackers = self.trackers()?;
-        let secret = self.secret()?;
-        LogOptions { stderr: true, ..LogOptions::default() }.install()?;
+        let secret = self.secret(&options)?;
+        let directory = std::path::absolute(self.directory.as_deref().unwrap_or(Path::new(".")))?;
+        if self.daemon {
+            let said = std::env::args_os().skip(1).skip_while(|argument| argument != "mount").skip(1);
+            let arguments: Vec<OsString> =
+                said.filter(|argument| argument != "--daemon" && argument != "-d").collect();
+            return background::start(&arguments, self.directory.as_deref().unwrap_or(&directory));
+        }
+        options.logging(background::is_here()).install()?;
         let runtime = tokio::runtime::Runtime::new()?;
-        let result = runtime.block_on(self.serve(options, trackers, secret));
+        let result = runtime.block_on(self.serve(options, &directory, trackers, secret));
         // A call that still waits for a peer must not keep the process.
         runtime.shutdown_timeout(LAST_CALLS);
         fdfs_ops::flush_logs();
@@ -64,6 +96,7 @@ impl MountArgs {
     async fn serve(
         &self,
         options: MountOptions,
+        directory: &Path,
         trackers: Vec<ServerAddress>,
         secret: Option<Secret>,
     ) -> anyhow::Result<()> {
@@ -72,7 +105,7 @@ impl MountArgs {
         let watching = tokio::spawn(signals.watch(stop.clone(), fdfs_ops::rotate_logs));
         let start = async {
             let objects = self.connect(&options, trackers, secret).await?;
-            let config = options.config(&self.directory);
+            let config = options.config(directory);
             let mount = Mount::start(&config, Arc::clone(&objects), &tokio::runtime::Handle::current());
             let mount = match mount {
                 Ok(mount) => mount,
@@ -84,17 +117,34 @@ impl MountArgs {
             };
             anyhow::Ok((objects, mount))
         };
+        // Counts from here on, whether they are answered over HTTP or in `.stats` alone.
+        let counters = Metrics::install();
+        let metrics = OpsServer::start_as_configured(options.metrics, Health::new()).await?;
+        let upkeep = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(UPKEEP);
+            loop {
+                ticks.tick().await;
+                counters.upkeep();
+            }
+        });
         let (objects, mount) = tokio::select! {
             started = start => started?,
             () = stop.cancelled() => return Ok(()),
         };
-        println!("{} is mounted", self.directory.display());
+        println!("{}", background::ready(self.directory.as_deref().unwrap_or(directory)));
+        if background::is_here() {
+            background::detach();
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             () = mount.ended() => info!("unmounted by somebody else"),
         }
         stop.cancel();
+        upkeep.abort();
         let unmounted = mount.unmount().await;
+        if let Some(metrics) = metrics {
+            metrics.shutdown().await;
+        }
         end(&objects).await;
         watching.await.context("the task that watches signals failed")?;
         unmounted.map(|how| info!(?how, "ended")).context("the mount did not end in order")
@@ -107,11 +157,12 @@ impl MountArgs {
         trackers: Vec<ServerAddress>,
         secret: Option<Secret>,
     ) -> anyhow::Result<Arc<Objects>> {
-        let store = match self.namespace.as_deref().map(str::parse) {
+        let namespace = self.namespace.as_deref().or(options.namespace.as_deref());
+        let store = match namespace.map(str::parse) {
             Some(Ok(store @ StoreUrl::Postgres(_))) => Some(store),
             _ => None,
         };
-        let service = if store.is_some() { None } else { Some(self.service(&trackers)?) };
+        let service = if store.is_some() { None } else { Some(service(namespace, &trackers)?) };
         let mut reach = ClientOptions::new(trackers);
         reach.pool.secret = cluster_secret(options.cluster_secret_file.as_deref())?;
         let client = Client::new(reach);
@@ -157,25 +208,27 @@ impl MountArgs {
         self.trackers.iter().map(parse).collect()
     }
 
-    fn service(&self, trackers: &[ServerAddress]) -> anyhow::Result<SocketAddr> {
-        let named = self.namespace.as_deref().map(|text| {
-            let address = ServerAddress::parse(text, DEFAULT_PORT)
-                .with_context(|| format!("--namespace {text:?} is not HOST:PORT"))?;
-            anyhow::Ok(address.sockets().next())
-        });
-        let beside = trackers.first().and_then(|tracker| tracker.ips.first());
-        let service = named.unwrap_or_else(|| Ok(beside.map(|ip| SocketAddr::new(*ip, DEFAULT_PORT))))?;
-        service.context("the namespace service has no address: say --namespace HOST:PORT")
-    }
-
-    fn secret(&self) -> anyhow::Result<Option<Secret>> {
+    fn secret(&self, options: &MountOptions) -> anyhow::Result<Option<Secret>> {
         let parse = |content: &[u8]| Secret::new(str::from_utf8(content).unwrap_or_default().trim_end());
         Ok(self
             .namespace_secret_file
             .as_deref()
+            .or(options.namespace_secret_file.as_deref())
             .map(|path| fdfs_ops::read_secret(path, parse))
             .transpose()?)
     }
+}
+
+/// Where the namespace service is.
+fn service(namespace: Option<&str>, trackers: &[ServerAddress]) -> anyhow::Result<SocketAddr> {
+    let named = namespace.map(|text| {
+        let address = ServerAddress::parse(text, DEFAULT_PORT)
+            .with_context(|| format!("--namespace {text:?} is not HOST:PORT"))?;
+        anyhow::Ok(address.sockets().next())
+    });
+    let beside = trackers.first().and_then(|tracker| tracker.ips.first());
+    let service = named.unwrap_or_else(|| Ok(beside.map(|ip| SocketAddr::new(*ip, DEFAULT_PORT))))?;
+    service.context("the namespace service has no address: say --namespace HOST:PORT")
 }
 
 /// Ends the work in the background and the session, so that what it held need not wait for its time to pass.
@@ -189,5 +242,7 @@ async fn end(objects: &Objects) {
 
 /// How long a tracker may take to answer at all.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often samples are folded into what is counted.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// How long calls that nobody waits for may hold up the end.
 const LAST_CALLS: Duration = Duration::from_secs(2);

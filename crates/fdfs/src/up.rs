@@ -53,6 +53,9 @@ pub struct UpArgs {
     /// Where to mount; `DIR/mnt` by default.
     #[arg(long, conflicts_with = "no_mount")]
     mount: Option<PathBuf>,
+    /// Options of the mount as mount(8) takes them, separated by commas.
+    #[arg(long, value_name = "OPTIONS", value_delimiter = ',', conflicts_with = "no_mount")]
+    mount_options: Vec<String>,
     /// Do not mount.
     #[arg(long)]
     no_mount: bool,

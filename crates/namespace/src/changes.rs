@@ -46,6 +46,8 @@ pub enum ChangeKind {
     BucketRemoved,
     /// Settings of a bucket changed; `name` is the setting's.
     BucketSettings,
+    /// Locks of the inode were given back. It has no version.
+    Unlocked,
     /// Changes of other processes may have been missed: whatever is known may be wrong. It has no inode, and no row.
     Missed,
 }
@@ -61,6 +63,7 @@ impl ChangeKind {
             Self::BucketMade => 6,
             Self::BucketRemoved => 7,
             Self::BucketSettings => 8,
+            Self::Unlocked => 9,
             Self::Missed => 0,
         }
     }
@@ -75,6 +78,7 @@ impl ChangeKind {
             6 => Self::BucketMade,
             7 => Self::BucketRemoved,
             8 => Self::BucketSettings,
+            9 => Self::Unlocked,
             _ => return None,
         })
     }

@@ -193,6 +193,43 @@ pub(crate) fn slice(extents: &[Extent], range: std::ops::Range<u64>) -> Vec<Exte
     within.map(cut).collect()
 }
 
+/// What is left of a content where nothing is in `range`.
+pub(crate) fn without(extents: &[Extent], range: &std::ops::Range<u64>) -> Vec<Extent> {
+    let mut left = Vec::with_capacity(extents.len() + 1);
+    for extent in extents {
+        if extent.offset < range.start {
+            let length = extent.end().min(range.start) - extent.offset;
+            left.push(Extent { length, ..extent.clone() });
+        }
+        if extent.end() > range.end {
+            let offset = extent.offset.max(range.end);
+            let skipped = offset - extent.offset;
+            let (length, file_offset) = (extent.length - skipped, extent.file_offset + skipped);
+            left.push(Extent { offset, length, file_offset, ..extent.clone() });
+        }
+    }
+    left
+}
+
+/// The same content with pieces that follow one another in one file as one.
+pub(crate) fn joined(extents: Vec<Extent>) -> Vec<Extent> {
+    let mut joined: Vec<Extent> = Vec::with_capacity(extents.len());
+    for extent in extents {
+        match joined.last_mut() {
+            Some(last)
+                if last.end() == extent.offset
+                    && last.file == extent.file
+                    && last.file_offset + last.length == extent.file_offset
+                    && last.foreign == extent.foreign =>
+            {
+                last.length += extent.length;
+            }
+            _ => joined.push(extent),
+        }
+    }
+    joined
+}
+
 /// Up to `limit` inodes that use the file.
 pub(crate) fn users(read: &dyn Read, file: &str, limit: usize) -> Result<Vec<u64>, NamespaceError> {
     let prefix = keys::reverses(file);

@@ -77,6 +77,12 @@ pub enum NamespaceError {
     /// The attributes of one inode would be larger than allowed.
     #[error("the attributes are too large")]
     AttributesTooLarge,
+    /// The content would fall into too many pieces.
+    #[error("the content would fall into too many pieces")]
+    TooManyExtents,
+    /// The owner holds too many ranges of the file.
+    #[error("too many locks")]
+    TooManyLocks,
     /// The content changed while somebody worked on it.
     #[error("the content has changed meanwhile")]
     ContentChanged,

@@ -10,6 +10,7 @@ pub(crate) const COMPLETED: u8 = b'Q';
 pub(crate) const CHANGE: u8 = b'c';
 pub(crate) const FREED: u8 = b'f';
 pub(crate) const JOIN: u8 = b'j';
+pub(crate) const LOCK: u8 = b'k';
 pub(crate) const ORPHAN: u8 = b'o';
 pub(crate) const SESSION: u8 = b's';
 
@@ -133,6 +134,15 @@ pub(crate) fn session(session: u64) -> Vec<u8> {
 
 pub(crate) fn task(name: &str) -> Vec<u8> {
     join(b't', &[name.as_bytes()])
+}
+
+/// The locks that an owner of a session has on an inode.
+pub(crate) fn lock(inode: u64, session: u64, owner: u64) -> Vec<u8> {
+    join(LOCK, &[&inode.to_be_bytes(), &session.to_be_bytes(), &owner.to_be_bytes()])
+}
+
+pub(crate) fn locks(inode: u64) -> Vec<u8> {
+    number(LOCK, inode)
 }
 
 pub(crate) fn change(writer: u64, sequence: u64) -> Vec<u8> {

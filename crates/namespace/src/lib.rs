@@ -17,6 +17,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;
+mod locks;
 mod names;
 mod namespace;
 mod origin;
@@ -42,6 +43,7 @@ pub use changes::{Change, ChangeKind};
 pub use content::FreedFile;
 pub use error::NamespaceError;
 pub use keys::ROOT;
+pub use locks::{Lock, LockKind, LockOwner};
 pub use names::{MAX_KEY_LENGTH, MAX_POSIX_NAME};
 pub use namespace::Namespace;
 pub use origin::Origin;

@@ -5,6 +5,7 @@ mod buckets;
 mod files;
 mod inodes;
 mod keyed;
+mod locks;
 mod running;
 mod sessions;
 mod settings;

@@ -4,6 +4,7 @@ mod access;
 mod bucket;
 mod content;
 mod inode;
+mod lock;
 mod system;
 mod upload;
 
@@ -16,6 +17,7 @@ pub(crate) use access::{AccessKeyRow, GrantRow};
 pub(crate) use bucket::{BlobRow, BucketRow};
 pub(crate) use content::{ExtentRow, ExtentsRow, FreedRow, JoinRow, OrphanRow, ReverseRow};
 pub(crate) use inode::{ChecksumRow, DeltaRow, EntryRow, HeaderRow, InodeRow, PairRow};
+pub(crate) use lock::{LockRow, LockedRow};
 pub(crate) use system::{ChangeRow, LeaseRow, SessionRow, StampRow, TaskRow};
 pub(crate) use upload::{CompletedRow, PartRow, PartTableRow, UploadRow};
 

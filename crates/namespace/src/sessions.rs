@@ -125,7 +125,8 @@ fn session_rows(read: &dyn Read) -> Result<Vec<(Vec<u8>, SessionRow)>, Namespace
     rows.into_iter().map(|(key, value)| Ok((key.clone(), rows::unseal(&key, &value)?))).collect()
 }
 
-fn lives(session: u64, row: &SessionRow, own: u64, now: u64, alone: bool, limit: u64) -> bool {
+/// Whether a session is there, as far as one can know.
+pub(crate) fn lives(session: u64, row: &SessionRow, own: u64, now: u64, alone: bool, limit: u64) -> bool {
     if row.fenced || session == own {
         return !row.fenced;
     }

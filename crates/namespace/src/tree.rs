@@ -1,10 +1,12 @@
 //! The tree of inodes: rows that belong together are changed together, here and nowhere else.
 
+pub(crate) mod exchange;
 pub(crate) mod keyed;
 pub(crate) mod listing;
 pub(crate) mod patches;
 pub(crate) mod posix;
 pub(crate) mod preconditions;
+pub(crate) mod ranges;
 pub(crate) mod shared;
 pub(crate) mod version_listing;
 pub(crate) mod versions;

@@ -131,6 +131,8 @@ impl From<NamespaceError> for ObjectsError {
             NamespaceError::GroupBucket => Self::NotPermitted("the bucket belongs to a group"),
             NamespaceError::InvalidName => Self::InvalidName,
             NamespaceError::CrossBucket => Self::CrossBucket,
+            NamespaceError::TooManyExtents => Self::Unsupported,
+            NamespaceError::TooManyLocks => Self::NoSpace,
             NamespaceError::Loop => Self::Loop,
             NamespaceError::NoSuchUpload => Self::NoSuchUpload,
             NamespaceError::NoSuchVersion => Self::NoSuchVersion,

@@ -1,9 +1,11 @@
 //! Objects by inode, as a mount sees them: buckets in the root, directories and files below, raw files under `M00`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use fdfs_namespace::{
-    Attributes, Bucket, Entry, Kind, NamespaceError, NewBucket, NewInode, ROOT, RenameMode, SetAttributes,
+    Attributes, Bucket, ContentSource, Entry, Kind, NamespaceError, NewBucket, NewInode, Preconditions, ROOT,
+    RenameMode, SetAttributes,
 };
 
 use crate::error::ObjectsError;
@@ -199,6 +201,37 @@ impl Objects {
             return Err(ObjectsError::IsDirectory);
         }
         Ok(ObjectReader::new(info, extents, Arc::clone(&self.files), pin))
+    }
+
+    /// Takes a range's bytes away: it reads as zeros. The content grows up to the end of the range where `grows` says so.
+    pub async fn zero_range(
+        &self,
+        inode: u64,
+        range: Range<u64>,
+        grows: bool,
+    ) -> Result<Attributes, ObjectsError> {
+        self.check_changeable(inode)?;
+        Ok(self.names.zero_range(inode, range, grows).await?)
+    }
+
+    /// Puts up to `length` bytes of one inode over those of another, each from an offset on. No byte moves: both use the same files. How many
+    /// bytes that were.
+    pub async fn copy_range(
+        &self,
+        (source, from): (u64, u64),
+        (inode, to): (u64, u64),
+        length: u64,
+    ) -> Result<u64, ObjectsError> {
+        self.check_changeable(inode)?;
+        let source = match self.raw_inodes.path(source) {
+            Some(_) => {
+                let info = self.inode_info(source).await?;
+                let size = info.size();
+                ContentSource::File(info.file_id.ok_or(ObjectsError::IsDirectory)?, size)
+            }
+            None => ContentSource::Inode(source, Preconditions::default()),
+        };
+        Ok(self.names.copy_range((source, from), (inode, to), length).await?)
     }
 
     /// Begins to write a whole new content for a file, from its first byte to its last. However long it gets, it becomes one FastDFS file.

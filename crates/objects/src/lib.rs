@@ -13,6 +13,7 @@ mod files;
 mod info;
 mod inodes;
 mod keyed;
+mod locks;
 mod multipart;
 mod objects;
 mod patch;
@@ -37,10 +38,10 @@ pub use error::ObjectsError;
 pub use fdfs_namespace::{
     AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, ChecksumForm,
     CompletePart, Completed, ContentHeader, ContentHeaders, Defaults, Deleted, DirectoryState, ETag,
-    ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, MAX_KEY_LENGTH,
-    Mirrored, Namespace, NewInode, ObjectPart, Origin, Part, Preconditions, ROOT, RenameConditions,
-    RenameMode, SetAttributes, SetMode, Upload, UploadId, UploadItem, UploadMarker, UploadPage, UploadQuery,
-    VersionId, VersionItem, VersionPage, VersionQuery, VersionStart, Versioning,
+    ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, Lock, LockKind,
+    LockOwner, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, ObjectPart, Origin, Part, Preconditions, ROOT,
+    RenameConditions, RenameMode, SetAttributes, SetMode, Upload, UploadId, UploadItem, UploadMarker,
+    UploadPage, UploadQuery, VersionId, VersionItem, VersionPage, VersionQuery, VersionStart, Versioning,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,

@@ -50,6 +50,26 @@ impl ObjectReader {
         Box::pin(streams.flatten())
     }
 
+    /// Where bytes that were written come next, from `offset` on; none after the last of them.
+    pub fn next_data(&self, offset: u64) -> Option<u64> {
+        let at = self.extents.partition_point(|extent| extent.end() <= offset);
+        let next = self.extents.get(at)?.offset.max(offset);
+        (next < self.info.size()).then_some(next)
+    }
+
+    /// Where bytes that nothing was written to come next, from `offset` on: the content's end at the latest.
+    pub fn next_hole(&self, offset: u64) -> u64 {
+        let mut at = offset;
+        let first = self.extents.partition_point(|extent| extent.end() <= offset);
+        for extent in self.extents.iter().skip(first) {
+            if extent.offset > at {
+                break;
+            }
+            at = extent.end();
+        }
+        at.min(self.info.size())
+    }
+
     /// The bytes of `range` in one piece. For small ranges: all of it is held in memory.
     pub async fn read_bytes(&self, range: Range<u64>) -> Result<Bytes, ObjectsError> {
         let mut stream = self.read(range);

@@ -63,6 +63,7 @@ impl Objects {
                 .every(HOUSEKEEPING_INTERVAL, async || {
                     objects.renew_session().await?;
                     objects.names.remove_orphans().await?;
+                    objects.names.remove_dead_locks().await?;
                     while objects.names.trim_changes(CHANGES_KEPT).await? {}
                     Ok(())
                 })

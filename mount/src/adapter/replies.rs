@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use fdfs_objects::Attributes;
+use fdfs_objects::{Attributes, Lock};
 use fuser::{
-    Errno, Generation, OpenAccMode, OpenFlags, ReplyAttr, ReplyEmpty, ReplyEntry, ReplyXattr, Request,
+    Errno, FileHandle, Generation, INodeNo, LockOwner, OpenAccMode, OpenFlags, ReplyAttr, ReplyEmpty,
+    ReplyEntry, ReplyXattr, Request,
 };
 use tracing::debug;
 
 use super::FuseAdapter;
+use super::callers::lock_kind;
 use crate::attributes::to_kernel;
 use crate::error::FsError;
 use crate::file_system::Caller;
 use crate::ops;
 use crate::ops::content::Open;
 use crate::ops::extended::Fitted;
+use crate::ops::locks::Wanted;
 
 impl FuseAdapter {
     pub(super) fn entry(&self, result: Result<Attributes, FsError>, reply: ReplyEntry) {
@@ -82,6 +85,19 @@ pub(super) fn errno(error: &FsError) -> Errno {
 
 pub(super) fn caller(request: &Request) -> Caller {
     Caller { uid: request.uid(), gid: request.gid() }
+}
+
+/// The lock that a request is about.
+pub(super) fn wanted(
+    request: &Request,
+    (inode, handle, owner): (INodeNo, FileHandle, LockOwner),
+    (start, end): (u64, u64),
+    kind: i32,
+    pid: u32,
+) -> Wanted {
+    let exclusive = kind == libc::F_WRLCK;
+    let lock = Lock { kind: lock_kind(request.pid(), start, end), start, end, exclusive, pid };
+    Wanted { inode: inode.0, handle, owner: owner.0, lock }
 }
 
 pub(super) fn how(flags: OpenFlags) -> Open {

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use fdfs_objects::{Change, ChangeKind, Objects, Origin, View};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::notifier::Stale;
-use super::{KernelCache, Notifier};
+use super::{KernelCache, Notifier, TakeBack};
 
 /// Follows the changes until the mount has ended. What `origin` changed the kernel knows already.
 pub(crate) fn follow(
@@ -23,22 +23,20 @@ pub(crate) fn follow(
     origin: Origin,
     ended: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    if cache.limit.is_zero() {
-        return Ok(());
-    }
+    let Some(takes_back) = cache.takes_back.lock().take() else { return Ok(()) };
     let epochs = notifier.epoch().is_ok();
     if !epochs {
         info!("this kernel cannot be told to look at all names again: it keeps them for a second at most");
     }
     // From here on nothing is missed: only now may the kernel keep anything.
     let (changes, view) = (objects.changes(), objects.view());
-    cache.set_followed(true, epochs);
+    cache.set_followed(!cache.limit.is_zero(), epochs);
     let mut follower = Follower { cache, notifier, objects, origin, epochs, late: VecDeque::new() };
     // Its own clock: it may outlive the runtime of those who mounted.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     thread::Builder::new().name("fdfs-notify".to_owned()).spawn(move || {
         // What blocks in here blocks this thread alone.
-        runtime.block_on(follower.run(changes, view, ended));
+        runtime.block_on(follower.run(changes, takes_back, view, ended));
         follower.cache.set_followed(false, false);
     })?;
     Ok(())
@@ -65,7 +63,13 @@ struct Batch {
 }
 
 impl Follower {
-    async fn run(&mut self, mut changes: Receiver<Change>, view: View, mut ended: watch::Receiver<bool>) {
+    async fn run(
+        &mut self,
+        mut changes: Receiver<Change>,
+        mut takes_back: mpsc::Receiver<TakeBack>,
+        view: View,
+        mut ended: watch::Receiver<bool>,
+    ) {
         loop {
             let mut batch = Batch::default();
             let again = self.late.front().map(|(when, _)| *when);
@@ -83,6 +87,13 @@ impl Follower {
                     Err(RecvError::Lagged(_)) => batch.lagged(self.objects.namespace().announced()),
                     Err(RecvError::Closed) => return,
                 },
+                Some(TakeBack { inode, done }) = takes_back.recv() => {
+                    if let Err(error) = self.notifier.inode(inode, Stale::Content) {
+                        debug!(ino = inode, %error, "the kernel did not take a notification");
+                    }
+                    let _ = done.send(()); // who wanted it may have gone
+                    continue;
+                }
                 () = due => {}
             }
             while batch.names.len() < BATCH {
@@ -156,7 +167,7 @@ impl Batch {
                 self.all = true;
                 return;
             }
-            ChangeKind::BucketSettings => return,
+            ChangeKind::BucketSettings | ChangeKind::Unlocked => return,
             _ if change.origin == Some(own) => return,
             ChangeKind::Content => Stale::Content,
             _ => Stale::Attributes,

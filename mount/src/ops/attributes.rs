@@ -5,10 +5,14 @@ use fdfs_objects::{Attributes, Kind, ObjectsError, SetAttributes};
 use crate::error::FsError;
 use crate::file_system::FileSystem;
 use crate::ops::names::check_name;
+use crate::ops::stats;
 
 /// The attributes of what stands under a name.
 pub(crate) async fn lookup(fs: &FileSystem, parent: u64, name: &[u8]) -> Result<Attributes, FsError> {
     check_name(name)?;
+    if stats::is_named(parent, name) {
+        return Ok(stats::attributes());
+    }
     let found = fs.objects.lookup(parent, name).await;
     let attributes = found.map_err(|error| match error {
         // There cannot be anything of such a name.
@@ -20,6 +24,9 @@ pub(crate) async fn lookup(fs: &FileSystem, parent: u64, name: &[u8]) -> Result<
 
 /// Changes attributes; a new size cuts the content, or is followed by zeros.
 pub(crate) async fn set(fs: &FileSystem, inode: u64, mut set: SetAttributes) -> Result<Attributes, FsError> {
+    if inode == stats::INODE {
+        return Err(FsError::NotPermitted("figures are read only"));
+    }
     let file = fs.files.get(inode);
     if let Some(file) = &file {
         if let Some(size) = set.size {

@@ -10,7 +10,7 @@ use tracing::error;
 
 use crate::error::FsError;
 use crate::file_system::{Caller, FileSystem, Handle};
-use crate::open_file::{OpenFile, Source};
+use crate::open_file::{OpenFile, Place, Source};
 use crate::ops::names;
 use crate::read_ahead::ReadAhead;
 
@@ -95,7 +95,22 @@ pub(crate) async fn write(
     offset: u64,
     bytes: Bytes,
 ) -> Result<(), FsError> {
-    fs.handles.get(handle)?.file.write(fs, offset, bytes).await
+    fs.handles.get(handle)?.file.write(fs, Place::At(offset), bytes).await.map(drop)
+}
+
+/// Writes bytes at the end, which the kernel believes to be at `believed`: another mount may have written meanwhile.
+pub(crate) async fn append(
+    fs: &FileSystem,
+    handle: FileHandle,
+    believed: u64,
+    bytes: Bytes,
+) -> Result<(), FsError> {
+    let handle = fs.handles.get(handle)?;
+    if handle.file.write(fs, Place::End, bytes).await? != believed {
+        // What the kernel keeps of the bytes stands in another place.
+        fs.cache.take_back_soon(handle.file.inode());
+    }
+    Ok(())
 }
 
 /// Commits what was written: after fsync, and after close, it is there for everybody.

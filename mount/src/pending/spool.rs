@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use bytes::{Bytes, BytesMut};
 use fdfs_objects::{Attributes, ContentPatch, ObjectReader, ObjectWriter, ObjectsError};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{PIECE, finish};
 use crate::error::FsError;
@@ -66,6 +67,23 @@ impl Spool {
             self.kept = self.kept.min(size);
         }
         self.size = size;
+        Ok(())
+    }
+
+    /// Makes a range within the content read as zeros.
+    pub(super) fn zero(&mut self, range: Range<u64>) -> Result<(), FsError> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if fallocate(&self.file, flags, range.start, range.end - range.start).is_ok() {
+            // It is as long as what was written reaches.
+            self.file.set_len(self.file.metadata()?.len().max(range.end))?;
+            self.note(range);
+            return Ok(());
+        }
+        let zeros = [0; 64 * 1024];
+        for at in range.clone().step_by(zeros.len()) {
+            let length = (range.end - at).min(zeros.len() as u64);
+            self.write(at, &zeros[..length as usize])?;
+        }
         Ok(())
     }
 

@@ -72,7 +72,7 @@ impl Mounted {
         });
     }
 
-    fn get(&self, name: &str) -> Vec<u8> {
+    pub(super) fn get(&self, name: &str) -> Vec<u8> {
         self.runtime.block_on(async {
             let reader = self.objects.open("group1", name.as_bytes()).await.unwrap();
             reader.read_bytes(0..u64::MAX).await.unwrap().to_vec()
@@ -149,8 +149,6 @@ fn names_are_made_renamed_linked_and_removed() {
     let cwd = rustix::fs::CWD;
     let renamed = rustix::fs::renameat_with(cwd, path("taken"), cwd, path("b/file"), RenameFlags::NOREPLACE);
     assert_eq!(renamed, Err(rustix::io::Errno::EXIST));
-    let exchanged = rustix::fs::renameat_with(cwd, path("taken"), cwd, path("b/file"), RenameFlags::EXCHANGE);
-    assert_eq!(exchanged, Err(rustix::io::Errno::INVAL));
 
     fs::hard_link(path("taken"), path("linked")).unwrap();
     assert_eq!(fs::metadata(path("taken")).unwrap().nlink(), 2);
@@ -319,10 +317,7 @@ fn programs_work() {
     run("mkdir copied; tar cf - tree | tar xf - -C copied; diff -r tree copied/tree; rm -r tree");
     run("touch -d @1000 old; test $(stat -c %Y old) = 1000; mv old renamed; test ! -e old");
     assert_eq!(run("cp /bin/cat program; echo done | ./program"), "done\n");
-    assert_eq!(
-        run("truncate -s 100 t; fallocate -l 200 t 2>&1 | grep -o 'not supported'"),
-        "not supported\n"
-    );
+    run("truncate -s 100 t; fallocate -l 200 t; test $(stat -c %s t) = 200");
     assert!(run("df --output=size -B 1 .").contains("4096000"));
 }
 
@@ -402,7 +397,7 @@ fn the_source_and_the_options_are_in_the_mount_table() {
     let table = fs::read_to_string("/proc/self/mounts").unwrap();
     let path = mounted.directory.path().to_str().unwrap();
     let line = table.lines().find(|line| line.contains(path)).unwrap();
-    assert!(line.starts_with(&format!("cluster-7 {path} fuse ro,")), "{line}");
+    assert!(line.starts_with(&format!("cluster-7 {path} fuse.fdfs ro,")), "{line}");
     assert!(line.contains("default_permissions") && line.contains("allow_other"), "{line}");
     let refused = fs::write(mounted.path("file"), b"").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ReadOnlyFilesystem);

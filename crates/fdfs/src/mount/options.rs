@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use fdfs_conf::{LogSettings, ServiceAddress};
 use fdfs_mount::Config;
 use fdfs_objects::WriteConcern;
+use fdfs_ops::LogOptions;
 
 /// What `-o` says.
 #[derive(Debug, Default)]
@@ -21,6 +23,14 @@ pub struct MountOptions {
     cache: Option<Duration>,
     spool: Option<PathBuf>,
     source_name: Option<String>,
+    no_exec: bool,
+    /// The namespace service, or the database.
+    pub namespace: Option<String>,
+    /// A file that holds the secret of the namespace service.
+    pub namespace_secret_file: Option<PathBuf>,
+    log: Option<PathBuf>,
+    /// Where metrics are answered.
+    pub metrics: Option<ServiceAddress>,
 }
 
 impl MountOptions {
@@ -46,13 +56,36 @@ impl MountOptions {
                 ("cluster_secret_file", Some(value)) => options.cluster_secret_file = Some(value.into()),
                 ("spool", Some(value)) => options.spool = Some(value.into()),
                 ("fsname", Some(value)) => options.source_name = Some(value.to_owned()),
+                ("noexec", None) => options.no_exec = true,
+                ("exec", None) => options.no_exec = false,
+                ("namespace", Some(value)) => options.namespace = Some(value.to_owned()),
+                ("namespace_secret_file", Some(value)) => options.namespace_secret_file = Some(value.into()),
+                ("log", Some(value)) => options.log = Some(std::path::absolute(value)?),
+                ("metrics", Some(value)) => options.metrics = Some(listener(text, value)?),
+                (name, _) if name.starts_with("x-") || name.starts_with("X-") || name == "comment" => {}
                 (name, None) if FOR_OTHERS.contains(&name) => {}
                 _ => bail!(
-                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME"
+                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT"
                 ),
             }
         }
         Ok(options)
+    }
+
+    /// Where the log goes: to standard error, but for a process in the background.
+    pub fn logging(&self, in_background: bool) -> LogOptions {
+        let file = match &self.log {
+            Some(file) => Some(file.clone()),
+            None if in_background => Some(PathBuf::from(USUAL_LOG)).filter(|file| can_write(file)),
+            None => None,
+        };
+        let file = file.map(|file| (file, LogSettings::default()));
+        LogOptions { stderr: !in_background, file, ..LogOptions::default() }
+    }
+
+    /// True if they say where the spool is.
+    pub fn has_spool(&self) -> bool {
+        self.spool.is_some()
     }
 
     /// How to mount on `directory`.
@@ -65,14 +98,56 @@ impl MountOptions {
             cache: self.cache.unwrap_or(usual.cache),
             spool: self.spool.clone().unwrap_or(usual.spool),
             source_name: self.source_name.clone().unwrap_or(usual.source_name),
+            no_exec: self.no_exec,
             ..usual
         }
     }
 }
 
+fn listener(text: &str, value: &str) -> anyhow::Result<ServiceAddress> {
+    let wrong = || format!("-o {text}: not [ADDRESS:]PORT");
+    let (address, port) = match value.rsplit_once(':') {
+        Some((address, port)) => (Some(address.trim_matches(['[', ']']).parse().with_context(wrong)?), port),
+        None => (None, value),
+    };
+    Ok(ServiceAddress { address, port: port.parse().with_context(wrong)?, is_explicit: true })
+}
+
+fn can_write(file: &Path) -> bool {
+    let can = std::fs::File::options().append(true).create(true).open(file).is_ok();
+    if !can {
+        eprintln!("{} cannot be written, there is no log: -o log=FILE names another", file.display());
+    }
+    can
+}
+
 /// What mount(8) and fstab say to others, or what always holds.
-const FOR_OTHERS: [&str; 9] =
-    ["defaults", "auto", "noauto", "nofail", "_netdev", "user", "nodev", "nosuid", "default_permissions"];
+const FOR_OTHERS: [&str; 22] = [
+    "defaults",
+    "auto",
+    "noauto",
+    "nofail",
+    "_netdev",
+    "user",
+    "users",
+    "nouser",
+    "owner",
+    "group",
+    "nodev",
+    "nosuid",
+    "default_permissions",
+    "async",
+    "atime",
+    "noatime",
+    "diratime",
+    "nodiratime",
+    "relatime",
+    "norelatime",
+    "lazytime",
+    "nolazytime",
+];
+/// The log of mounts in the background.
+const USUAL_LOG: &str = "/var/log/fdfs-mount.log";
 
 #[cfg(test)]
 mod tests {
@@ -89,12 +164,19 @@ mod tests {
         assert_eq!(options.write_concern, WriteConcern::Replicated);
         let config = options.config(Path::new("/mnt/fdfs"));
         assert!(config.read_only && config.allow_other && !config.raw_delete);
+        let options =
+            parse("noexec,nosuid,x-systemd.automount,namespace=gw:23100,metrics=9117,log=/l").unwrap();
+        assert_eq!(options.namespace.as_deref(), Some("gw:23100"));
+        assert!(
+            options.config(Path::new("/mnt")).no_exec
+                && options.metrics.is_some_and(|metrics| metrics.port == 9_117)
+        );
         assert_eq!((config.cache, config.source_name.as_str()), (Duration::from_secs(2), "pictures"));
     }
 
     #[test]
     fn an_option_that_is_not_known_is_named() {
-        for text in ["acl", "ro=1", "cache", "cache=soon", "write_concern=all"] {
+        for text in ["acl", "ro=1", "cache", "cache=soon", "write_concern=all", "metrics=here"] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(text), "{error}");
         }

@@ -21,6 +21,7 @@ use super::UpArgs;
 use crate::gateway::{
     Concern, FrontConfig, Gateway, GatewayConfig, Patience, lifecycle_interval, lifecycle_rate,
 };
+use crate::mount::MountOptions;
 
 /// Everything that runs.
 pub struct Site {
@@ -163,8 +164,11 @@ fn mount(args: &UpArgs, gateway: &Gateway) -> Result<Mount, String> {
         return Err("not wanted".to_owned());
     }
     let config = || -> anyhow::Result<fdfs_mount::Config> {
-        let mut config = fdfs_mount::Config::new(make_mountpoint(&mountpoint(args))?);
-        config.spool = make(args.dir.join("spool"))?;
+        let options = MountOptions::parse(&args.mount_options)?;
+        let mut config = options.config(&make_mountpoint(&mountpoint(args))?);
+        if !options.has_spool() {
+            config.spool = make(args.dir.join("spool"))?;
+        }
         Ok(config)
     };
     let runtime = tokio::runtime::Handle::current();

@@ -18,6 +18,13 @@ pub struct ETag {
 pub struct ParseETagError;
 
 impl ETag {
+    /// That of content which S3 did not put: like no other.
+    pub(crate) fn unknown() -> Self {
+        let mut digest = [0; 16];
+        fastrand::fill(&mut digest);
+        Self { digest, parts: Some(0) }
+    }
+
     pub(crate) fn from_row(digest: &[u8], parts: Option<u32>) -> Option<Self> {
         digest.try_into().ok().map(|digest| Self { digest, parts })
     }

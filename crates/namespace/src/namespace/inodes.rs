@@ -1,5 +1,7 @@
 //! Inodes and names in directories, as a mount sees them.
 
+use std::ops::Range;
+
 use super::Namespace;
 use crate::attributes::{Attributes, ETag, Entry, Extent, Mirrored};
 use crate::buckets::{self, Bucket};
@@ -10,6 +12,8 @@ use crate::tree;
 use crate::tree::keyed::{self, FileRecord};
 use crate::tree::patches::{self, Patch};
 use crate::tree::posix::{self, NewInode, RenameMode, SetAttributes, SetMode};
+use crate::tree::ranges;
+use crate::tree::shared::ContentSource;
 
 impl Namespace {
     /// The attributes of what a mount shows under `name`.
@@ -146,6 +150,30 @@ impl Namespace {
         let written = self.write(move |tx| patches::apply(tx, inode, &patch, etag, mtime)).await?;
         self.note_kept(inode);
         Ok(written)
+    }
+
+    /// Takes a range's bytes away: it reads as zeros. The content grows up to the end of the range where `grows` says so.
+    pub async fn zero_range(
+        &self,
+        inode: u64,
+        range: Range<u64>,
+        grows: bool,
+    ) -> Result<Attributes, NamespaceError> {
+        let zeroed = self.write(move |tx| ranges::zero(tx, inode, range.clone(), grows)).await?;
+        self.note_kept(inode);
+        Ok(zeroed)
+    }
+
+    /// Puts up to `length` bytes of `source` from `from` on over those of `inode` from `to` on, by using the same files; how many that were.
+    pub async fn copy_range(
+        &self,
+        (source, from): (ContentSource, u64),
+        (inode, to): (u64, u64),
+        length: u64,
+    ) -> Result<u64, NamespaceError> {
+        let copied = self.write(move |tx| ranges::copy(tx, &source, from, inode, to, length)).await?.1;
+        self.note_kept(inode);
+        Ok(copied)
     }
 
     /// What an inode was before it was opened is kept as far as its bucket wants that: until it is closed no more versions are made.

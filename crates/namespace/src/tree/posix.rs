@@ -12,6 +12,7 @@ use crate::names::{check_posix_name, directory_name, is_posix_name};
 use crate::rows::{EntryRow, InodeRow};
 use crate::transaction::Transaction;
 use crate::tree;
+use crate::tree::exchange;
 use crate::tree::versions::{self, Versioning};
 
 /// Attributes of one inode together, names and values: as much as xattr allows.
@@ -74,6 +75,8 @@ pub enum RenameMode {
     Replace,
     /// The rename is refused.
     NoReplace,
+    /// It takes the old name: both must be there.
+    Exchange,
 }
 
 /// What a mount shows under a name: the directory, else the file. The name is as in the key.
@@ -297,6 +300,9 @@ pub(crate) fn rename(
     new_name: &[u8],
     mode: RenameMode,
 ) -> Result<(), NamespaceError> {
+    if mode == RenameMode::Exchange {
+        return exchange::exchange(tx, (parent, name), (new_parent, new_name));
+    }
     let (old_name, entry) = find(tx, parent, name)?.ok_or(NamespaceError::NotFound)?;
     let mut row = tree::inode(tx, entry.inode)?;
     let is_directory = tree::is_directory(&row);
@@ -448,7 +454,16 @@ pub(crate) fn set_content(
     row.size = size;
     new_content(tx, number, &mut row, etag);
     row.mtime = mtime.unwrap_or(tx.now);
-    tree::save(tx, number, &mut row);
+    save_content(tx, number, &mut row)
+}
+
+/// Saves an inode whose content is another.
+pub(crate) fn save_content(
+    tx: &mut Transaction<'_, '_>,
+    number: u64,
+    row: &mut InodeRow,
+) -> Result<Attributes, NamespaceError> {
+    tree::save(tx, number, row);
     tx.change(ChangeKind::Content, number, row.version, 0, b"");
     get_attributes(tx, number)
 }
@@ -473,9 +488,7 @@ fn resize(
     }
     content::replace(tx, number, row, &extents)?;
     row.size = size;
-    let mut digest = [0; 16];
-    fastrand::fill(&mut digest);
-    new_content(tx, number, row, ETag { digest, parts: Some(0) });
+    new_content(tx, number, row, ETag::unknown());
     row.mtime = tx.now;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The tree, on every engine.
 
+mod ranges;
 mod sharing;
 
 use std::collections::{BTreeMap, BTreeSet};

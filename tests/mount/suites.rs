@@ -1,0 +1,128 @@
+//! Suites of other makers: POSIX by pjdfstest, content by fsx.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use anyhow::{Context as _, Result, ensure};
+use fdfs_tests::{Mounting, Site, suites_dir};
+
+use crate::can_mount;
+
+/// A program of the suites, or none where they cannot be had.
+fn suite(name: &str) -> Option<PathBuf> {
+    match suites_dir() {
+        Ok(dir) => Some(dir.join("bin").join(name)),
+        Err(error) => {
+            eprintln!("SKIPPED: {name} cannot be installed, nothing is shown about it: {error:#}");
+            None
+        }
+    }
+}
+
+fn settings(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mount").join(name)
+}
+
+#[test]
+fn what_posix_says_of_a_file_system_holds() -> Result<()> {
+    let Some(program) = suite("pjdfstest").filter(|_| can_mount()) else { return Ok(()) };
+    let site = Site::start_for_everybody()?;
+    let run = |part: &str| -> Result<usize> {
+        let place = site.mounted(&format!("group1/{}", part.trim_end_matches(':')));
+        fs::create_dir(&place)?;
+        let mut command = Command::new(&program);
+        command.arg("-c").arg(settings("pjdfstest.toml")).arg("-p").arg(&place).arg(part);
+        let output = command.output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let summary = text.lines().last().unwrap_or_default();
+        ensure!(output.status.success() && summary.contains(" 0 failed"), "{part}\n{text}");
+        let passed =
+            summary.split(", ").find_map(|part| part.strip_suffix(" passed")).context("a summary")?;
+        Ok(passed.parse()?)
+    };
+    let passed = thread::scope(|scope| {
+        let parts: Vec<_> = PARTS.iter().map(|part| scope.spawn(|| run(part))).collect();
+        let mut passed = 0;
+        for part in parts {
+            passed += part.join().expect("no part panics")?;
+        }
+        anyhow::Ok(passed)
+    })?;
+    ensure!(passed >= PASSED, "{passed} of {PASSED} were run");
+    Ok(())
+}
+
+#[test]
+fn random_operations_find_what_they_left() -> Result<()> {
+    let Some(program) = suite("fsx").filter(|_| can_mount()) else { return Ok(()) };
+    let operations = std::env::var("FDFS_FSX_OPERATIONS").map_or(Ok(OPERATIONS), |text| text.parse())?;
+    let site = Site::start_without_mount()?;
+    let mut mount = Mounting::start(&site, "mnt", &[])?;
+    let artifacts = site.dir().join("artifacts");
+    fs::create_dir(&artifacts)?;
+    for round in 0..ROUNDS {
+        let file = |seed: u32| format!("group1/fsx-{seed}");
+        let run = |seed: u32| -> Result<()> {
+            let mut command = Command::new(&program);
+            command.args([
+                "-q",
+                "-S",
+                &(seed + round * 1_000).to_string(),
+                "-N",
+                &(operations / ROUNDS).to_string(),
+            ]);
+            command
+                .arg("-f")
+                .arg(settings("fsx.toml"))
+                .arg("-P")
+                .arg(&artifacts)
+                .arg(mount.path(&file(seed)));
+            let output = command.output()?;
+            let text = [output.stdout, output.stderr].concat();
+            ensure!(output.status.success(), "seed {seed}: {}", String::from_utf8_lossy(&text));
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let seeds: Vec<_> = (1..=SEEDS).map(|seed| scope.spawn(move || run(seed))).collect();
+            seeds.into_iter().try_for_each(|seed| seed.join().expect("no seed panics"))
+        })?;
+        // What is there is there without the kernel's caches, and on another mount.
+        let all = |mount: &Mounting| -> Result<Vec<Vec<u8>>> {
+            (1..=SEEDS).map(|seed| Ok(fs::read(mount.path(&file(seed)))?)).collect()
+        };
+        let before = all(&mount)?;
+        rustix::fs::sync();
+        // Not every machine lets its tests do this.
+        let _ = fs::write("/proc/sys/vm/drop_caches", "3");
+        ensure!(all(&mount)? == before, "other bytes without caches");
+        mount.stop()?;
+        mount.mount()?;
+        ensure!(all(&mount)? == before, "other bytes after a remount");
+    }
+    mount.stop()
+}
+
+/// Parts of the suite that are run beside one another.
+const PARTS: [&str; 12] = [
+    "chmod::",
+    "chown::",
+    "link::",
+    "mkdir::",
+    "mkfifo::",
+    "mknod::",
+    "open::",
+    "posix_fallocate::",
+    "rename::",
+    "rmdir::",
+    "truncate::",
+    "utimensat::",
+];
+/// Cases that pass on ext4, but for one that wants to know of a limit on links, of which there is none.
+const PASSED: usize = 382;
+const SEEDS: u32 = 8;
+/// Remounts for each seed.
+const ROUNDS: u32 = 2;
+/// Operations of each seed.
+const OPERATIONS: u32 = 1_000;
