@@ -50,6 +50,8 @@ pub(crate) struct Handle {
     pub(crate) read_ahead: tokio::sync::Mutex<ReadAhead>,
     /// The pages that the kernel has of the file are of the content that was opened.
     pub(crate) keeps_pages: bool,
+    /// It may write.
+    pub(crate) writes: bool,
 }
 
 /// Who asks.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub(crate) struct OpenFiles(Mutex<HashMap<u64, (usize, Arc<OpenFile>)>>);
 /// A file that is open.
 pub(crate) struct OpenFile {
     inode: u64,
+    /// Handles that may write.
+    writers: AtomicUsize,
     /// What of the attributes is newer here than in the namespace.
     unsaved: Mutex<Option<Unsaved>>,
     content: tokio::sync::Mutex<Content>,
@@ -127,7 +130,12 @@ impl OpenFiles {
 
 impl OpenFile {
     fn new(inode: u64) -> Self {
-        Self { inode, unsaved: Mutex::new(None), content: tokio::sync::Mutex::default() }
+        Self {
+            inode,
+            writers: AtomicUsize::new(0),
+            unsaved: Mutex::new(None),
+            content: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The inode.
@@ -175,6 +183,25 @@ impl OpenFile {
         content.base = None;
         content.lost = None;
         self.wrote(&mut content, 0);
+    }
+
+    /// Begins a new content if somebody has the file open for writing, who will end it; else false.
+    pub(crate) async fn truncate_to_write(&self, fs: &FileSystem) -> bool {
+        let begins = self.writers.load(Ordering::Acquire) > 0 && self.content.lock().await.lost.is_none();
+        if begins {
+            self.truncate(fs).await;
+        }
+        begins
+    }
+
+    /// A handle that may write comes.
+    pub(crate) fn writer_comes(&self) {
+        self.writers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A handle that may write goes.
+    pub(crate) fn writer_goes(&self) {
+        self.writers.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Where the bytes of a range are to be had.
@@ -333,8 +360,12 @@ impl OpenFile {
     /// Commits a stream that nobody wrote to lately: a storage does not wait for ever.
     pub(crate) async fn rest(&self, fs: &FileSystem, idle: Duration) {
         let Ok(mut content) = self.content.try_lock() else { return };
-        let streams = content.pending.as_ref().is_some_and(Pending::is_stream);
-        if streams && content.written.is_some_and(|written| written.elapsed() >= idle) {
+        // One that was emptied, and that nobody writes to after all, among them.
+        let is_empty = |pending: &Pending| pending.size().is_ok_and(|size| size == 0);
+        let waits = |pending: &Pending| pending.is_stream() || (content.dirty && is_empty(pending));
+        if content.pending.as_ref().is_some_and(waits)
+            && content.written.is_some_and(|written| written.elapsed() >= idle)
+        {
             debug!(ino = self.inode, "a file is written slowly; what there is is committed");
             if let Err(error) = self.commit(fs, &mut content).await {
                 warn!(ino = self.inode, %error, "a write failed; its bytes are lost");

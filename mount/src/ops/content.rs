@@ -54,7 +54,11 @@ pub(crate) async fn open(fs: &FileSystem, inode: u64, how: Open) -> Result<FileH
     let file = fs.files.open(fs, inode);
     match open_checked(fs, &file, how).await {
         Ok(keeps_pages) => {
-            Ok(fs.handles.insert(Handle { file, read_ahead: Mutex::new(ReadAhead::default()), keeps_pages }))
+            if how.write {
+                file.writer_comes();
+            }
+            let read_ahead = Mutex::new(ReadAhead::default());
+            Ok(fs.handles.insert(Handle { file, read_ahead, keeps_pages, writes: how.write }))
         }
         Err(error) => {
             fs.files.close(fs, inode).await?;
@@ -122,6 +126,9 @@ pub(crate) async fn flush(fs: &FileSystem, handle: FileHandle) -> Result<(), FsE
 pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
     let handle = fs.handles.remove(handle)?;
     let inode = handle.file.inode();
+    if handle.writes {
+        handle.file.writer_goes();
+    }
     let flushed = handle.file.flush(fs).await;
     if let Err(error) = &flushed {
         metrics::counter!("fdfs_mount_lost_files_total").increment(1);
