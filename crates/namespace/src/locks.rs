@@ -87,7 +87,7 @@ impl Lock {
     }
 }
 
-/// What others hold that `lock` would conflict with, if there is anything.
+/// What others hold that `lock` would conflict with, if there is anything: what comes first in the file.
 pub(crate) fn conflict(
     read: &dyn Read,
     session: u64,
@@ -97,14 +97,16 @@ pub(crate) fn conflict(
     now: u64,
 ) -> Result<Option<Lock>, NamespaceError> {
     let own = keys::lock(of.inode, session, of.owner);
+    let mut first: Option<Lock> = None;
     for (key, row) in holders(read, of.inode)? {
         let held = row.ranges.iter().map(Lock::of_row).find(|held| held.conflicts(lock));
-        let Some(held) = held.filter(|_| key != own) else { continue };
+        let is_before = |held: &Lock| first.is_none_or(|first| held.start < first.start);
+        let Some(held) = held.filter(|held| key != own && is_before(held)) else { continue };
         if is_alive(read, keys::number_at(&key, 9), session, alone, now)? {
-            return Ok(Some(held));
+            first = Some(held);
         }
     }
-    Ok(None)
+    Ok(first)
 }
 
 /// Takes a lock; what the owner held of its range before becomes this. What is in the way, if anything is.

@@ -32,9 +32,7 @@ pub(crate) async fn set(fs: &FileSystem, inode: u64, mut set: SetAttributes) -> 
         if let Some(size) = set.size {
             check_size(size)?;
             // An open with O_TRUNC comes as this: what is committed stays until what is written now takes its place.
-            if size == 0 && file.truncate_to_write(fs).await {
-                set.size = None;
-            } else if file.resize(fs, size).await? {
+            if (size == 0 && file.truncate_to_write(fs).await) || file.resize(fs, size).await? {
                 set.size = None;
             }
         }
