@@ -38,12 +38,12 @@ fn raise(mountpoint: &Path) -> io::Result<Option<u32>> {
 /// The number of the device that is mounted last on a directory, as `/proc/self/mountinfo` has it.
 fn device(mounts: &[u8], mountpoint: &Path) -> Option<String> {
     let wanted = mountpoint.as_os_str().as_bytes();
-    let found = mounts.split(|byte| *byte == b'\n').filter_map(|line| {
+    let mut found = mounts.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b' ').skip(2);
         let (device, _root, path) = (fields.next()?, fields.next()?, fields.next()?);
         (unescape(path) == wanted).then(|| String::from_utf8_lossy(device).into_owned())
     });
-    found.last()
+    found.next_back()
 }
 
 /// Blanks and such stand as `\` and three octal digits.
