@@ -63,6 +63,7 @@ fn two_storages_answer_as_recorded() -> Result<()> {
 fn storage_ids_and_trunk_files_answer_as_recorded() -> Result<()> {
     let _turn = Turn::take()?;
     let cluster = start(setups::ids_and_trunk())?;
+    await_trunk_servers(&cluster)?;
     let mut player = Player::new(cluster.config().tracker())?;
     let recorded = exchanges("B")?;
     let later_file = find(&recorded, "B/s/upload/trunk")?;
@@ -73,6 +74,22 @@ fn storage_ids_and_trunk_files_answer_as_recorded() -> Result<()> {
         player.play(exchange);
     }
     player.finish();
+    Ok(())
+}
+
+/// Small files get slots once each storage has heard of the trunk server of its group, and that is in office.
+fn await_trunk_servers(cluster: &Cluster) -> Result<()> {
+    let limit = Duration::from_secs(60);
+    let base = |index: usize| cluster.dir().join(format!("storage{index}"));
+    let is_in_office = |index: usize| base(index).join("data/rs/trunk_office").exists();
+    for index in 0..3 {
+        Deadline::after(limit).wait_for("a trunk server", || {
+            let log = std::fs::read_to_string(base(index).join("logs/storaged.log"))?;
+            ensure!(log.contains("trunk server of the group"), "storage {index} knows of none");
+            ensure!((is_in_office(0) || is_in_office(1)) && is_in_office(2), "a group has none in office");
+            Ok(())
+        })?;
+    }
     Ok(())
 }
 
