@@ -135,3 +135,65 @@ fn read_through(file: &File, range: Range<u64>, wanted: bool) -> io::Result<Byte
     }
     Ok(Bytes::new())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Write as _;
+
+    use rustix::fs::{Advice, fadvise};
+
+    use super::*;
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at * 31 + at / 256) as u8).collect()
+    }
+
+    /// A file that the page cache does not have, where the file system has one.
+    fn cold_file(content: &[u8]) -> Arc<File> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file.sync_all().unwrap();
+        fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        Arc::new(file)
+    }
+
+    #[tokio::test]
+    async fn what_the_page_cache_lacks_is_waited_for_elsewhere() {
+        let content = pattern(1_000_000);
+        let mut reader = FileContent::new(cold_file(&content));
+        reader.seek(10..900_000);
+        let mut read = Vec::new();
+        while read.len() < 899_990 {
+            read.extend(poll_fn(|cx| reader.poll_block(cx)).await.unwrap());
+        }
+        assert!(read == content[10..900_000]);
+        let mut reader = FileContent::new(cold_file(&content));
+        reader.seek(10..900_000);
+        let piece = poll_fn(|cx| reader.poll_piece(cx, 500_000)).await.unwrap().unwrap();
+        assert_eq!((piece.offset, piece.length), (10, 500_000));
+        let rest = poll_fn(|cx| reader.poll_piece(cx, 500_000)).await.unwrap().unwrap();
+        assert_eq!((rest.offset, rest.length), (500_010, 399_990));
+        assert!(is_cached(&rest.file, 0..900_000).unwrap(), "it was read");
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_file_is_a_content_of_its_own() {
+        let content = pattern(10_000);
+        let mut reader = FileContent::part(cold_file(&content), 4096);
+        reader.seek(0..100);
+        assert_eq!(poll_fn(|cx| reader.poll_block(cx)).await.unwrap(), content[4096..4196]);
+        reader.seek(50..100);
+        let piece = poll_fn(|cx| reader.poll_piece(cx, 1000)).await.unwrap().unwrap();
+        assert_eq!((piece.offset, piece.length), (4146, 50));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_shorter_than_asked_for_is_an_error() {
+        let mut reader = FileContent::new(cold_file(b"short"));
+        reader.seek(0..100);
+        assert!(poll_fn(|cx| reader.poll_block(cx)).await.is_err());
+        reader.seek(0..100);
+        assert!(poll_fn(|cx| reader.poll_piece(cx, 1000)).await.is_err());
+    }
+}
