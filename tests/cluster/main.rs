@@ -5,4 +5,5 @@ mod faults;
 mod fleet;
 mod kills;
 mod load;
+mod native_http;
 mod tutorial;

@@ -51,6 +51,15 @@ pub(crate) enum Manner {
     Thorough,
 }
 
+/// Among whom a file is sought.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// The other members of this group.
+    OwnGroup,
+    /// The members of another group.
+    Group(Arc<[Brief]>),
+}
+
 /// An answer of a member, whose body is still to be read.
 #[derive(Debug)]
 pub(crate) struct Given {
@@ -89,18 +98,19 @@ impl Relay {
         name: &RemoteFilename,
         request: &R,
     ) -> Result<Given, Refusal> {
-        self.seek(shared, name, request, Manner::Trusting).await
+        self.seek(shared, &Place::OwnGroup, name, request, Manner::Trusting).await
     }
 
-    /// Asks the others for a file, as [`Self::ask`], in the manner that is wanted.
+    /// Asks the members of a group for a file, as [`Self::ask`], in the manner that is wanted.
     pub(crate) async fn seek<R: Request>(
         &self,
         shared: &Shared,
+        place: &Place,
         name: &RemoteFilename,
         request: &R,
         manner: Manner,
     ) -> Result<Given, Refusal> {
-        let given = self.sought(shared, name, request, manner).await;
+        let given = self.sought(shared, place, name, request, manner).await;
         let answer = match &given {
             Ok(_) => "found",
             Err(Refusal::Store(_)) => "missing",
@@ -115,17 +125,23 @@ impl Relay {
     async fn sought<R: Request>(
         &self,
         shared: &Shared,
+        place: &Place,
         name: &RemoteFilename,
         request: &R,
         manner: Manner,
     ) -> Result<Given, Refusal> {
         let missing = || Refusal::Store(fdfs_store::StoreError::NotFound);
         let is_thorough = manner == Manner::Thorough;
-        let knows_itself = !is_thorough && shared.is_source(name) && shared.knows_all();
-        if shared.store.was_deleted(name) || knows_itself {
-            return Err(missing());
-        }
-        let mut candidates = Candidates::of(shared, name);
+        let mut candidates = match place {
+            Place::OwnGroup => {
+                let knows_itself = !is_thorough && shared.is_source(name) && shared.knows_all();
+                if shared.store.was_deleted(name) || knows_itself {
+                    return Err(missing());
+                }
+                Candidates::of(shared, shared.membership.lock().members(), name)
+            }
+            Place::Group(members) => Candidates::of(shared, members, name),
+        };
         let serving = candidates.ask.len();
         if is_thorough {
             candidates.is_one_away = candidates.is_source_away && shared.may_be_behind(name);
@@ -205,11 +221,11 @@ impl Given {
 }
 
 impl Candidates {
-    fn of(shared: &Shared, name: &RemoteFilename) -> Self {
+    fn of(shared: &Shared, members: &[Brief], name: &RemoteFilename) -> Self {
         let me = shared.identity.id;
         let source = name.fields().ok().map(|fields| fields.source);
         let mut candidates = Self::default();
-        for member in shared.membership.lock().members() {
+        for member in members {
             let Some(id) = member.id.filter(|id| *id != me) else { continue };
             let addresses = shared.identity.addresses_of_member(member);
             let is_source = source.is_some_and(|source| accepted(member, source));

@@ -5,11 +5,16 @@ use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use fdfs_client::{Client, ClientOptions};
 use fdfs_http::{ClusterFiles, Content, FileContent, Local, Source, SourceError};
 use fdfs_net::PoolConfig;
+use fdfs_proto::{Brief, tracker::StorageRecord};
 use fdfs_store::{Block, ForPeer, OpenFile, StoreError};
 use fdfs_types::FileId;
 use tracing::warn;
 
-use crate::{error::Refusal, relay::RelayedContent, shared::Shared};
+use crate::{
+    error::Refusal,
+    relay::{Place, RelayedContent},
+    shared::Shared,
+};
 
 /// The disk of this storage.
 pub(super) struct OwnFiles {
@@ -21,6 +26,7 @@ pub(super) struct OwnFiles {
 pub(super) struct OthersFiles {
     shared: Arc<Shared>,
     other_groups: ClusterFiles,
+    client: Client,
 }
 
 impl OwnFiles {
@@ -65,7 +71,7 @@ impl Local for OwnFiles {
 }
 
 impl OthersFiles {
-    /// Files of other groups are read by connections made as `pool` says.
+    /// The trackers tell of other groups on connections made as `pool` says.
     pub(super) fn new(shared: &Arc<Shared>, pool: PoolConfig) -> Self {
         let options = ClientOptions {
             pool,
@@ -74,17 +80,34 @@ impl OthersFiles {
             rounds: 1,
             ..ClientOptions::new(shared.trackers.addresses())
         };
-        let other_groups = ClusterFiles::new(Client::new(options));
-        Self { shared: Arc::clone(shared), other_groups }
+        let client = Client::new(options);
+        Self { shared: Arc::clone(shared), other_groups: ClusterFiles::new(client.clone()), client }
+    }
+
+    /// Who may have a file: this group, or the members of another.
+    async fn place(&self, id: &FileId) -> Result<Place, SourceError> {
+        if id.group == self.shared.group() {
+            return Ok(Place::OwnGroup);
+        }
+        let topology = self.client.topology().await.map_err(|error| {
+            warn!(%error, group = %id.group, "the trackers do not tell who is in the group");
+            SourceError::Unavailable
+        })?;
+        let group = topology.groups.get(&id.group).ok_or(SourceError::NotFound)?;
+        let brief = |member: &StorageRecord| Brief {
+            status: member.status,
+            port: member.port,
+            id: Some(member.id),
+            ip: member.ip,
+        };
+        Ok(Place::Group(group.members().map(brief).collect()))
     }
 }
 
 impl Source for OthersFiles {
     async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
-        if id.group != self.shared.group() {
-            return self.other_groups.open(id).await;
-        }
-        RelayedContent::open(&self.shared, id).await.map_err(|refusal| match refusal {
+        let place = self.place(id).await?;
+        RelayedContent::open(&self.shared, place, id).await.map_err(|refusal| match refusal {
             Refusal::Store(_) | Refusal::Told(_) => SourceError::NotFound,
             _ => SourceError::Unavailable,
         })
@@ -111,7 +134,7 @@ fn refusal(error: StoreError) -> SourceError {
     }
 }
 
-/// An answer of another group begins by then.
+/// The trackers tell of other groups by then.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// A storage of another group answers within this time, or the next is asked.
+/// A tracker answers within this time, or the next is asked.
 const PATIENCE: Duration = Duration::from_secs(3);

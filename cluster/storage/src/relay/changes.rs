@@ -83,7 +83,8 @@ impl Shared {
             if self.membership.lock().members().is_empty() {
                 return ChangePlace::Away;
             }
-            let Candidates { ask, is_one_away, .. } = Candidates::of(self, name);
+            let Candidates { ask, is_one_away, .. } =
+                Candidates::of(self, self.membership.lock().members(), name);
             let members = ask.into_iter().map(|(_, addresses)| addresses).collect();
             return ChangePlace::AtWhoHasIt { members, is_one_away };
         }

@@ -17,23 +17,29 @@ use fdfs_proto::{
 use fdfs_types::FileId;
 use tokio::sync::mpsc;
 
-use super::Manner;
+use super::{Manner, Place};
 use crate::{error::Refusal, shared::Shared};
 
 /// A file that is not here, read from a member that has it.
 #[derive(Debug)]
 pub(crate) struct RelayedContent {
     shared: Arc<Shared>,
+    place: Place,
     file_id: FileId,
     range: Range<u64>,
     blocks: Option<mpsc::Receiver<io::Result<Bytes>>>,
 }
 
 impl RelayedContent {
-    /// Asks every other member for a file, until one has it.
-    pub(crate) async fn open(shared: &Arc<Shared>, file_id: &FileId) -> Result<Content, Refusal> {
+    /// Asks every other member of a group for a file, until one has it.
+    pub(crate) async fn open(
+        shared: &Arc<Shared>,
+        place: Place,
+        file_id: &FileId,
+    ) -> Result<Content, Refusal> {
         let request = FileInfoRequest { file_id: file_id.clone(), skip_crc32: true, is_silent: true };
-        let mut given = shared.relay.seek(shared, &file_id.filename, &request, Manner::Thorough).await?;
+        let mut given =
+            shared.relay.seek(shared, &place, &file_id.filename, &request, Manner::Thorough).await?;
         let mut body = Vec::new();
         while let Ok(Some(chunk)) = given.line.next_chunk().await {
             if body.len() + chunk.len() > MAX_INFO {
@@ -45,14 +51,14 @@ impl RelayedContent {
         let holder = Some(given.holder);
         shared.relay.keep(given.line);
         let shared = Arc::clone(shared);
-        let reader = Box::new(Self { shared, file_id: file_id.clone(), range: 0..0, blocks: None });
+        let reader = Box::new(Self { shared, place, file_id: file_id.clone(), range: 0..0, blocks: None });
         Ok(Content { size: info.size, modified: info.modified, holder, reader })
     }
 
     fn fetch(&self) -> mpsc::Receiver<io::Result<Bytes>> {
         // As many blocks wait as keep the member busy while one is on its way to the client.
         let (sender, blocks) = mpsc::channel(2);
-        let (shared, range) = (Arc::clone(&self.shared), self.range.clone());
+        let (shared, place, range) = (Arc::clone(&self.shared), self.place.clone(), self.range.clone());
         let mut request = DownloadRequest {
             offset: range.start,
             length: range.end - range.start,
@@ -60,7 +66,7 @@ impl RelayedContent {
         };
         tokio::spawn(async move {
             let mut attempts = if fdfs_http::is_immutable(&request.file_id.filename) { ATTEMPTS } else { 1 };
-            while let Err(error) = copy(&shared, &mut request, &sender).await {
+            while let Err(error) = copy(&shared, &place, &mut request, &sender).await {
                 attempts -= 1;
                 if attempts == 0 {
                     // A reader that has gone needs no error.
@@ -102,11 +108,12 @@ impl Reader for RelayedContent {
 /// Passes on what is left of a request; that becomes less as it comes.
 async fn copy(
     shared: &Shared,
+    place: &Place,
     request: &mut DownloadRequest,
     sender: &mpsc::Sender<io::Result<Bytes>>,
 ) -> io::Result<()> {
     let name = request.file_id.filename.clone();
-    let given = shared.relay.seek(shared, &name, &*request, Manner::Thorough).await;
+    let given = shared.relay.seek(shared, place, &name, &*request, Manner::Thorough).await;
     let mut given = given.map_err(io::Error::other)?;
     if given.length != request.length {
         return Err(io::Error::other("the member has another version of the file"));
