@@ -6,4 +6,5 @@ mod fleet;
 mod kills;
 mod load;
 mod native_http;
+mod trunk;
 mod tutorial;
