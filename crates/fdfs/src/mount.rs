@@ -47,7 +47,7 @@ pub struct MountArgs {
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
     /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME,
-    /// noexec; and namespace=, namespace_secret_file=, log=FILE, metrics=[ADDRESS:]PORT, which also stand for themselves in fstab.
+    /// noexec; and namespace=, namespace_secret_file=, log=FILE, metrics=PORT (or ADDRESS:PORT), which also stand for themselves in fstab.
     #[arg(short, value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
     /// Stay in the foreground until a signal or an unmount ends it: what happens unless --daemon is said.
