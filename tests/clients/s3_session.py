@@ -7,10 +7,10 @@ that no kind of request may take longer than 100 ms in half of its cases, of eac
 does; and all of them go over one connection."""
 
 import multiprocessing
-
 import os
 import socket
 import statistics
+import sys
 import tempfile
 import time
 import urllib.request
@@ -147,7 +147,7 @@ def _():
     while lates.poll():
         known.append(lates.recv())
     stalls = [(kind, end - begin) for begin, end, kind in slow if excess(begin, end) > 0]
-    print(f"longest {longest * 1e3:.1f} ms, {len(slow)} over 100 ms, of which {len(stalls)} by themselves")
+    print(f"longest {longest * 1e3:.1f} ms, {len(slow)} over 100 ms, of which {len(stalls)} by themselves", file=sys.stderr)
     assert not stalls, f"kinds and seconds: {stalls}; the machine was late {len(known)} times"
 
 
