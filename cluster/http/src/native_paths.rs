@@ -131,6 +131,7 @@ impl<S: Source> NativePaths<S> {
         port: u16,
     ) -> Result<Response<Body>, Refusal> {
         let mut last = Err(Refusal::Source(SourceError::Unavailable));
+        let mut is_one_away = false;
         for member in self.source.members(id).await {
             let result = pass_on(request, SocketAddr::new(member, port)).await;
             count(member, result.as_ref());
@@ -149,11 +150,20 @@ impl<S: Source> NativePaths<S> {
                 }
                 Ok(answer) => return Ok(answer),
                 // Who is not there cannot have said more than the storage protocol did.
-                Err(PassOnError::Broken(error)) if is_refused(&*error) => last,
+                Err(PassOnError::Broken(error)) if is_refused(&*error) => {
+                    is_one_away = true;
+                    last
+                }
                 Err(error) => last.or(Err(Refusal::PassOn(error))),
             };
         }
-        last
+        match last {
+            // What some do not have, the one that is away may have.
+            Err(Refusal::Source(SourceError::NotFound)) if is_one_away => {
+                Err(Refusal::Source(SourceError::Unavailable))
+            }
+            last => last,
+        }
     }
 
     /// A server behind this one names the path that is to be served instead.

@@ -46,8 +46,9 @@ pub(crate) struct Relay {
 pub(crate) enum Manner {
     /// What the storage that accepted a file does not have is gone.
     Trusting,
-    /// Everybody is asked, the original ones as well: a file is gone when no member that serves has it, and the storage
-    /// that accepted it does not have it, or has left, or all others must have it by now.
+    /// Everybody is asked, the original ones as well, and those that are not listed as ACTIVE, for the list may be behind: a
+    /// file is gone when no member that serves has it, and the storage that accepted it does not have it, or has left, or all
+    /// others must have it by now.
     Thorough,
 }
 
@@ -75,8 +76,10 @@ pub(crate) struct Given {
 struct Candidates {
     /// Those that can be asked, the source first.
     ask: Vec<(StorageId, Vec<SocketAddr>)>,
-    /// Those that do not serve, and may have it all the same.
+    /// Those that are listed as on their way to serving, and may serve by now.
     doubtful: Vec<(StorageId, Vec<SocketAddr>)>,
+    /// Those that the trackers have not heard lately.
+    offline: Vec<(StorageId, Vec<SocketAddr>)>,
     /// The first of them accepted the file, and would know it.
     source_first: bool,
     /// Somebody who may have it cannot be asked now.
@@ -143,10 +146,15 @@ impl Relay {
             Place::Group(members) => Candidates::of(shared, members, name),
         };
         let serving = candidates.ask.len();
+        let present = serving + candidates.doubtful.len();
         if is_thorough {
-            candidates.is_one_away = candidates.is_source_away && shared.may_be_behind(name);
+            let is_list_known =
+                matches!(place, Place::Group(_)) || shared.membership.lock().my_status().is_some();
+            let is_source_missed = candidates.is_source_away && shared.may_be_behind(name);
+            candidates.is_one_away = is_source_missed || !is_list_known;
             let doubtful = std::mem::take(&mut candidates.doubtful);
-            candidates.ask.extend(doubtful);
+            let offline = std::mem::take(&mut candidates.offline);
+            candidates.ask.extend(doubtful.into_iter().chain(offline));
         }
         if candidates.ask.is_empty() && !candidates.is_one_away {
             return Err(missing());
@@ -157,12 +165,14 @@ impl Relay {
         };
         let mut is_one_away = candidates.is_one_away;
         for (number, (id, addresses)) in candidates.ask.iter().enumerate() {
-            let patience = deadline.min(Instant::now() + PATIENCE);
+            let patience = if number < present { PATIENCE } else { OFFLINE_PATIENCE };
+            let patience = deadline.min(Instant::now() + patience);
             let asked = timeout_at(patience, self.ask_one(addresses, request, manner)).await;
             match asked {
                 Ok(Ok(given)) => return Ok(given),
-                // What they say is welcome, and not what they do not say.
-                Ok(Err(_)) | Err(_) if number >= serving => {}
+                // What they say is welcome. The trackers do not hear them, either, if they say nothing.
+                Ok(Err(_)) | Err(_) if number >= present => {}
+                Ok(Err(error)) if number >= serving => is_one_away |= !says_no(&error),
                 Ok(Err(LineError::NotOurs)) => {}
                 Ok(Err(LineError::Call(CallError::Status(Status::ENOENT)))) => {
                     if number == 0 && candidates.source_first && !is_thorough {
@@ -241,20 +251,30 @@ impl Candidates {
                 StorageStatus::Online | StorageStatus::Offline | StorageStatus::Recovery => {
                     candidates.is_one_away = true;
                     candidates.is_source_away |= is_source;
-                    if member.status != StorageStatus::Offline {
-                        candidates.doubtful.push((id, addresses));
+                    match member.status {
+                        StorageStatus::Offline => candidates.offline.push((id, addresses)),
+                        _ => candidates.doubtful.push((id, addresses)),
                     }
                 }
-                // What they have they have got from others, or they have left.
-                StorageStatus::Init
-                | StorageStatus::WaitSync
-                | StorageStatus::Syncing
-                | StorageStatus::IpChanged
-                | StorageStatus::Deleted
-                | StorageStatus::None => {}
+                // What they have they have got from others, who may have lost it since.
+                StorageStatus::Init | StorageStatus::WaitSync | StorageStatus::Syncing => {
+                    candidates.doubtful.push((id, addresses));
+                }
+                // They have left.
+                StorageStatus::IpChanged | StorageStatus::Deleted | StorageStatus::None => {}
             }
         }
         candidates
+    }
+}
+
+/// Whether a member that is not listed as ACTIVE certainly does not serve a file: nobody listens there, or it does not have the
+/// file, be it that it lacks others, too.
+fn says_no(error: &LineError) -> bool {
+    match error {
+        LineError::Call(CallError::Connect(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        LineError::Call(CallError::Status(status)) => matches!(*status, Status::ENOENT | Status::EAGAIN),
+        LineError::Call(_) | LineError::NotOurs => false,
     }
 }
 
@@ -331,6 +351,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// A member answers within this time, or the next is asked.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// As [`PATIENCE`], for members that the trackers have not heard lately.
+const OFFLINE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Questions that are asked at once; others wait.
 const MOST_AT_ONCE: usize = 64;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use fdfs_conf::{HttpConf, ServiceAddress};
+use fdfs_conf::{HttpConf, ServiceAddress, StorageConfig};
 use fdfs_proto::{
     Command, Status,
     ours::{Capabilities, Hello, HelloRequest},
@@ -215,6 +215,59 @@ async fn over_http_the_last_member_that_has_a_file_serves_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn over_http_a_member_whose_state_is_not_news_yet_is_asked_all_the_same() {
+    let (mut group, storage) = beside(2).await;
+    let http = storage.http_address().expect("http");
+    // All but the last have lost it, and how that is listed is behind.
+    let name = file_name(group.members[0].ip, b"content");
+    group.members[1].tells(&name, b"content");
+    let lost = file_name(group.members[0].ip, b"nobody's");
+    for status in [
+        StorageStatus::Offline,
+        StorageStatus::Online,
+        StorageStatus::Init,
+        StorageStatus::WaitSync,
+        StorageStatus::Syncing,
+        StorageStatus::Recovery,
+    ] {
+        // As one that was away and comes anew: otherwise no state goes back.
+        group.tracker.others.lock()[1].1 = StorageStatus::Offline;
+        until_known(&mut group).await;
+        group.tracker.others.lock()[1].1 = status;
+        until_known(&mut group).await;
+        assert_eq!(get(http, &name), (200, b"content".to_vec()), "{status}");
+        assert_eq!(get(http, &lost).0, 404, "{status}");
+    }
+    // Nobody listens there: it does not serve. One that is there and says nothing may.
+    let silent = unused_ip();
+    group.tracker.others.lock().push((silent, StorageStatus::WaitSync));
+    until_known(&mut group).await;
+    assert_eq!(get(http, &lost).0, 404);
+    let _listener = std::net::TcpListener::bind((silent, StorageConfig::DEFAULT_PORT)).expect("listen");
+    assert_eq!(get(http, &lost).0, 503);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_nothing_is_gone_before_the_members_are_known() {
+    let mut group = Group::of(1);
+    group.tracker.keeps_list.store(true, Ordering::Relaxed);
+    let storage = group.start_with(1, |config| {
+        let address = config.listeners[0].addresses.first().copied();
+        config.http_listen = Some(ServiceAddress { address, port: 0, is_explicit: true });
+    });
+    let storage = storage.await;
+    let http = storage.http_address().expect("http");
+    let name = file_name(group.me, b"content");
+    group.members[0].tells(&name, b"content");
+    until_known(&mut group).await;
+    assert_eq!(get(http, &name).0, 503);
+    group.tracker.keeps_list.store(false, Ordering::Relaxed);
+    until_known(&mut group).await;
+    assert_eq!(get(http, &name), (200, b"content".to_vec()));
+    assert_eq!(get(http, &file_name(group.me, b"nobody's")).0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_http_a_file_goes_on_from_another_member() {
     let (group, storage) = beside(2).await;
     let content: Vec<u8> = (0..3_000_000_u32).map(|at| (at * 31 + at / 256) as u8).collect();
@@ -270,6 +323,8 @@ async fn mod_fastdfs_conf_says_how_files_are_served() {
     std::fs::write(&http, token).expect("write");
     std::fs::write(&module, "url_have_group_name = true\n#include http.conf\n").expect("write");
     let group = Group::of(0);
+    // Nobody has told who else may have a file.
+    group.tracker.keeps_list.store(true, Ordering::Relaxed);
     let start = |conf: HttpConf| {
         group.start_with(1, |config| {
             let address = config.listeners[0].addresses.first().copied();
@@ -279,7 +334,7 @@ async fn mod_fastdfs_conf_says_how_files_are_served() {
     };
     let name = file_name(group.me, b"content");
     for (conf, status) in [
-        (HttpConf::None, 404),
+        (HttpConf::None, 503),
         (HttpConf::Beside(module.clone()), 400),
         (HttpConf::Named(module.clone()), 400),
     ] {

@@ -57,6 +57,8 @@ pub(crate) struct Tracker {
     pub(crate) refusals: AtomicUsize,
     /// What is answered to its changelog request, once.
     pub(crate) changelog: Mutex<String>,
+    /// It does not tell the real storage who is in the group.
+    pub(crate) keeps_list: AtomicBool,
     heard: mpsc::UnboundedSender<(Command, Vec<u8>)>,
 }
 
@@ -95,6 +97,7 @@ impl Group {
             source: Mutex::default(),
             refusals: AtomicUsize::new(0),
             changelog: Mutex::default(),
+            keeps_list: AtomicBool::new(false),
             heard: sender,
         });
         let mut servers = vec![serve(me, 22122, Arc::clone(&tracker))];
@@ -397,8 +400,9 @@ impl Tracker {
                         }
                     }
                     let briefs = self.briefs();
-                    let news = (told.as_ref() != Some(&briefs)).then(|| briefs.clone());
-                    told = Some(briefs);
+                    let is_told = told.as_ref() == Some(&briefs) || self.keeps_list.load(Ordering::Relaxed);
+                    let news = (!is_told).then(|| briefs.clone());
+                    told = news.clone().or(told);
                     let members = Notification { members: news, ..Notification::default() };
                     connection.respond_message(&members).await
                 }
