@@ -119,7 +119,8 @@ fn trees_are_copied_and_brought_up_to_date() -> Result<()> {
     if is_there("rsync")? {
         let rsync = |options: &str| shell(&here, &format!("rsync -a {options} {}/ synced", tree.display()));
         shell(&here, "mkdir temporary")?;
-        rsync("--temp-dir=../temporary")?;
+        // By its whole path: rsync 3.5 refuses a temporary folder named through `..`, on any file system.
+        rsync("--temp-dir=$PWD/temporary")?;
         same(&here.join("synced"))?;
         shell(
             &tree,
