@@ -280,7 +280,7 @@ impl Filesystem for FuseAdapter {
         self.run(span, Patience::Usual, async move {
             match ops::content::create(&this.fs, caller, parent.0, name.as_bytes(), mode, how).await {
                 Ok((attributes, handle)) => {
-                    this.fs.cache.looked_up(attributes.inode);
+                    this.fs.cache.looked_up(&attributes);
                     // Name and attributes share one time here.
                     let keep = this.fs.keep(attributes.inode);
                     let keep = keep.name.min(keep.attributes);
@@ -455,7 +455,7 @@ impl Filesystem for FuseAdapter {
                 let keep = keep.name.min(keep.attributes);
                 let full = reply.add(INodeNo(inode), row.cookie, name, &keep, &attributes, GENERATION);
                 if !full && row.cookie > DOTS {
-                    this.fs.cache.looked_up(inode);
+                    this.fs.cache.looked_up(&row.attributes);
                 }
                 full
             };

@@ -14,6 +14,9 @@ pub(crate) enum FsError {
     /// Names or files refused it or failed.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
+    /// What the kernel took a name for is not what it stands for any more: it looks again.
+    #[error("another file has the name now")]
+    OldName,
     /// The handle is not open.
     #[error("the handle is not open")]
     BadHandle,
@@ -114,6 +117,7 @@ impl From<&FsError> for Errno {
     fn from(error: &FsError) -> Self {
         match error {
             FsError::Objects(error) | FsError::Lost(error) => objects_errno(error),
+            FsError::OldName => Self::ESTALE,
             FsError::BadHandle => Self::EBADF,
             FsError::NameTooLong => Self::ENAMETOOLONG,
             FsError::Invalid(_) => Self::EINVAL,

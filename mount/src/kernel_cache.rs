@@ -11,11 +11,15 @@ pub(crate) use notifier::Notifier;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, Weak};
 use std::time::Duration;
 
 use fdfs_objects::{Attributes, Kind, ROOT};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use tracing::debug;
+
+use self::notifier::Stale;
 
 /// What the kernel keeps.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct KernelCache {
     /// Content that has to go before an answer is given, for who tells the kernel.
     wanted: mpsc::Sender<TakeBack>,
     takes_back: Mutex<Option<mpsc::Receiver<TakeBack>>>,
+    /// Tells the kernel, while it can be told.
+    notifier: OnceLock<Weak<Notifier>>,
 }
 
 /// An inode whose content the kernel is to forget, and who waits for that.
@@ -44,6 +50,27 @@ struct Known {
     lookups: u64,
     /// Which content its pages are of.
     pages: Option<Stamp>,
+    told: Told,
+}
+
+/// What the kernel was told of an inode's attributes since it last had to forget them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Told {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// These and no others.
+    Only(Looks),
+    /// Several: which of them it kept is not known.
+    Several,
+}
+
+/// What a program sees of a file's content without reading it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Looks {
+    size: u64,
+    mtime: i64,
+    ctime: i64,
 }
 
 /// Tells one content of an inode from all others that it ever had.
@@ -69,6 +96,7 @@ impl KernelCache {
         Self {
             wanted,
             takes_back: Mutex::new(Some(takes_back)),
+            notifier: OnceLock::new(),
             limit,
             followed: AtomicBool::new(false),
             epochs: AtomicBool::new(false),
@@ -96,9 +124,34 @@ impl KernelCache {
         Keep { name: SHORT, attributes: SHORT }
     }
 
-    /// The kernel was told of an inode by its name.
-    pub(crate) fn looked_up(&self, inode: u64) {
-        self.shard(inode).lock().entry(inode).or_default().lookups += 1;
+    /// The kernel is told of an inode by its name.
+    pub(crate) fn looked_up(&self, attributes: &Attributes) {
+        let mut shard = self.shard(attributes.inode).lock();
+        let known = shard.entry(attributes.inode).or_default();
+        known.lookups += 1;
+        known.told = known.told.and(Looks::of(attributes));
+    }
+
+    /// The kernel is told of the attributes of an inode that it knows.
+    pub(crate) fn tells(&self, attributes: &Attributes) {
+        if let Some(known) = self.shard(attributes.inode).lock().get_mut(&attributes.inode) {
+            known.told = known.told.and(Looks::of(attributes));
+        }
+    }
+
+    /// An open finds these attributes: the kernel has no others when this returns. For who answers a request that holds the inode only.
+    pub(crate) fn revalidate(&self, attributes: &Attributes) {
+        let (mut shard, now) = (self.shard(attributes.inode).lock(), Told::Only(Looks::of(attributes)));
+        let Some(known) = shard.get_mut(&attributes.inode).filter(|known| known.told != now) else { return };
+        if std::mem::take(&mut known.told) == Told::Nothing {
+            return;
+        }
+        drop(shard);
+        let kernel = self.notifier.get().and_then(Weak::upgrade);
+        if let Some(Err(error)) = kernel.map(|kernel| kernel.inode(attributes.inode, Stale::Attributes)) {
+            metrics::counter!("fdfs_mount_failed_notifications_total").increment(1);
+            debug!(ino = attributes.inode, %error, "the kernel did not take a notification");
+        }
     }
 
     /// The kernel forgets so many of them.
@@ -175,6 +228,22 @@ impl Keep {
     pub(crate) const NOTHING: Self = Self { name: Duration::ZERO, attributes: Duration::ZERO };
 }
 
+impl Told {
+    fn and(self, looks: Looks) -> Self {
+        match self {
+            Self::Nothing => Self::Only(looks),
+            Self::Only(before) if before == looks => self,
+            Self::Only(_) | Self::Several => Self::Several,
+        }
+    }
+}
+
+impl Looks {
+    fn of(attributes: &Attributes) -> Self {
+        Self { size: attributes.size, mtime: attributes.mtime, ctime: attributes.ctime }
+    }
+}
+
 impl Stamp {
     /// That of the content which a file has according to its attributes; only files have any.
     pub(crate) fn of(attributes: &Attributes) -> Option<Self> {
@@ -222,9 +291,10 @@ mod tests {
     #[test]
     fn pages_are_kept_for_the_content_that_they_are_of_until_the_inode_is_forgotten() {
         let cache = KernelCache::new(Duration::from_secs(60));
+        let five = Attributes { inode: 5, ..Attributes::default() };
         assert!(!cache.opens(5, stamp(1)), "an inode that the kernel does not know");
-        cache.looked_up(5);
-        cache.looked_up(5);
+        cache.looked_up(&five);
+        cache.looked_up(&five);
         assert!(!cache.opens(5, stamp(1)));
         assert!(cache.opens(5, stamp(1)));
         assert!(!cache.opens(5, stamp(2)));
@@ -234,5 +304,14 @@ mod tests {
         assert!(cache.knows(5) && cache.opens(5, stamp(2)));
         cache.forget(5, 1);
         assert!(!cache.knows(5) && cache.pages(5).is_none() && cache.all().is_empty());
+    }
+
+    #[test]
+    fn what_the_kernel_may_have_kept_is_known_or_several_things() {
+        let looks = |size| Looks { size, mtime: 1, ctime: 1 };
+        assert_eq!(Told::Nothing.and(looks(1)), Told::Only(looks(1)));
+        assert_eq!(Told::Only(looks(1)).and(looks(1)), Told::Only(looks(1)));
+        assert_eq!(Told::Only(looks(1)).and(looks(2)), Told::Several);
+        assert_eq!(Told::Several.and(looks(2)), Told::Several);
     }
 }

@@ -122,6 +122,11 @@ impl OpenFiles {
         self.0.lock().get(&inode).map(|(_, file)| Arc::clone(file))
     }
 
+    /// True for an inode that nobody has open but who asks.
+    pub(crate) fn is_open_once(&self, inode: u64) -> bool {
+        self.0.lock().get(&inode).is_none_or(|(count, _)| *count <= 1)
+    }
+
     /// All that is open.
     pub(crate) fn all(&self) -> Vec<Arc<OpenFile>> {
         self.0.lock().values().map(|(_, file)| Arc::clone(file)).collect()
@@ -159,12 +164,18 @@ impl OpenFile {
         }
         let reader = fs.objects.open_inode(self.inode).await?;
         let stamp = Stamp::of(&reader.info().attributes);
+        fs.cache.revalidate(&reader.info().attributes);
         if content.stamp.is_none() || content.stamp != stamp {
             content.forget();
         }
         content.reader = Some(reader);
         content.stamp = stamp;
         Ok(stamp.is_some_and(|stamp| fs.cache.opens(self.inode, stamp)))
+    }
+
+    /// True if its last name was gone when it was opened last.
+    pub(crate) async fn has_no_name(&self) -> bool {
+        self.content.lock().await.reader.as_ref().is_some_and(|reader| reader.info().attributes.links == 0)
     }
 
     /// From here on the content of now is read, by the kernel as well, but for what is not committed.

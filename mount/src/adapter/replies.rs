@@ -23,7 +23,7 @@ impl FuseAdapter {
     pub(super) fn entry(&self, result: Result<Attributes, FsError>, reply: ReplyEntry) {
         match result {
             Ok(attributes) => {
-                self.fs.cache.looked_up(attributes.inode);
+                self.fs.cache.looked_up(&attributes);
                 let keep = self.fs.keep(attributes.inode);
                 reply.entry_with_ttls(&keep.attributes, &keep.name, &to_kernel(&attributes), GENERATION);
             }
@@ -45,6 +45,7 @@ impl FuseAdapter {
     pub(super) fn attr(&self, result: Result<Attributes, FsError>, reply: ReplyAttr) {
         match result {
             Ok(attributes) => {
+                self.fs.cache.tells(&attributes);
                 reply.attr(&self.fs.keep(attributes.inode).attributes, &to_kernel(&attributes));
             }
             Err(error) => reply.error(errno(&error)),

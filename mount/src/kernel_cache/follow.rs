@@ -23,6 +23,8 @@ pub(crate) fn follow(
     origin: Origin,
     ended: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let notifier = Arc::new(notifier);
+    let _ = cache.notifier.set(Arc::downgrade(&notifier)); // once for each mount
     let Some(takes_back) = cache.takes_back.lock().take() else { return Ok(()) };
     let epochs = notifier.epoch().is_ok();
     if !epochs {
@@ -44,7 +46,7 @@ pub(crate) fn follow(
 
 struct Follower {
     cache: Arc<KernelCache>,
-    notifier: Notifier,
+    notifier: Arc<Notifier>,
     objects: Arc<Objects>,
     origin: Origin,
     epochs: bool,

@@ -1,6 +1,7 @@
 //! What the kernel is told without having asked: messages of the FUSE protocol that take back what it keeps.
 //!
-//! A notification may wait for a lock that a request under way holds, so that one must never be sent by whoever answers requests.
+//! A notification may wait for a lock that a request under way holds, so that one must never be sent by whoever answers requests: but for
+//! attributes of an inode that the request itself keeps from going, which waits for nothing.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

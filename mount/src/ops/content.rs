@@ -62,7 +62,10 @@ pub(crate) async fn open(fs: &FileSystem, inode: u64, how: Open) -> Result<FileH
         }
         Err(error) => {
             fs.files.close(fs, inode).await?;
-            Err(error)
+            Err(match error {
+                FsError::Objects(ObjectsError::NotFound) => FsError::OldName,
+                error => error,
+            })
         }
     }
 }
@@ -144,7 +147,10 @@ async fn open_checked(fs: &FileSystem, file: &Arc<OpenFile>, how: Open) -> Resul
         return Err(FsError::NotPermitted("raw files are not written"));
     }
     if !how.truncate {
-        return file.refresh(fs).await;
+        let keeps_pages = file.refresh(fs).await?;
+        // Nobody here has it open, who could name it in another way than by a name that it lost.
+        let is_old = file.has_no_name().await && fs.files.is_open_once(file.inode());
+        return if is_old { Err(FsError::OldName) } else { Ok(keeps_pages) };
     }
     if fs.objects.attributes(file.inode()).await?.kind == Kind::Directory {
         return Err(ObjectsError::IsDirectory.into());

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use fdfs_namespace::engine::{Engine, EngineError, Job, MemoryEngine, Read, Watcher};
 use fdfs_objects::testing::MemoryFiles;
-use fdfs_objects::{Defaults, Kind, Namespace, NewInode, Objects, Preconditions, SetAttributes, Settings};
+use fdfs_objects::{
+    CommitOptions, Defaults, Kind, Namespace, NewInode, Objects, Preconditions, PutOptions, SetAttributes,
+    Settings,
+};
 use parking_lot::Mutex;
 
 use super::bytes;
@@ -145,6 +149,55 @@ impl Engine for Handed {
     fn watch(&self, watcher: Weak<dyn Watcher>) {
         self.0.watcher.lock().get_or_insert(watcher);
     }
+}
+
+#[test]
+fn an_open_finds_the_file_and_its_size_of_now_before_anybody_tells_of_a_change() {
+    let shared = Arc::new(Shared::default());
+    let files = MemoryFiles::default();
+    let open = || {
+        let names = Namespace::open(Arc::new(Handed(Arc::clone(&shared))), Defaults::default()).unwrap();
+        Objects::new(names, Arc::new(files.clone()), Settings::default())
+    };
+    let Some(mounted) = Mounted::of(open(), files.clone(), |_| {}) else { return };
+    let elsewhere = open();
+    let path = mounted.path("file");
+    for round in 0..20_u64 {
+        let content = bytes(round, 1_000 + 5_000 * round as usize + round as usize % 2 * 200_000);
+        let put = async {
+            let mut writer = elsewhere.writer("group1", b"file", PutOptions::default()).await.unwrap();
+            writer.write(Bytes::from(content.clone())).await.unwrap();
+            writer.commit(Default::default()).await.unwrap()
+        };
+        if round == 0 {
+            fs::write(&path, &content).unwrap();
+        } else if round % 4 == 3 {
+            // Another inode takes the name.
+            mounted.runtime.block_on(put);
+            assert_ne!(fs::metadata(&path).unwrap().len(), content.len() as u64, "it is kept");
+        } else {
+            let inode = fs::metadata(&path).unwrap().ino();
+            let write = async {
+                let mut writer = elsewhere.write_inode(inode, None).await.unwrap();
+                writer.write(Bytes::from(content.clone())).await.unwrap();
+                writer.commit(CommitOptions::default()).await.unwrap();
+            };
+            mounted.runtime.block_on(write);
+            assert_ne!(fs::metadata(&path).unwrap().len(), content.len() as u64, "it is kept");
+        }
+        let file = fs::File::open(&path).unwrap();
+        if round % 2 == 0 {
+            assert_eq!(file.metadata().unwrap().len(), content.len() as u64, "round {round}");
+        }
+        let mut read = vec![0; content.len() + 10];
+        let length = file.read_at(&mut read, 0).unwrap();
+        assert!(read[..length] == content, "round {round}: {length} bytes of {}", content.len());
+        assert_eq!(fs::metadata(&path).unwrap().len(), content.len() as u64);
+    }
+    let gone = elsewhere.delete("group1", b"file", Preconditions::default());
+    mounted.runtime.block_on(gone).unwrap();
+    assert!(fs::metadata(&path).is_ok(), "it is kept");
+    assert_eq!(fs::File::open(&path).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
