@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fdfs_conf::UrlForm;
-use fdfs_types::{FileId, FileKind, GroupName, Network, Timestamp};
+use fdfs_types::{FileId, FileKind, GroupName, Network};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -16,11 +16,12 @@ use super::client_address::client_address;
 use super::purge_peers::{PurgePeers, TOLD};
 use super::{CachedFiles, Origin, Outcome, Readiness};
 use crate::respond::insert;
-use crate::{Body, Connection, Granted, Handler, Refusal, Settings, Target, TokenError, serve};
+use crate::{Body, Connection, Granted, Handler, Refusal, Settings, SourceError, Target, TokenError, serve};
 
 /// How the front answers.
 pub struct FrontSettings {
-    /// Segments in front of paths that are taken off: `/dfs`.
+    /// Segments in front of paths that are taken off: `/dfs`, and the empty one for paths without any. Paths that have none
+    /// of them are not served.
     pub prefixes: Vec<String>,
     /// The group of paths that begin with `M00`, if there is one.
     pub default_group: Option<GroupName>,
@@ -48,7 +49,7 @@ pub struct Front<O> {
 impl Default for FrontSettings {
     fn default() -> Self {
         Self {
-            prefixes: vec!["/dfs".to_owned()],
+            prefixes: vec![String::new(), "/dfs".to_owned()],
             default_group: None,
             expires: Duration::from_secs(30 * 24 * 3600),
             purge_from: ["127.0.0.1", "::1"].iter().filter_map(|text| text.parse().ok()).collect(),
@@ -75,8 +76,9 @@ impl<O: Origin> Front<O> {
     pub async fn respond<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Body> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         let client = client_address(peer, &self.settings.trusted_proxies, headers);
-        let path = self.without_prefix(uri.path());
-        let purged = path.strip_prefix("/purge").filter(|rest| rest.starts_with('/'));
+        let served = self.without_prefix(uri.path());
+        let path = served.unwrap_or(uri.path());
+        let purged = path.strip_prefix("/purge").filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let mut response = match (path, purged) {
             ("/healthz", _) => text(StatusCode::OK, "ok\n"),
             ("/readyz", _) => match self.readiness.hindrance() {
@@ -90,7 +92,10 @@ impl<O: Origin> Front<O> {
                 self.purge(purged.unwrap_or(path), client, headers.contains_key(TOLD)).await
             }
             _ => {
-                let result = self.find(method, uri, path, headers).await;
+                let result = match served {
+                    Some(path) => self.find(method, uri, path, headers).await,
+                    None => Err(Refusal::Source(SourceError::NotFound)),
+                };
                 result.unwrap_or_else(|refusal| self.refused(path, &refusal))
             }
         };
@@ -122,9 +127,7 @@ impl<O: Origin> Front<O> {
         let target = Target::parse(path, uri.query(), self.url_form())?;
         // Before the cache, so that what is cached needs a token, too.
         let granted = match &self.native.token {
-            Some(token) => {
-                Some(token.check(target.name(), &target.query, headers, SystemTime::now().into())?)
-            }
+            Some(token) => Some(token.check(target.name(), &target.query, headers, self.files.now())?),
             None => None,
         };
         let id = target.file_id(self.settings.default_group)?;
@@ -152,7 +155,7 @@ impl<O: Origin> Front<O> {
 
     /// Says for how long clients may keep a file.
     fn mark(&self, response: &mut Response<Body>, id: &FileId, granted: Option<Granted>, outcome: Outcome) {
-        let now = Timestamp::from(SystemTime::now());
+        let now = self.files.now();
         let seconds = |granted| match granted {
             Some(Granted::Until(until)) => self.settings.expires.min(until.since(now)),
             _ => self.settings.expires,
@@ -195,7 +198,7 @@ impl<O: Origin> Front<O> {
     async fn purge(&self, path: &str, client: IpAddr, told: bool) -> Response<Body> {
         let allowed = self.settings.purge_from.iter().any(|network| network.contains(client));
         let (status, line) = if allowed {
-            self.purge_path(self.without_prefix(path))
+            self.purge_path(self.without_prefix(path).unwrap_or(path))
         } else {
             (StatusCode::FORBIDDEN, format!("{client} may not purge\n"))
         };
@@ -216,6 +219,7 @@ impl<O: Origin> Front<O> {
                 }
                 self.files.purge_all(|id| id.to_string().starts_with(prefix))
             }
+            None if path.trim_start_matches('/').is_empty() => 0,
             None => {
                 let target = Target::parse(path, None, self.url_form());
                 match target.and_then(|target| target.file_id(self.settings.default_group)) {
@@ -230,10 +234,10 @@ impl<O: Origin> Front<O> {
         }
     }
 
-    /// A path without the first prefix that it has, segment by segment: `/dfsx` does not have `/dfs`.
-    fn without_prefix<'a>(&self, path: &'a str) -> &'a str {
+    /// A path without the prefix that it has, segment by segment: `/dfsx` does not have `/dfs`. The longest one counts.
+    fn without_prefix<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = |prefix: &String| path.strip_prefix(prefix.as_str()).filter(|rest| rest.starts_with('/'));
-        self.settings.prefixes.iter().filter(|prefix| !prefix.is_empty()).find_map(rest).unwrap_or(path)
+        self.settings.prefixes.iter().filter_map(rest).min_by_key(|rest| rest.len())
     }
 }
 

@@ -118,6 +118,11 @@ impl<O: Origin> CachedFiles<O> {
         Ok((content, outcome))
     }
 
+    /// The time that it goes by.
+    pub fn now(&self) -> Timestamp {
+        (self.0.settings.clock)()
+    }
+
     /// Drops what is cached of a file; whether there was anything.
     pub fn purge(&self, id: &FileId) -> bool {
         self.0.missing.lock().pop(id);

@@ -1,14 +1,14 @@
 //! Both ends that the server under test talks to: a client, and a server behind it.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::pair::Pair;
@@ -31,6 +31,11 @@ pub(crate) struct Scripted {
 
 /// Sends a recorded request.
 pub(crate) async fn ask(address: SocketAddr, pair: &Pair) -> Answer {
+    ask_from(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address, pair).await
+}
+
+/// Sends a recorded request from an address of this machine.
+pub(crate) async fn ask_from(client: IpAddr, address: SocketAddr, pair: &Pair) -> Answer {
     let version = if pair.is_http10() { "1.0" } else { "1.1" };
     let host = pair.url.split('/').nth(2).unwrap();
     let mut request = format!("{} {} HTTP/{version}\r\nHost: {host}\r\n", pair.method, pair.target());
@@ -42,7 +47,9 @@ pub(crate) async fn ask(address: SocketAddr, pair: &Pair) -> Answer {
     }
     request.push_str("\r\n");
     let answer = async {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(client, 0)).unwrap();
+        let mut stream = socket.connect(address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         Answer::read(stream, &pair.method).await
     };

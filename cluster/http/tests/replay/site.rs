@@ -12,11 +12,12 @@ use fdfs_http::{
     Content, FileContent, HttpServer, Limits, Local, MemberFiles, NativePaths, Settings, Source, SourceError,
 };
 use fdfs_store::{Store, StoreError, StoreOptions, StorePathOptions};
-use fdfs_types::{FileId, Timestamp};
+use fdfs_types::{FileId, GroupName, Timestamp};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::fronts::{self, Fronts};
 use crate::pair::{Pair, vectors};
 use crate::peer::{Answer, Scripted, ask};
 use crate::trunk;
@@ -25,8 +26,8 @@ use crate::trunk;
 pub(crate) const PICTURE: &[u8] = b"no picture for you";
 
 /// One host's disk.
-struct Host {
-    ip: IpAddr,
+pub(crate) struct Host {
+    pub(crate) ip: IpAddr,
     group: &'static str,
     root: PathBuf,
     store: Store,
@@ -34,7 +35,7 @@ struct Host {
 
 /// The hosts of a cluster, as each of them knows them.
 #[derive(Clone)]
-struct Cluster(Arc<Vec<Host>>);
+pub(crate) struct Cluster(Arc<Vec<Host>>);
 
 /// One host, serving its own disk.
 struct OwnDisk {
@@ -57,6 +58,7 @@ pub(crate) struct Site {
     ports: HashMap<&'static str, u16>,
     clock: Arc<Mutex<Timestamp>>,
     scripted: Scripted,
+    fronts: Fronts,
     _stop: watch::Sender<bool>,
 }
 
@@ -121,7 +123,11 @@ impl Site {
                 scripted = Some(Scripted::start(behind));
             }
         }
-        Self { root, ports, clock, scripted: scripted.unwrap(), _stop: stop }
+        let tokens = format!("{COMMON}{}\n", INSTANCES.iter().find(|(name, ..)| *name == "astp").unwrap().2);
+        let tokens = settings(root.path(), &tokens);
+        let fronts =
+            Fronts::start(&clusters["P"], root.path(), tokens, &fronts::shared(&clock), &stopped).await;
+        Self { root, ports, clock, scripted: scripted.unwrap(), fronts, _stop: stop }
     }
 
     /// Makes the change of the disk that a pair was recorded with.
@@ -166,6 +172,9 @@ impl Site {
     /// The answer to a recorded request, and what a server behind was asked for it.
     pub(crate) async fn ask(&self, pair: &Pair) -> (Answer, Option<String>) {
         *self.clock.lock() = pair.time().unwrap_or_else(SystemTime::now).into();
+        if Fronts::INSTANCES.contains(&pair.word("instance")) {
+            return (self.fronts.ask(pair).await, None);
+        }
         let instance = if pair.group() == "size" { "alone" } else { pair.word("instance") };
         let ip: IpAddr = pair.word("host").parse().unwrap();
         self.scripted.answer_with(pair.scripted_upstream_response.as_deref().unwrap_or_default());
@@ -184,6 +193,11 @@ impl Cluster {
         Self(Arc::new((2..=5).collect::<Vec<u8>>().iter().filter_map(host).collect()))
     }
 
+    /// The hosts of a group.
+    pub(crate) fn hosts_of(&self, group: &GroupName) -> impl Iterator<Item = &Host> {
+        self.0.iter().filter(move |host| host.group == group.as_str())
+    }
+
     fn host(&self, ip: IpAddr) -> &Host {
         self.0.iter().find(|host| host.ip == ip).unwrap()
     }
@@ -200,7 +214,8 @@ impl Host {
         Self { ip, group, root, store: Store::open(&options).unwrap() }
     }
 
-    fn file(&self, id: &FileId) -> Result<Content, SourceError> {
+    /// Opens a file of its disk.
+    pub(crate) fn file(&self, id: &FileId) -> Result<Content, SourceError> {
         if id.group.as_str() != self.group {
             return Err(SourceError::NotFound);
         }

@@ -309,7 +309,7 @@ mod tests {
             "front.stale_if_error | 2592000 s",
             "front.show_cache | false",
             "front.expires | 2592000 s",
-            "front.prefixes | [\"/dfs\"]",
+            "front.prefixes | [\"\", \"/dfs\"]",
             "front.default_group |",
             "front.http_conf |",
             "front.purge_from | loopback",
