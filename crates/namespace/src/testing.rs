@@ -1,4 +1,6 @@
-//! A PostgreSQL server of a test's own: Debian's, in a directory that goes with it.
+//! What tests need: a PostgreSQL server of their own (Debian's, in a directory that goes with it), and many objects.
+
+pub mod filler;
 
 use std::fs;
 use std::os::unix::fs::chown;

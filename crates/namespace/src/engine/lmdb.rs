@@ -88,6 +88,12 @@ impl LmdbEngine {
         work();
     }
 
+    /// How many pages are read to find a row.
+    pub(crate) fn depth(&self) -> usize {
+        let txn = self.shared.env.read_txn().expect("a read");
+        self.shared.rows.stat(&txn).expect("figures").depth as usize
+    }
+
     /// How many transactions were committed ever.
     pub(crate) fn commits(&self) -> usize {
         self.shared.env.info().last_txn_id

@@ -81,7 +81,7 @@ impl Namespace {
     }
 
     /// Takes a block of inode numbers when those at hand run low.
-    pub(super) async fn ensure_lease(&self) -> Result<(), NamespaceError> {
+    pub(crate) async fn ensure_lease(&self) -> Result<(), NamespaceError> {
         let left = {
             let inodes = self.shared.inodes.lock();
             inodes.end.saturating_sub(inodes.start)

@@ -1,5 +1,6 @@
 //! The tree, on every engine.
 
+mod many;
 mod ranges;
 mod sharing;
 
