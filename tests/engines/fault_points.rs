@@ -169,7 +169,8 @@ fn a_gateway_killed_in_a_multipart_upload_leaves_the_old_or_the_new() -> Result<
     Ok(())
 }
 
-fn begin(gateway: &Gateway) -> Result<String> {
+/// Begins an upload of `key`.
+pub(super) fn begin(gateway: &Gateway) -> Result<String> {
     let answer = gateway.s3("/group1/key?uploads=", &["--request", "POST"])?;
     let text = String::from_utf8(answer.body)?;
     let id = text.split_once("<UploadId>").and_then(|(_, rest)| rest.split_once("</UploadId>"));
@@ -178,33 +179,43 @@ fn begin(gateway: &Gateway) -> Result<String> {
 
 /// Sends the parts and completes.
 fn upload(gateway: &Gateway, upload_id: &str, parts: &[Vec<u8>]) -> Result<()> {
+    let tags = (1..).zip(parts).map(|(number, part)| send_part(gateway, upload_id, number, part));
+    match complete(gateway, upload_id, &tags.collect::<Result<Vec<_>>>()?)? {
+        (200, _) => Ok(()),
+        (status, text) => bail!("complete: {status} {text}"),
+    }
+}
+
+/// Sends a part; its ETag.
+pub(super) fn send_part(gateway: &Gateway, upload_id: &str, number: usize, part: &[u8]) -> Result<String> {
+    let dir = tempfile::tempdir()?;
+    let (content, headers) = (dir.path().join("part"), dir.path().join("headers"));
+    fs::write(&content, part)?;
+    let path = format!("/group1/key?partNumber={number}&uploadId={upload_id}");
+    let answer = gateway.s3(&path, &["--upload-file", text(&content)?, "--dump-header", text(&headers)?])?;
+    ensure!(answer.status == 200, "part {number}: {}", answer.status);
+    let headers = fs::read_to_string(&headers)?;
+    let tag = headers.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("etag").then(|| value.trim().to_owned())
+    });
+    tag.context("ETag of the part")
+}
+
+/// Completes an upload of parts 1, 2, ... with these ETags; status and body.
+pub(super) fn complete(gateway: &Gateway, upload_id: &str, tags: &[String]) -> Result<(u16, String)> {
     let dir = tempfile::tempdir()?;
     let mut body = String::from("<CompleteMultipartUpload>");
-    for (number, part) in (1..).zip(parts) {
-        let (content, headers) = (dir.path().join("part"), dir.path().join("headers"));
-        fs::write(&content, part)?;
-        let path = format!("/group1/key?partNumber={number}&uploadId={upload_id}");
-        let answer =
-            gateway.s3(&path, &["--upload-file", text(&content)?, "--dump-header", text(&headers)?])?;
-        ensure!(answer.status == 200, "part {number}: {}", answer.status);
-        let headers = fs::read_to_string(&headers)?;
-        let tag = headers.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("etag").then(|| value.trim().to_owned())
-        });
-        let tag = tag.context("ETag of the part")?;
+    for (number, tag) in (1..).zip(tags) {
         body.push_str(&format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"));
     }
     body.push_str("</CompleteMultipartUpload>");
-    let complete = dir.path().join("complete");
-    fs::write(&complete, body)?;
+    let file = dir.path().join("complete");
+    fs::write(&file, body)?;
     let path = format!("/group1/key?uploadId={upload_id}");
-    let data = format!("@{}", complete.display());
+    let data = format!("@{}", file.display());
     let answer = gateway.s3(&path, &["--request", "POST", "--data-binary", &data])?;
-    match answer.status {
-        200 => Ok(()),
-        status => bail!("complete: {status} {}", String::from_utf8_lossy(&answer.body)),
-    }
+    Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
 }
 
 fn text(path: &Path) -> Result<&str> {

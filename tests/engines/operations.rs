@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use fdfs_namespace::testing::PostgresServer;
 use fdfs_tests::{Gateway, fdfs_binary};
 
+use super::fault_points::{begin, complete, send_part};
 use super::{cluster, get, list, put};
 
 fn namespace(arguments: &[&str]) -> Result<Output> {
@@ -101,4 +102,44 @@ fn walk(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
         }
     }
     Ok(found)
+}
+
+#[test]
+fn a_part_whose_file_is_lost_is_told_forgotten_and_sent_again() -> Result<()> {
+    let cluster = cluster()?;
+    let gateway = Gateway::start(&cluster)?;
+    put(&gateway, "other", b"content")?;
+    let upload_id = begin(&gateway)?;
+    let parts = [vec![b'1'; 5 << 20], vec![b'2'; 100_000]];
+    let tags = parts.iter().zip(1..).map(|(part, number)| send_part(&gateway, &upload_id, number, part));
+    let tags: Vec<String> = tags.collect::<Result<_>>()?;
+    let config = gateway.config();
+    let config = text(&config)?;
+    succeeds(&["fsck", "-c", config])?;
+
+    // Its second part is gone at the storage.
+    for file in walk(&cluster.store_path(0, 0).join("data"))? {
+        if fs::metadata(&file)?.len() == parts[1].len() as u64 {
+            fs::remove_file(&file)?;
+        }
+    }
+    for _ in 0..2 {
+        let output = namespace(&["fsck", "-c", config])?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let finding = format!("group1/key, upload {upload_id}, part 2: its content ");
+        ensure!(!output.status.success() && told.contains(&finding), "{told}");
+        ensure!(
+            told.contains("--repair repairs it") && told.contains("0 findings repaired, 1 left"),
+            "{told}"
+        );
+    }
+    let told = succeeds(&["fsck", "-c", config, "--repair"])?;
+    ensure!(told.contains("1 findings repaired, 0 left"), "{told}");
+    let refused = complete(&gateway, &upload_id, &tags)?;
+    ensure!(refused.0 == 400 && refused.1.contains("InvalidPart"), "{refused:?}");
+    send_part(&gateway, &upload_id, 2, &parts[1])?;
+    let answer = complete(&gateway, &upload_id, &tags)?;
+    ensure!(answer.0 == 200, "{answer:?}");
+    ensure!(get(&gateway, "key")? == Some(parts.concat()), "the object");
+    succeeds(&["fsck", "-c", config]).map(drop)
 }

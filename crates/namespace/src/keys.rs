@@ -12,7 +12,10 @@ pub(crate) const FREED: u8 = b'f';
 pub(crate) const JOIN: u8 = b'j';
 pub(crate) const LOCK: u8 = b'k';
 pub(crate) const ORPHAN: u8 = b'o';
+pub(crate) const PART: u8 = b'q';
+pub(crate) const REVERSE: u8 = b'r';
 pub(crate) const SESSION: u8 = b's';
+pub(crate) const UPLOAD: u8 = b'u';
 
 pub(crate) fn stamp() -> Vec<u8> {
     vec![STAMP]
@@ -85,11 +88,11 @@ pub(crate) fn deltas(inode: u64) -> Vec<u8> {
 }
 
 pub(crate) fn reverse(file: &str, inode: u64) -> Vec<u8> {
-    join(b'r', &[file.as_bytes(), &[0], &inode.to_be_bytes()])
+    join(REVERSE, &[file.as_bytes(), &[0], &inode.to_be_bytes()])
 }
 
 pub(crate) fn reverses(file: &str) -> Vec<u8> {
-    join(b'r', &[file.as_bytes(), &[0]])
+    join(REVERSE, &[file.as_bytes(), &[0]])
 }
 
 pub(crate) fn freed(time_ms: u64, file: &str) -> Vec<u8> {
@@ -101,19 +104,19 @@ pub(crate) fn orphan(inode: u64) -> Vec<u8> {
 }
 
 pub(crate) fn upload(root: u64, key: &[u8], upload_id: &[u8; 16]) -> Vec<u8> {
-    join(b'u', &[&root.to_be_bytes(), key, &[0], upload_id])
+    join(UPLOAD, &[&root.to_be_bytes(), key, &[0], upload_id])
 }
 
 pub(crate) fn uploads(root: u64, key_prefix: &[u8]) -> Vec<u8> {
-    join(b'u', &[&root.to_be_bytes(), key_prefix])
+    join(UPLOAD, &[&root.to_be_bytes(), key_prefix])
 }
 
 pub(crate) fn part(upload_id: &[u8; 16], part_number: u16) -> Vec<u8> {
-    join(b'q', &[upload_id, &part_number.to_be_bytes()])
+    join(PART, &[upload_id, &part_number.to_be_bytes()])
 }
 
 pub(crate) fn parts(upload_id: &[u8; 16]) -> Vec<u8> {
-    join(b'q', &[upload_id])
+    join(PART, &[upload_id])
 }
 
 pub(crate) fn completed(upload_id: &[u8; 16]) -> Vec<u8> {

@@ -543,7 +543,8 @@ fn remove(
     Ok(())
 }
 
-fn let_part_go(tx: &mut Transaction<'_, '_>, part: &PartRow) -> Result<(), NamespaceError> {
+/// Lets go of the files of a part.
+pub(crate) fn let_part_go(tx: &mut Transaction<'_, '_>, part: &PartRow) -> Result<(), NamespaceError> {
     part.extents
         .iter()
         .try_for_each(|extent: &ExtentRow| content::let_go(tx, &extent.file, WAITING, Uses::one(extent)))
@@ -614,7 +615,7 @@ impl FromStr for UploadId {
 }
 
 /// The inode number under which the files of waiting parts are counted.
-const WAITING: u64 = 0;
+pub(crate) const WAITING: u64 = 0;
 /// The most extents that a part shares: 10,000 parts of more would be a content that nobody can hold.
 const MAX_PIECES: usize = 256;
 /// Copies that are given a joined file together; further ones are joined on their own.

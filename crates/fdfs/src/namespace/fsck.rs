@@ -8,6 +8,7 @@ use fdfs_client::{Client, ClientError};
 use fdfs_conf::TrackerAddress;
 use fdfs_namespace::operations::{Checker, Finding, UsedFile};
 use fdfs_namespace::{Defaults, Namespace};
+use fdfs_types::FileId;
 use futures_util::{StreamExt as _, stream};
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -106,26 +107,43 @@ impl FsckArgs {
                     (used, found)
                 })
                 .buffer_unordered(AT_ONCE);
-            while let Some((UsedFile { file, inode }, found)) = answers.next().await {
+            while let Some((UsedFile { file, .. }, found)) = answers.next().await {
                 bar.inc(1);
                 tally.files += 1;
                 match found {
                     Ok(_) => {}
                     // One that was let go of meanwhile may be gone.
                     Err(ClientError::NotFound) if names.is_named(&file).await? => {
-                        let place = if inode == 0 {
-                            "a waiting part".to_owned()
-                        } else {
-                            checker.place(inode).await?
-                        };
-                        let what = format!("its content {file} is at no storage");
-                        self.tell(bar, tally, &Finding { place, what, repairable: false, repaired: false });
+                        self.lost(checker, &file, bar, tally).await?;
                     }
                     Err(ClientError::NotFound) => {}
                     Err(_) => tally.not_asked += 1,
                 }
             }
         }
+    }
+
+    /// A file is lost. A part that waits is forgotten, so that its upload asks for it again.
+    async fn lost(
+        &self,
+        checker: &Checker,
+        file: &FileId,
+        bar: &ProgressBar,
+        tally: &mut Tally,
+    ) -> anyhow::Result<()> {
+        let what = format!("its content {file} is at no storage");
+        for place in checker.parts_of(file).await? {
+            let what = format!("{what}: it has to be sent again");
+            self.tell(bar, tally, &Finding { place, what, repairable: true, repaired: self.repair });
+        }
+        if self.repair {
+            checker.forget_parts_of(file).await?;
+        }
+        for place in checker.names_of(file).await? {
+            let finding = Finding { place, what: what.clone(), repairable: false, repaired: false };
+            self.tell(bar, tally, &finding);
+        }
+        Ok(())
     }
 
     fn tell(&self, bar: &ProgressBar, tally: &mut Tally, finding: &Finding) {

@@ -5,6 +5,7 @@
 
 mod faults;
 mod repair;
+mod uploads;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use crate::engine::{PAGE, Read, prefix_end};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::namespace::Namespace;
+use crate::uploads::WAITING;
 
 /// Checks a namespace.
 pub struct Checker {
@@ -46,11 +48,12 @@ pub struct UsedFile {
 }
 
 /// What is looked at, and in which order: what repairs change comes before what they are counted by.
-const PASSES: [Pass; 5] = [
-    Pass { name: "rows", families: b"!#BKQacfhkqsu", kind: Kind::Sums },
+const PASSES: [Pass; 6] = [
+    Pass { name: "rows", families: b"!#BKQacfhks", kind: Kind::Sums },
     Pass { name: "names", families: b"belv", kind: Kind::Rows },
     Pass { name: "inodes", families: b"i", kind: Kind::Rows },
     Pass { name: "content", families: b"djorxy", kind: Kind::Rows },
+    Pass { name: "uploads", families: b"uq", kind: Kind::Rows },
     Pass { name: "directories", families: b"i", kind: Kind::Counts },
 ];
 
@@ -98,6 +101,12 @@ impl Checker {
                 }
             }
         }
+        for fault in self.parts_without_upload().await? {
+            on_finding(self.settle(fault).await?);
+        }
+        for fault in self.waiting_uses().await? {
+            on_finding(self.settle(fault).await?);
+        }
         Ok(())
     }
 
@@ -119,6 +128,15 @@ impl Checker {
                 Ok(files)
             })
             .await
+    }
+
+    /// The names whose content a file is part of, by bucket and key.
+    pub async fn names_of(&self, file: &FileId) -> Result<Vec<String>, NamespaceError> {
+        let mut names = Vec::new();
+        for inode in self.names.users_of(file, USERS).await?.into_iter().filter(|inode| *inode != WAITING) {
+            names.push(self.place(inode).await?);
+        }
+        Ok(names)
     }
 
     /// Bucket and key of an inode.
@@ -160,5 +178,7 @@ fn page(
     Ok((faults, rows.len() as u64, next))
 }
 
+/// The most names that are told of a file.
+const USERS: usize = 100;
 /// Rows of a page: with what they refer to they are one transaction.
 const ROWS: usize = 200;

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::uploads;
 use crate::attributes::DirectoryState;
 use crate::engine::{PAGE, Read};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::rows::{self, BucketRow, DeltaRow, EntryRow, ExtentRow, ExtentsRow, InodeRow, ReverseRow};
 use crate::tree;
+use crate::uploads::UploadId;
 
 /// Something that is wrong, with what is needed to find it again.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,20 +45,40 @@ pub(super) enum Fault {
     Content { inode: u64, what: &'static str },
     /// A bucket without its topmost directory.
     Bucket { name: String },
+    /// An upload of a bucket that is gone.
+    NoBucket { key: Vec<u8> },
+    /// Parts of an upload that is gone.
+    NoUpload { upload_id: [u8; 16] },
+    /// A part whose content cannot be told.
+    Part { key: Vec<u8> },
+    /// A file counts the waiting parts that use it wrongly.
+    Waiting { file: String, said: u32, uses: u32, foreign: bool },
 }
 
 impl Fault {
     pub(super) fn is_repairable(&self) -> bool {
-        !matches!(
-            self,
-            Self::Damaged { .. } | Self::LostUser { .. } | Self::Content { .. } | Self::Bucket { .. }
-        )
+        match self {
+            Self::Damaged { key } => is_expendable(key),
+            Self::LostUser { .. } | Self::Content { .. } | Self::Bucket { .. } => false,
+            _ => true,
+        }
     }
 
     /// Bucket and key of what it is about.
     pub(super) fn place(&self, read: &dyn Read) -> String {
         match self {
-            Self::Damaged { key } | Self::Stray { key } => {
+            Self::Damaged { key } if key.first() == Some(&keys::UPLOAD) => {
+                uploads::place_of_upload(read, key)
+            }
+            Self::NoBucket { key } => uploads::place_of_upload(read, key),
+            Self::Damaged { key } | Self::Part { key } if key.first() == Some(&keys::PART) => {
+                let id = key.get(1..17).and_then(|id| id.try_into().ok()).unwrap_or_default();
+                let number = key.last_chunk::<2>().map_or(0, |bytes| u16::from_be_bytes(*bytes));
+                let place = uploads::place(read, &id).unwrap_or_else(|_| UploadId(id).to_string());
+                format!("{place}, part {number}")
+            }
+            Self::NoUpload { upload_id } => format!("upload {}", UploadId(*upload_id)),
+            Self::Damaged { key } | Self::Stray { key } | Self::Part { key } => {
                 let family = char::from(key.first().copied().unwrap_or(b'?'));
                 format!(
                     "row {family} {}",
@@ -75,7 +97,7 @@ impl Fault {
             | Self::Uses { inode, .. }
             | Self::Unused { inode, .. }
             | Self::Content { inode, .. } => place(read, *inode),
-            Self::LostUser { file, .. } => file.clone(),
+            Self::LostUser { file, .. } | Self::Waiting { file, .. } => file.clone(),
             Self::Bucket { name } => name.clone(),
         }
     }
@@ -84,6 +106,12 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Damaged { key } if key.first() == Some(&keys::PART) => {
+                write!(f, "the row cannot be read: its sum is wrong; its upload has to send it again")
+            }
+            Self::Damaged { key } if key.first() == Some(&keys::UPLOAD) => {
+                write!(f, "the row of an upload cannot be read: its sum is wrong; it has to begin anew")
+            }
             Self::Damaged { .. } => write!(f, "the row cannot be read: its sum is wrong"),
             Self::Dangling { inode, .. } => write!(f, "names inode {inode}, which is gone"),
             Self::Differs { .. } => write!(f, "its entry differs from its inode"),
@@ -108,6 +136,15 @@ impl fmt::Display for Fault {
             ),
             Self::Content { what, .. } => write!(f, "{what}"),
             Self::Bucket { .. } => write!(f, "the bucket has lost its topmost directory: restore a backup"),
+            Self::NoBucket { .. } => write!(f, "the bucket of this upload is gone"),
+            Self::NoUpload { .. } => write!(f, "has parts and is gone"),
+            Self::Part { .. } => write!(f, "is not what its row says: its upload has to send it again"),
+            Self::Waiting { said: u32::MAX, uses, .. } => {
+                write!(f, "cannot say how many waiting parts use it, which are {uses}")
+            }
+            Self::Waiting { said, uses, .. } => {
+                write!(f, "says that {said} waiting parts use it, which are {uses}")
+            }
         }
     }
 }
@@ -146,7 +183,7 @@ pub(super) fn row(read: &dyn Read, key: &[u8], value: &[u8]) -> Result<Vec<Fault
             let Some((file, user)) = reverse(key) else {
                 return Ok(vec![Fault::Damaged { key: key.to_vec() }]);
             };
-            // Waiting parts come and go; what they leave is found with their upload.
+            // Waiting parts come and go; what uses they leave is counted with all of them.
             if user == 0 {
                 return Ok(Vec::new());
             }
@@ -162,6 +199,8 @@ pub(super) fn row(read: &dyn Read, key: &[u8], value: &[u8]) -> Result<Vec<Fault
                 }
             }
         }
+        Some(&keys::UPLOAD) => uploads::upload(read, key)?.into_iter().collect(),
+        Some(&keys::PART) => uploads::part(read, key, &rows::unseal(key, value)?)?,
         Some(b'd' | b'j' | b'o' | b'x' | b'y') => {
             let stray = match known(rows::load::<InodeRow>(read, &keys::inode(number)))? {
                 None => false,
@@ -383,8 +422,14 @@ pub(super) fn place(read: &dyn Read, mut number: u64) -> String {
     format!("inode {first}")
 }
 
+/// Whether a row that cannot be read may go: what it is about has to be done again, and nothing that has a name is lost. While it stands its upload
+/// can neither be completed nor ended.
+fn is_expendable(key: &[u8]) -> bool {
+    matches!(key.first(), Some(&(keys::PART | keys::UPLOAD | keys::COMPLETED)))
+}
+
 /// What is damaged is told of where it stands; who asks for it learns that it is not known.
-fn known<T>(loaded: Result<T, NamespaceError>) -> Result<Option<T>, NamespaceError> {
+pub(super) fn known<T>(loaded: Result<T, NamespaceError>) -> Result<Option<T>, NamespaceError> {
     match loaded {
         Ok(value) => Ok(Some(value)),
         Err(NamespaceError::Corrupt { .. }) => Ok(None),

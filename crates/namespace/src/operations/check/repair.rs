@@ -1,6 +1,7 @@
 //! Repairs: each looks again in its own transaction, and changes only what is still wrong.
 
 use super::faults::{self, Fault};
+use super::uploads;
 use crate::attributes::{DirectoryState, Kind};
 use crate::changes::ChangeKind;
 use crate::engine::Read as _;
@@ -96,7 +97,13 @@ pub(super) fn repair(tx: &mut Transaction<'_, '_>, fault: &Fault) -> Result<(), 
                 tx.put(keys::freed(tx.now_ms(), file), &FreedRow::default());
             }
         }
-        Fault::Damaged { .. } | Fault::LostUser { .. } | Fault::Content { .. } | Fault::Bucket { .. } => {}
+        Fault::NoBucket { key } => uploads::remove_upload(tx, key)?,
+        Fault::NoUpload { upload_id } => uploads::remove_parts(tx, upload_id)?,
+        Fault::Waiting { .. } => uploads::recount(tx, fault)?,
+        Fault::Part { key } => uploads::forget(tx, key)?,
+        // Only what may go comes here.
+        Fault::Damaged { key } => tx.delete(key),
+        Fault::LostUser { .. } | Fault::Content { .. } | Fault::Bucket { .. } => {}
     }
     Ok(())
 }
@@ -118,7 +125,11 @@ fn is_still_so(tx: &Transaction<'_, '_>, fault: &Fault) -> Result<bool, Namespac
             return Ok(faults::counts(tx, &key, &value)?.as_ref() == Some(fault));
         }
         Fault::Unused { inode, file } => keys::reverse(file, *inode),
-        Fault::Damaged { .. } | Fault::LostUser { .. } | Fault::Content { .. } | Fault::Bucket { .. } => {
+        Fault::NoBucket { key } | Fault::Part { key } | Fault::Damaged { key } => key.clone(),
+        // No upload of this number is ever made again.
+        Fault::NoUpload { .. } => return Ok(true),
+        Fault::Waiting { file, .. } => return Ok(uploads::waiting_fault(tx, file)?.as_ref() == Some(fault)),
+        Fault::LostUser { .. } | Fault::Content { .. } | Fault::Bucket { .. } => {
             return Ok(false);
         }
     };

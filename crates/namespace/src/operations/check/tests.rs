@@ -2,11 +2,16 @@
 
 use std::sync::{Arc, mpsc};
 
+use fdfs_types::FileId;
+
 use super::{Checker, Finding};
 use crate::engine::{Engine, EngineError, Job, MemoryEngine, Txn};
 use crate::rows::{self, EntryRow, InodeRow};
 use crate::tree::tests::{content, file_id, put};
-use crate::{Defaults, Extent, Namespace, NewBucket, NewInode, keys};
+use crate::{
+    CompletePart, Completion, Defaults, ETag, Extent, Namespace, NamespaceError, NewBucket, NewInode,
+    NewUpload, Part, Preconditions, UploadId, keys,
+};
 
 type Change = Box<dyn FnOnce(&mut Txn<'_>) + Send>;
 
@@ -205,6 +210,119 @@ async fn counts_and_uses_are_corrected() {
     store.heals("belongs to nothing").await;
 }
 
+/// An upload with two parts, of the files 41 and 42.
+async fn upload(store: &Store) -> UploadId {
+    let id = store.names.create_upload(store.root, b"dir/large", NewUpload::default()).await.unwrap();
+    for number in [1, 2] {
+        send(store, id, number, 40 + u32::from(number)).await;
+    }
+    id
+}
+
+async fn send(store: &Store, id: UploadId, number: u16, file: u32) {
+    let part = Part {
+        number,
+        size: 5,
+        md5: [number as u8; 16],
+        extents: vec![Extent::whole(file_id(file), 5)],
+        checksums: Vec::new(),
+        time: 0,
+    };
+    store.names.put_part(store.root, b"dir/large", id, part).await.unwrap();
+}
+
+async fn freed(store: &Store) -> Vec<FileId> {
+    store.names.freed(u64::MAX, 10).await.unwrap().into_iter().map(|freed| freed.file).collect()
+}
+
+#[tokio::test]
+async fn parts_without_an_upload_and_uploads_without_a_bucket_go_with_their_files() {
+    let store = Store::new().await;
+    let (lost, other) = (upload(&store).await, UploadId([9; 16]));
+    assert_eq!(store.check(true).await, [], "an upload under way");
+    store.remove(keys::upload(store.root, b"dir/large", &lost.0));
+    store.heals("has parts and is gone").await;
+    assert_eq!(freed(&store).await, [file_id(41), file_id(42)]);
+
+    let key = keys::upload(4_000_000, b"key", &other.0);
+    store.edit(move |txn| {
+        let value = rows::seal(&key, &rows::UploadRow::default());
+        txn.put(key, value);
+    });
+    store.heals("the bucket of this upload is gone").await;
+    // One that cannot be read could be neither completed nor ended.
+    let id = upload(&store).await;
+    store.spoil(keys::upload(store.root, b"dir/large", &id.0));
+    store.heals("has to begin anew").await;
+    assert!(store.names.uploads(store.root, b"", None, 10).await.unwrap().is_empty());
+    store.reads("dir/b", 2).await;
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_read_is_asked_for_again() {
+    let store = Store::new().await;
+    let id = upload(&store).await;
+    store.spoil(keys::part(&id.0, 2));
+    let told = store.check(false).await;
+    assert_eq!(told.len(), 1, "its file is not said to be free while it may be the one: {told:#?}");
+    assert_eq!(told[0].place, format!("b/dir/large, upload {id}, part 2"));
+    store.heals("send it again").await;
+    assert_eq!(freed(&store).await, [file_id(42)]);
+    let parts = vec![CompletePart { number: 1, md5: None }, CompletePart { number: 2, md5: None }];
+    let completion = |parts| Completion {
+        parts,
+        etag: ETag { digest: [1; 16], parts: Some(2) },
+        checksum: None,
+        min_part: 0,
+        preconditions: Preconditions::default(),
+    };
+    let refused = store.names.complete_upload(store.root, b"dir/large", id, completion(parts.clone())).await;
+    assert!(matches!(refused, Err(NamespaceError::InvalidPart(2))), "{refused:?}");
+    send(&store, id, 2, 43).await;
+    // A part that is longer than its row says.
+    store.change(keys::part(&id.0, 2), |row: &mut rows::PartRow| row.size = 4);
+    store.heals("not what its row says").await;
+    send(&store, id, 2, 44).await;
+    store.names.complete_upload(store.root, b"dir/large", id, completion(parts)).await.unwrap();
+    assert_eq!(store.check(true).await, []);
+}
+
+#[tokio::test]
+async fn uses_by_waiting_parts_are_corrected() {
+    let store = Store::new().await;
+    let id = upload(&store).await;
+    let reverse = |file| keys::reverse(&file_id(file).to_string(), 0);
+    store.remove(reverse(41));
+    store.heals("says that 0 waiting parts use it, which are 1").await;
+    store.spoil(reverse(41));
+    store.heals("cannot be read").await;
+    store.change(reverse(42), |row: &mut rows::ReverseRow| row.uses = 3);
+    store.heals("says that 3 waiting parts use it, which are 1").await;
+    assert_eq!(freed(&store).await, []);
+    // No part has it, and a row of ours named it.
+    let key = reverse(77);
+    store.edit(move |txn| {
+        let value = rows::seal(&key, &rows::ReverseRow { uses: 1, foreign: false });
+        txn.put(key, value);
+    });
+    store.heals("says that 1 waiting parts use it, which are 0").await;
+    assert_eq!(freed(&store).await, [file_id(77)]);
+    // A file that is of others is nobody's to free.
+    let key = reverse(78);
+    store.edit(move |txn| {
+        let value = rows::seal(&key, &rows::ReverseRow { uses: 1, foreign: true });
+        txn.put(key, value);
+    });
+    store.heals("which are 0").await;
+    assert_eq!(freed(&store).await, [file_id(77)]);
+    // Lost at its storage, a part is forgotten and sent again.
+    let checker = Checker::new(store.names.clone(), true);
+    assert_eq!(checker.parts_of(&file_id(41)).await.unwrap(), [format!("b/dir/large, upload {id}, part 1")]);
+    assert_eq!(checker.forget_parts_of(&file_id(41)).await.unwrap(), 1);
+    assert_eq!(store.names.parts(store.root, b"dir/large", id, 0, 10).await.unwrap().len(), 1);
+    assert_eq!(store.check(true).await, []);
+}
+
 #[tokio::test]
 async fn what_cannot_be_repaired_is_told_and_left() {
     let store = Store::new().await;
@@ -218,7 +336,7 @@ async fn what_cannot_be_repaired_is_told_and_left() {
     store.reads("dir/sub/c", 3).await;
     let row = store.inode("z").await;
     assert_eq!(row.links, 1);
-    store.names.put(store.root, b"new", content(9), crate::Preconditions::default()).await.unwrap();
+    store.names.put(store.root, b"new", content(9), Preconditions::default()).await.unwrap();
     store.names.make(store.root, b"file", NewInode::default()).await.unwrap();
     assert_eq!(store.check(false).await, told);
 }
