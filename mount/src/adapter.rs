@@ -34,6 +34,7 @@ use crate::directory::DOTS;
 use crate::error::FsError;
 use crate::file_system::{Caller, FileSystem};
 use crate::ops;
+use crate::read_ahead::PIECE;
 
 /// Answers the kernel.
 pub(crate) struct FuseAdapter {
@@ -312,6 +313,8 @@ impl Filesystem for FuseAdapter {
         let span = info_span!("read", req = request.unique().0, ino = inode.0, offset, size);
         let fs = Arc::clone(&self.fs);
         self.run(span, Patience::WhileBytesMove, async move {
+            // The bytes asked for, and the piece that the last of them come in.
+            let _pass = fs.budget.pass(size as usize + PIECE).await;
             match ops::content::read(&fs, handle, offset, size).await {
                 Ok(bytes) => {
                     metrics::counter!("fdfs_mount_read_bytes_total").increment(bytes.len() as u64);
@@ -335,10 +338,12 @@ impl Filesystem for FuseAdapter {
         reply: ReplyWrite,
     ) {
         let span = info_span!("write", req = request.unique().0, ino = inode.0, offset, size = data.len());
+        let pass = self.fs.budget.pass_here(data.len(), &self.runtime);
         let (fs, bytes) = (Arc::clone(&self.fs), Bytes::copy_from_slice(data));
         // Pages that were mapped are written where they belong.
         let appends = flags.0 & libc::O_APPEND != 0 && !write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
         self.run(span, Patience::WhileBytesMove, async move {
+            let _pass = pass;
             let length = bytes.len() as u32;
             let written = match appends {
                 true => ops::content::append(&fs, handle, offset, bytes).await,

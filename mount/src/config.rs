@@ -25,8 +25,9 @@ pub struct Config {
     pub cache: Duration,
     /// Where files that are not written from their first byte to their last wait until they are uploaded.
     pub spool: PathBuf,
-    /// Bytes that small files being written may take in memory, all together; what is more waits in the spool.
-    pub write_memory: usize,
+    /// Bytes of memory that the process of the mount may take: what it needs for itself, and content that is read and written. Streams that find
+    /// no room wait or read ahead less; small files being written that find none wait in the spool.
+    pub memory: usize,
 }
 
 impl Config {
@@ -42,7 +43,7 @@ impl Config {
             threads: 4,
             cache: Duration::from_secs(3_600),
             spool: std::env::temp_dir(),
-            write_memory: 64 * 1024 * 1024,
+            memory: 256 * 1024 * 1024,
         }
     }
 }

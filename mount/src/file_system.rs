@@ -10,6 +10,7 @@ use fdfs_objects::{Attributes, Objects, Origin, ROOT};
 use futures_util::{StreamExt, stream};
 use tracing::warn;
 
+use crate::budget::Budget;
 use crate::config::Config;
 use crate::directory::OpenDirectory;
 use crate::error::FsError;
@@ -18,7 +19,6 @@ use crate::kernel_cache::{Keep, KernelCache};
 use crate::locks::Locks;
 use crate::open_file::{OpenFile, OpenFiles, Overlay};
 use crate::ops::stats;
-use crate::pending::Budget;
 use crate::read_ahead::ReadAhead;
 
 /// What the operations share: objects, and what is open.
@@ -73,7 +73,7 @@ impl FileSystem {
             directories: Handles::default(),
             reports: Handles::default(),
             locks: Locks::default(),
-            budget: Budget::new(config.write_memory),
+            budget: Budget::new(config.memory),
             cache: Arc::new(KernelCache::new(config.cache)),
             requests: AtomicU64::new(0),
             origin: Origin::unique(),
@@ -151,6 +151,9 @@ impl FileSystem {
 
     /// Lets go of what nobody uses: streams to and from storages that stand still.
     pub(crate) async fn rest(&self, idle: Duration) {
+        let (under_way, kept) = self.budget.taken();
+        metrics::gauge!("fdfs_mount_memory_bytes", "for" => "requests").set(under_way as f64);
+        metrics::gauge!("fdfs_mount_memory_bytes", "for" => "kept").set(kept as f64);
         for file in self.files.all() {
             file.rest(self, idle).await;
         }

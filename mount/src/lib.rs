@@ -7,6 +7,7 @@
 mod adapter;
 mod attach;
 mod attributes;
+mod budget;
 mod config;
 mod directory;
 mod error;

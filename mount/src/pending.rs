@@ -4,12 +4,12 @@ mod spool;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use fdfs_objects::{Attributes, CommitOptions, ObjectReader, ObjectWriter, ObjectsError};
 
 use self::spool::Spool;
+use crate::budget::{Budget, Reserved};
 use crate::error::FsError;
 use crate::file_system::FileSystem;
 
@@ -32,37 +32,22 @@ pub(crate) struct Streaming {
     waiting: BytesMut,
 }
 
-/// Bytes that count against the memory for writing.
+/// Bytes that count against the memory of the mount.
 pub(crate) struct Memory {
     bytes: Vec<u8>,
     reserved: Reserved,
 }
 
-/// Memory for writing: how much may be taken, and how much is.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    limit: usize,
-    taken: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Reserved {
-    budget: Arc<Budget>,
-    bytes: usize,
-}
-
 impl Pending {
     /// No content.
     pub(crate) fn empty(budget: &Arc<Budget>) -> Self {
-        let reserved = Reserved { budget: Arc::clone(budget), bytes: 0 };
-        Self::Memory(Memory { bytes: Vec::new(), reserved })
+        Self::Memory(Memory { bytes: Vec::new(), reserved: Reserved::nothing(budget) })
     }
 
     /// A content that is there, to be changed.
     pub(crate) async fn load(fs: &FileSystem, reader: &ObjectReader) -> Result<Self, FsError> {
         let size = reader.info().size();
-        let mut memory =
-            Memory { bytes: Vec::new(), reserved: Reserved { budget: Arc::clone(&fs.budget), bytes: 0 } };
+        let mut memory = Memory { bytes: Vec::new(), reserved: Reserved::nothing(&fs.budget) };
         if memory.grow(size) {
             let bytes = reader.read_bytes(0..size).await?;
             memory.bytes[..bytes.len()].copy_from_slice(&bytes);
@@ -135,7 +120,9 @@ impl Pending {
     /// Cuts the content, or adds zeros. Not for streams.
     pub(crate) fn resize(&mut self, fs: &FileSystem, size: u64) -> Result<(), FsError> {
         match self {
-            Self::Memory(memory) if size <= memory.bytes.len() as u64 => memory.bytes.truncate(size as usize),
+            Self::Memory(memory) if size <= memory.bytes.len() as u64 => {
+                memory.bytes.truncate(size as usize);
+            }
             Self::Memory(memory) => {
                 if !memory.grow(size) {
                     let mut spool = Spool::of_bytes(fs, &memory.bytes)?;
@@ -184,9 +171,11 @@ impl Pending {
     ) -> (Option<Self>, Result<Attributes, ObjectsError>) {
         match self {
             Self::Stream(stream) => (None, stream.commit(mtime).await),
-            Self::Memory(memory) => {
-                let committed = commit_bytes(fs, inode, &memory.bytes, mtime).await;
-                (Some(Self::Memory(memory)), committed)
+            Self::Memory(Memory { bytes, reserved }) => {
+                let bytes = Bytes::from(bytes);
+                let committed = commit_bytes(fs, inode, bytes.clone(), mtime).await;
+                // Nobody else has them any more: they are not copied.
+                (Some(Self::Memory(Memory { bytes: Vec::from(bytes), reserved })), committed)
             }
             Self::Spool(spool) => match spool.commit(fs, inode, mtime).await {
                 // What comes next is written over what is committed now.
@@ -229,45 +218,18 @@ impl Memory {
         if end <= length {
             return true;
         }
-        if end > SMALL || !self.reserved.reach(end) {
+        if end > SMALL {
             return false;
+        }
+        if end > self.bytes.capacity() {
+            let room = end.next_power_of_two();
+            if !self.reserved.set(room) {
+                return false;
+            }
+            self.bytes.reserve_exact(room - length);
         }
         self.bytes.resize(end, 0);
         true
-    }
-}
-
-impl Budget {
-    /// A budget of `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, taken: AtomicUsize::new(0) })
-    }
-}
-
-impl Budget {
-    /// Bytes that are taken.
-    pub(crate) fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
-    }
-}
-
-impl Reserved {
-    /// Reserves up to `bytes` in all; false if there is no room.
-    fn reach(&mut self, bytes: usize) -> bool {
-        let more = bytes.saturating_sub(self.bytes);
-        let taken = self.budget.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
-        if taken > self.budget.limit {
-            self.budget.taken.fetch_sub(more, Ordering::Relaxed);
-            return false;
-        }
-        self.bytes += more;
-        true
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.budget.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -294,11 +256,11 @@ async fn stream(
 async fn commit_bytes(
     fs: &FileSystem,
     inode: u64,
-    bytes: &[u8],
+    bytes: Bytes,
     mtime: i64,
 ) -> Result<Attributes, ObjectsError> {
     let mut writer = fs.objects.write_inode(inode, Some(bytes.len() as u64)).await?;
-    writer.write(Bytes::copy_from_slice(bytes)).await?;
+    writer.write(bytes).await?;
     finish(writer, mtime).await
 }
 

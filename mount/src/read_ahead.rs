@@ -1,18 +1,21 @@
 //! Reading ahead: one stream for each handle that reads from front to back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use fdfs_objects::{ObjectReader, ObjectStream, ObjectsError};
 use futures_util::StreamExt;
 
+use crate::budget::{Budget, Reserved};
+
 /// What a handle has read of its file and not yet given away, and the stream that goes on from there.
 ///
 /// The kernel asks for several ranges at once, and they may come here in another order: what was passed over stays for a while, and a range somewhat
 /// ahead is waited for. What was given goes: the kernel has it. Every stream is a range of its own, longer each time, so that who reads a little does not make a storage
-/// send a lot.
-#[derive(Default)]
+/// send a lot. The stream itself holds back the storage: nothing is taken from it before it is asked for. Where the budget has no room, streams are as long as what is asked
+/// for, and what was passed over goes.
 pub(crate) struct ReadAhead {
     /// Which content the bytes are of.
     generation: u64,
@@ -31,9 +34,28 @@ pub(crate) struct ReadAhead {
     /// Where the read before ended.
     last_end: u64,
     used: Option<Instant>,
+    /// The memory of `chunks`, and of a piece that the stream may bring.
+    reserved: Reserved,
 }
 
 impl ReadAhead {
+    /// Nothing is read yet.
+    pub(crate) fn new(budget: &Arc<Budget>) -> Self {
+        Self {
+            generation: 0,
+            start: 0,
+            chunks: VecDeque::new(),
+            end: 0,
+            given: 0,
+            given_beyond: BTreeMap::new(),
+            stream: None,
+            next_length: FIRST,
+            last_end: 0,
+            used: None,
+            reserved: Reserved::nothing(budget),
+        }
+    }
+
     /// Reads a range, which is cut at the content's end.
     pub(crate) async fn read(
         &mut self,
@@ -63,10 +85,10 @@ impl ReadAhead {
         }
         self.last_end = end;
         self.used = Some(Instant::now());
-        self.fill(reader, end, total).await?;
-        let bytes = self.copy(offset, end);
+        let bytes = self.take(reader, offset, end, total).await?;
         self.note(offset, end);
         self.trim(offset);
+        self.account();
         Ok(bytes)
     }
 
@@ -77,29 +99,27 @@ impl ReadAhead {
         }
     }
 
-    /// Takes from the stream until everything before `end` is here.
-    async fn fill(&mut self, reader: &ObjectReader, end: u64, total: u64) -> Result<(), ObjectsError> {
+    /// The bytes of a range: those that are here, and from the stream what is missing.
+    async fn take(
+        &mut self,
+        reader: &ObjectReader,
+        offset: u64,
+        end: u64,
+        total: u64,
+    ) -> Result<Bytes, ObjectsError> {
+        let mut wanted = Wanted { offset, end, first: Bytes::new(), more: BytesMut::new() };
+        let mut at = self.start;
+        for chunk in &self.chunks {
+            wanted.look(at, chunk);
+            at += chunk.len() as u64;
+        }
         let mut failed = false;
         while self.end < end {
-            let (mut stream, stream_end) = match self.stream.take() {
-                Some(open) => open,
-                None => {
-                    let wanted = self.next_length.max(end - self.end);
-                    let stream_end = self.end.saturating_add(wanted).min(total);
-                    self.next_length = self.next_length.saturating_mul(2).min(LONGEST);
-                    (reader.read(self.end..stream_end), stream_end)
-                }
-            };
-            match stream.next().await {
+            match self.next(reader, end, total).await {
                 Some(Ok(bytes)) => {
                     failed = false;
-                    self.end += bytes.len() as u64;
-                    if !bytes.is_empty() {
-                        self.chunks.push_back(bytes);
-                    }
-                    if self.end < stream_end {
-                        self.stream = Some((stream, stream_end));
-                    }
+                    wanted.look(self.end, &bytes);
+                    self.keep(offset, end, bytes);
                 }
                 // A stream that nobody read from for long may have been given up by the storage: it is opened again, once.
                 Some(Err(error)) if failed => return Err(error),
@@ -107,27 +127,55 @@ impl ReadAhead {
                 Some(Err(_)) | None => failed = true,
             }
         }
-        Ok(())
+        Ok(wanted.into_bytes())
     }
 
-    fn copy(&self, offset: u64, end: u64) -> Bytes {
-        let mut at = self.start;
-        let mut pieces = self.chunks.iter().filter_map(|chunk| {
-            let chunk_start = at;
-            at += chunk.len() as u64;
-            let from = offset.clamp(chunk_start, at) - chunk_start;
-            let to = end.clamp(chunk_start, at) - chunk_start;
-            (from < to).then(|| chunk.slice(from as usize..to as usize))
-        });
-        let first = pieces.next().unwrap_or_default();
-        let Some(second) = pieces.next() else { return first };
-        let mut bytes = BytesMut::with_capacity((end - offset) as usize);
-        bytes.extend_from_slice(&first);
-        bytes.extend_from_slice(&second);
-        for piece in pieces {
-            bytes.extend_from_slice(&piece);
+    /// The next bytes of the stream, or of a new one from where the last has ended.
+    async fn next(
+        &mut self,
+        reader: &ObjectReader,
+        end: u64,
+        total: u64,
+    ) -> Option<Result<Bytes, ObjectsError>> {
+        let (mut stream, stream_end) = match self.stream.take() {
+            Some(open) => open,
+            None => {
+                let asked = end - self.end;
+                let length = if self.reserved.bytes() >= PIECE || self.reserved.set(PIECE) {
+                    self.next_length.max(asked)
+                } else {
+                    metrics::counter!("fdfs_mount_short_reads_ahead_total").increment(1);
+                    asked
+                };
+                self.next_length = self.next_length.saturating_mul(2).min(LONGEST);
+                let stream_end = self.end.saturating_add(length).min(total);
+                (reader.read(self.end..stream_end), stream_end)
+            }
+        };
+        let next = stream.next().await;
+        if let Some(Ok(bytes)) = &next
+            && self.end + (bytes.len() as u64) < stream_end
+        {
+            self.stream = Some((stream, stream_end));
         }
-        bytes.freeze()
+        next
+    }
+
+    /// Keeps what came, but for what is given to who asked for `offset` to `end` and comes behind nothing else.
+    fn keep(&mut self, offset: u64, end: u64, bytes: Bytes) {
+        let bytes_end = self.end + bytes.len() as u64;
+        if self.chunks.is_empty() && self.start == self.end && self.end >= offset {
+            // It begins with what is given.
+            let kept_from = end.clamp(self.end, bytes_end);
+            let rest = bytes.slice((kept_from - self.end) as usize..);
+            self.start = kept_from;
+            if !rest.is_empty() {
+                self.chunks.push_back(rest);
+            }
+        } else if !bytes.is_empty() {
+            self.chunks.push_back(bytes);
+        }
+        self.end = bytes_end;
     }
 
     fn note(&mut self, offset: u64, end: u64) {
@@ -149,6 +197,17 @@ impl ReadAhead {
         }
     }
 
+    /// Counts what is kept; where there is no room for it, the oldest of it goes: it is read again should anybody ask for it.
+    fn account(&mut self) {
+        let piece = if self.stream.is_some() { PIECE } else { 0 };
+        let mut kept: usize = self.chunks.iter().map(Bytes::len).sum();
+        while !self.reserved.set(kept.max(piece)) {
+            let Some(first) = self.chunks.pop_front() else { return };
+            self.start += first.len() as u64;
+            kept -= first.len();
+        }
+    }
+
     fn forget(&mut self) {
         self.chunks.clear();
         self.stream = None;
@@ -156,6 +215,38 @@ impl ReadAhead {
         (self.start, self.end, self.given) = (0, 0, 0);
         self.given_beyond.clear();
         self.used = None;
+        self.reserved.set(0);
+    }
+}
+
+/// A range that is gathered out of what lies beside each other.
+struct Wanted {
+    offset: u64,
+    end: u64,
+    /// All of it, if one piece had it.
+    first: Bytes,
+    more: BytesMut,
+}
+
+impl Wanted {
+    /// Takes what it wants of a piece that begins at `at`.
+    fn look(&mut self, at: u64, piece: &Bytes) {
+        let piece_end = at + piece.len() as u64;
+        let (from, to) = (self.offset.clamp(at, piece_end) - at, self.end.clamp(at, piece_end) - at);
+        let part = from as usize..to as usize;
+        if part.is_empty() {
+            return;
+        }
+        if part.len() as u64 == self.end - self.offset {
+            self.first = piece.slice(part);
+            return;
+        }
+        self.more.reserve((self.end - self.offset) as usize - self.more.len());
+        self.more.extend_from_slice(&piece[part]);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.more.is_empty() { self.first } else { self.more.freeze() }
     }
 }
 
@@ -167,3 +258,5 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 const KEPT: u64 = 4 * 1024 * 1024;
 /// How far ahead of the stream a read may begin and still wait for it.
 const GAP: u64 = 1024 * 1024;
+/// Bytes that a stream brings at once, at most.
+pub(crate) const PIECE: usize = 256 * 1024;

@@ -45,7 +45,7 @@ pub use error::NamespaceError;
 pub use keys::ROOT;
 pub use locks::{Lock, LockKind, LockOwner};
 pub use names::{MAX_KEY_LENGTH, MAX_POSIX_NAME};
-pub use namespace::Namespace;
+pub use namespace::{Namespace, may_block};
 pub use origin::Origin;
 pub use sessions::{Session, SessionReport};
 pub use settings::BucketSettings;

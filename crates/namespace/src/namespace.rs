@@ -6,6 +6,7 @@ mod files;
 mod inodes;
 mod keyed;
 mod locks;
+mod may_block;
 mod running;
 mod sessions;
 mod settings;
@@ -20,6 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+
+pub use self::may_block::may_block;
 
 use crate::engine::{Engine, LmdbEngine, MemoryEngine, PostgresEngine, Sharing, Watcher};
 use crate::error::NamespaceError;

@@ -42,6 +42,7 @@ pub use fdfs_namespace::{
     LockOwner, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, ObjectPart, Origin, Part, Preconditions, ROOT,
     RenameConditions, RenameMode, SetAttributes, SetMode, Upload, UploadId, UploadItem, UploadMarker,
     UploadPage, UploadQuery, VersionId, VersionItem, VersionPage, VersionQuery, VersionStart, Versioning,
+    may_block,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,

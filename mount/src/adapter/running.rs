@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use fdfs_objects::may_block;
 use tracing::{Instrument, Span, error};
 
 use super::FuseAdapter;
@@ -37,7 +38,7 @@ impl FuseAdapter {
         let mut operation: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(counted.instrument(span));
         let entered = self.runtime.enter();
         let mut context = Context::from_waker(Waker::noop());
-        let polled = catch_unwind(AssertUnwindSafe(|| operation.as_mut().poll(&mut context)));
+        let polled = catch_unwind(AssertUnwindSafe(|| may_block(|| operation.as_mut().poll(&mut context))));
         drop(entered);
         if let Ok(Poll::Pending) = polled {
             match patience {

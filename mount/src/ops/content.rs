@@ -8,11 +8,12 @@ use fuser::{FileHandle, FopenFlags};
 use tokio::sync::Mutex;
 use tracing::error;
 
+use crate::budget::Pass;
 use crate::error::FsError;
 use crate::file_system::{Caller, FileSystem, Handle};
 use crate::open_file::{OpenFile, Place, Source};
 use crate::ops::names;
-use crate::read_ahead::ReadAhead;
+use crate::read_ahead::{PIECE, ReadAhead};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +58,7 @@ pub(crate) async fn open(fs: &FileSystem, inode: u64, how: Open) -> Result<FileH
             if how.write {
                 file.writer_comes();
             }
-            let read_ahead = Mutex::new(ReadAhead::default());
+            let read_ahead = Mutex::new(ReadAhead::new(&fs.budget));
             Ok(fs.handles.insert(Handle { file, read_ahead, keeps_pages, writes: how.write }))
         }
         Err(error) => {
@@ -122,7 +123,9 @@ pub(crate) async fn append(
 
 /// Commits what was written: after fsync, and after close, it is there for everybody.
 pub(crate) async fn flush(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
-    fs.handles.get(handle)?.file.flush(fs).await
+    let handle = fs.handles.get(handle)?;
+    let _pass = pass_to_commit(fs, &handle.file).await;
+    handle.file.flush(fs).await
 }
 
 /// Closes a handle. Nobody sees an error of this, so that it is logged.
@@ -132,13 +135,23 @@ pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), F
     if handle.writes {
         handle.file.writer_goes();
     }
+    let pass = pass_to_commit(fs, &handle.file).await;
     let flushed = handle.file.flush(fs).await;
+    drop(pass);
     if let Err(error) = &flushed {
         metrics::counter!("fdfs_mount_lost_files_total").increment(1);
         error!(ino = inode, %error, "a file was closed and what was written to it is lost");
     }
     fs.files.close(fs, inode).await?;
     flushed
+}
+
+/// Memory for the pieces that a commit moves, where there is anything to commit.
+async fn pass_to_commit(fs: &FileSystem, file: &OpenFile) -> Option<Pass> {
+    match file.unsaved() {
+        Some(_) => Some(fs.budget.pass(PIECE).await),
+        None => None,
+    }
 }
 
 /// True if the pages that the kernel has may be read.

@@ -13,6 +13,10 @@ pub(crate) async fn get(fs: &FileSystem, inode: u64, name: &[u8]) -> Result<Vec<
     if name == CAPABILITIES {
         return Err(ObjectsError::NoAttribute.into());
     }
+    if name.starts_with(SECURITY) {
+        // Who lists a directory asks this of every file until it is told that there is nothing of the kind.
+        return Err(FsError::Unsupported("security attributes"));
+    }
     Ok(fs.objects.get_extended(inode, name).await?)
 }
 
@@ -63,7 +67,7 @@ fn check(inode: u64, name: &[u8]) -> Result<(), FsError> {
     if inode == ROOT {
         return Err(FsError::NotPermitted("the root has no attributes"));
     }
-    if name.starts_with(SYSTEM) || name == CAPABILITIES {
+    if name.starts_with(SYSTEM) || name.starts_with(SECURITY) {
         return Err(FsError::Unsupported("system attributes"));
     }
     Ok(())
@@ -73,3 +77,5 @@ fn check(inode: u64, name: &[u8]) -> Result<(), FsError> {
 const CAPABILITIES: &[u8] = b"security.capability";
 /// Attributes that mean something to a kernel: access lists and such.
 const SYSTEM: &[u8] = b"system.";
+/// Labels of such.
+const SECURITY: &[u8] = b"security.";

@@ -64,7 +64,8 @@ fn report(fs: &FileSystem) -> String {
         ("open_handles", fs.handles.all().len().to_string()),
         ("uncommitted_files", unsaved.len().to_string()),
         ("uncommitted_bytes", unsaved.iter().map(|(_, size)| size).sum::<u64>().to_string()),
-        ("write_memory_bytes", fs.budget.taken().to_string()),
+        ("memory_of_requests_bytes", fs.budget.taken().0.to_string()),
+        ("memory_kept_bytes", fs.budget.taken().1.to_string()),
     ];
     for (name, value) in lines {
         let _ = writeln!(text, "{name} {value}");

@@ -265,3 +265,37 @@ fn the_kernel_reads_ahead_further_where_root_mounts() {
     let capability = rustix::fs::getxattr(mounted.path("file"), "security.capability", &mut value);
     assert_eq!(capability, Err(rustix::io::Errno::NODATA));
 }
+
+#[test]
+fn many_streams_share_a_memory_that_is_small_and_lose_nothing() {
+    let Some(mounted) = Mounted::with(|config| config.memory = 0) else { return };
+    let content = bytes(3, 3 << 20);
+    mounted.put("read", &content);
+    let stats = || fs::read_to_string(mounted.path("../.stats")).unwrap();
+    // Counters count from the first look on.
+    stats();
+    let taken = |stats: &str, name: &str| -> u64 {
+        let line = stats.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse().unwrap()
+    };
+    std::thread::scope(|scope| {
+        for number in 0..24 {
+            let (mounted, content, stats) = (&mounted, &content, &stats);
+            scope.spawn(move || {
+                if number % 2 == 0 {
+                    assert!(fs::read(mounted.path("read")).unwrap() == *content);
+                } else {
+                    fs::write(mounted.path(&format!("written-{number}")), content).unwrap();
+                }
+                let stats = stats();
+                assert!(taken(&stats, "memory_of_requests_bytes ") <= 4 << 20, "{stats}");
+                assert_eq!(taken(&stats, "memory_kept_bytes "), 0, "{stats}");
+            });
+        }
+    });
+    for number in (1..24).step_by(2) {
+        assert!(mounted.get(&format!("written-{number}")) == content);
+    }
+    soon("memory is given back", || taken(&stats(), "memory_of_requests_bytes ") == 0);
+    assert!(stats().contains("fdfs_mount_short_reads_ahead_total"), "{}", stats());
+}

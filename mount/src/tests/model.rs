@@ -36,10 +36,10 @@ async fn read_all(fs: &FileSystem, handle: FileHandle, piece: u32) -> Vec<u8> {
     }
 }
 
-async fn run(seed: u64, write_memory: usize) {
+async fn run(seed: u64, memory: usize) {
     let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let files = MemoryFiles::default();
-    let config = Config { write_memory, ..Config::new("/nowhere") };
+    let config = Config { memory, ..Config::new("/nowhere") };
     let fs = FileSystem::new(objects(&files), &config);
     let group = attributes::lookup(&fs, ROOT, b"group1").await.unwrap().inode;
     let caller = Caller { uid: 0, gid: 0 };

@@ -191,8 +191,8 @@ async fn an_answered_flush_or_fsync_has_committed() {
 #[tokio::test]
 async fn writes_in_any_order_are_kept() {
     // In memory, and with no memory to be had in the spool.
-    for write_memory in [64 << 20, 0] {
-        let rig = Rig::with(|config| config.write_memory = write_memory).await;
+    for memory in [256 << 20, 0] {
+        let rig = Rig::with(|config| config.memory = memory).await;
         let (inode, handle) = rig.create("video.mp4").await;
         let mut content = bytes(5, 3_000_000);
         rig.write(handle, 0, &content[..2_000_000]).await;

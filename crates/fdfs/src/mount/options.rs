@@ -22,6 +22,7 @@ pub struct MountOptions {
     pub cluster_secret_file: Option<PathBuf>,
     cache: Option<Duration>,
     spool: Option<PathBuf>,
+    memory: Option<usize>,
     source_name: Option<String>,
     no_exec: bool,
     /// The namespace service, or the database.
@@ -55,6 +56,7 @@ impl MountOptions {
                 }
                 ("cluster_secret_file", Some(value)) => options.cluster_secret_file = Some(value.into()),
                 ("spool", Some(value)) => options.spool = Some(value.into()),
+                ("memory", Some(value)) => options.memory = Some(memory(text, value)?),
                 ("fsname", Some(value)) => options.source_name = Some(value.to_owned()),
                 ("noexec", None) => options.no_exec = true,
                 ("exec", None) => options.no_exec = false,
@@ -65,7 +67,7 @@ impl MountOptions {
                 (name, _) if name.starts_with("x-") || name.starts_with("X-") || name == "comment" => {}
                 (name, None) if FOR_OTHERS.contains(&name) => {}
                 _ => bail!(
-                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT"
+                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT"
                 ),
             }
         }
@@ -97,6 +99,7 @@ impl MountOptions {
             raw_delete: self.raw_delete,
             cache: self.cache.unwrap_or(usual.cache),
             spool: self.spool.clone().unwrap_or(usual.spool),
+            memory: self.memory.unwrap_or(usual.memory),
             source_name: self.source_name.clone().unwrap_or(usual.source_name),
             no_exec: self.no_exec,
             ..usual
@@ -111,6 +114,14 @@ fn listener(text: &str, value: &str) -> anyhow::Result<ServiceAddress> {
         None => (None, value),
     };
     Ok(ServiceAddress { address, port: port.parse().with_context(wrong)?, is_explicit: true })
+}
+
+fn memory(text: &str, value: &str) -> anyhow::Result<usize> {
+    let size = fdfs_conf::parse_size(value).with_context(|| format!("-o {text}"))?;
+    if size < LEAST_MEMORY {
+        bail!("-o {text}: a mount needs 64M at least");
+    }
+    Ok(usize::try_from(size)?)
 }
 
 fn can_write(file: &Path) -> bool {
@@ -146,6 +157,8 @@ const FOR_OTHERS: [&str; 22] = [
     "lazytime",
     "nolazytime",
 ];
+/// What a mount needs to move the largest requests.
+const LEAST_MEMORY: u64 = 64 << 20;
 /// The log of mounts in the background.
 const USUAL_LOG: &str = "/var/log/fdfs-mount.log";
 
@@ -160,9 +173,11 @@ mod tests {
     #[test]
     fn options_of_fstab_are_understood() {
         let options =
-            parse("ro,allow_other,_netdev,write_concern=replicated,cache=2,fsname=pictures").unwrap();
+            parse("ro,allow_other,_netdev,memory=128M,write_concern=replicated,cache=2,fsname=pictures")
+                .unwrap();
         assert_eq!(options.write_concern, WriteConcern::Replicated);
         let config = options.config(Path::new("/mnt/fdfs"));
+        assert_eq!(config.memory, 128 << 20);
         assert!(config.read_only && config.allow_other && !config.raw_delete);
         let options =
             parse("noexec,nosuid,x-systemd.automount,namespace=gw:23100,metrics=9117,log=/l").unwrap();
@@ -176,7 +191,16 @@ mod tests {
 
     #[test]
     fn an_option_that_is_not_known_is_named() {
-        for text in ["acl", "ro=1", "cache", "cache=soon", "write_concern=all", "metrics=here"] {
+        for text in [
+            "acl",
+            "ro=1",
+            "cache",
+            "cache=soon",
+            "memory=1M",
+            "memory=much",
+            "write_concern=all",
+            "metrics=here",
+        ] {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(text), "{error}");
         }

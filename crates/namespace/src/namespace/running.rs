@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
+use super::may_block;
 use super::{FIRST_INODE, LEASE, LEASE_LOW, MAX_LEASES, Namespace, WRITE_DEADLINE, lease, now};
 use crate::changes::Change;
 use crate::engine::{EngineError, Job, Read, Txn};
@@ -62,7 +63,10 @@ impl Namespace {
         let (answer, answered) = oneshot::channel();
         let origin = Origin::current();
         let job = WriteJob { shared: Arc::clone(&self.shared), origin, write, result: None, answer };
-        self.engine.submit(Box::new(job));
+        match may_block::is_set() {
+            true => self.engine.submit_inline(Box::new(job)),
+            false => self.engine.submit(Box::new(job)),
+        }
         let answer =
             tokio::time::timeout(WRITE_DEADLINE, answered).await.map_err(|_| NamespaceError::Timeout)?;
         answer.map_err(|_| NamespaceError::Engine(EngineError::Stopped("it closed".to_owned())))
@@ -156,5 +160,26 @@ where
             (Err(error), _) => Err(error.into()),
         };
         answer.answer((result, write));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use crate::namespace::may_block;
+    use crate::{Defaults, Namespace, NewInode, ROOT};
+
+    #[test]
+    fn on_a_thread_that_may_block_a_write_is_done_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = Namespace::open_lmdb(directory.path(), Defaults::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _entered = runtime.enter();
+        let mut context = Context::from_waker(Waker::noop());
+        let make = names.make(ROOT, b"name", NewInode::default());
+        let done = may_block(|| pin!(make).poll(&mut context).map(|made| made.map(drop)));
+        assert!(matches!(done, Poll::Ready(_)), "nobody had to be woken up");
     }
 }
