@@ -15,7 +15,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{Instrument as _, debug, debug_span, warn};
 
 use crate::Body;
 use crate::socket::Socket;
@@ -139,7 +139,7 @@ impl<H: Handler> HttpServer<H> {
                         }
                         drop(place);
                     };
-                    let task = task.instrument(info_span!("http", %peer));
+                    let task = task.instrument(debug_span!("http", %peer));
                     match workers.next() {
                         Some(handle) => connections.spawn_on(task, handle),
                         None => connections.spawn(task),
