@@ -53,7 +53,8 @@ pub use self::{
     store::{
         ContentCounts, Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed, Healing,
         ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Placed, Regenerated,
-        Replica, Replicated, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect, Upload, Verdict,
+        Replica, Replicated, SlotContent, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect,
+        Upload, Verdict,
     },
     trunk::{AllocError, Block, OfficeSettings, TrunkCheck, TrunkFault, TrunkFile, TrunkGap, TrunkPolicy},
 };

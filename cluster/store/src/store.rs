@@ -44,7 +44,7 @@ pub use self::{
     info::FileInfo,
     listing::{FileListing, ListedFile},
     metadata::MetadataFlag,
-    open_file::OpenFile,
+    open_file::{OpenFile, SlotContent},
     patch::{Patch, Patched},
     path_binlog::PathBinlog,
     regenerate::Regenerated,
@@ -355,6 +355,9 @@ impl Store {
     pub fn close(&self) -> Result<(), StoreError> {
         self.0.binlog.sync()?;
         self.0.contents.sync();
+        if let Err(crate::AllocError::Store(error)) = self.settle_trunk_office(std::time::Duration::ZERO) {
+            return Err(error);
+        }
         self.save_stat()?;
         let state = RunState { boot_id: run_state::boot_id(), clean: true, end: self.0.binlog.end() };
         state.save(&self.0.base.own.join("run")).map_err(io_error("writing the end of the run"))

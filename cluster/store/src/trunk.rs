@@ -7,6 +7,7 @@ mod free_space;
 mod header;
 mod log;
 mod office;
+mod ready_slots;
 mod walk;
 
 pub use self::{
@@ -19,6 +20,7 @@ pub(crate) use self::{
     header::{SlotHeader, SlotKind},
     log::TrunkLog,
     office::Trunk,
+    ready_slots::ReadySlots,
     walk::{is_sound, walk},
 };
 

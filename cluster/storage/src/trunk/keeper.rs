@@ -80,6 +80,9 @@ impl Keeper {
                     });
                 }
             }
+            if let Err(error) = on_disk(&self.shared, |store| store.settle_trunk_office(READY)).await {
+                warn!(%error, "what has become free in trunk files is not logged");
+            }
             self.search().await;
             if let Some(parameters) = self.shared.trunk.parameters() {
                 self.run_schedules(&parameters).await;
@@ -195,6 +198,8 @@ async fn on_disk<T: Send + 'static>(
 }
 
 const TICK: Duration = Duration::from_millis(500);
+/// Slots that are kept ready and not asked for are given back after this.
+const READY: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Minutes.
 const DAY: u32 = 24 * 60;

@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fmt, io,
+    time::Duration,
 };
 
-use super::{Block, FreeSpace, SlotKind, TrunkFile, is_sound, walk};
+use super::{AllocError, Block, FreeSpace, SlotKind, TrunkFile, is_sound, walk};
 use crate::{
     Change, StoreError,
     store::{Shared, Store, io_error},
@@ -67,6 +68,9 @@ impl Store {
     /// all files in trunk files.
     pub fn check_trunk(&self) -> Result<TrunkCheck, StoreError> {
         let shared = &self.0;
+        if let Err(AllocError::Store(error)) = self.settle_trunk_office(Duration::ZERO) {
+            return Err(error);
+        }
         let mut check = TrunkCheck::default();
         let mut free = FreeSpace::default();
         free.replay(&shared.trunk.log.read().map_err(io_error("reading the trunk binlog"))?);

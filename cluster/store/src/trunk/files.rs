@@ -1,11 +1,20 @@
 //! Reading and writing slots of trunk files.
 
-use std::{collections::HashMap, fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, IoSliceMut},
+    os::unix::fs::FileExt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rustix::{
     fs::{FallocateFlags, Mode, OFlags, fallocate, ftruncate, openat},
-    io::Errno,
+    io::{Errno, ReadWriteFlags, preadv2},
 };
 
 use super::{Block, SlotHeader, TrunkFile};
@@ -18,8 +27,10 @@ use crate::{
 /// Open trunk files, and what keeps two from writing to one at once.
 #[derive(Debug)]
 pub(crate) struct TrunkFiles {
-    open: Mutex<HashMap<TrunkFile, Arc<File>>>,
+    open: RwLock<HashMap<TrunkFile, Arc<File>>>,
     writing: [Mutex<()>; WRITERS],
+    /// The file system tells what it has in memory.
+    tells: AtomicBool,
 }
 
 /// What is written behind a header.
@@ -32,14 +43,18 @@ pub(crate) enum Content<'a> {
 
 impl Default for TrunkFiles {
     fn default() -> Self {
-        Self { open: Mutex::default(), writing: [const { Mutex::new(()) }; WRITERS] }
+        Self {
+            open: RwLock::default(),
+            writing: [const { Mutex::new(()) }; WRITERS],
+            tells: AtomicBool::new(true),
+        }
     }
 }
 
 impl TrunkFiles {
     /// Opens a trunk file that is there.
     pub(crate) fn open(&self, path: &StorePath, id: TrunkFile) -> Result<Arc<File>, Errno> {
-        if let Some(file) = self.open.lock().get(&id) {
+        if let Some(file) = self.open.read().get(&id) {
             return Ok(Arc::clone(file));
         }
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -78,9 +93,24 @@ impl TrunkFiles {
         Ok(file)
     }
 
+    /// Reads what a slot holds, up to `length` bytes of it, where that needs no waiting for the disk.
+    pub(crate) fn read_at_once(&self, file: &File, offset: u64, length: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        if self.tells.load(Ordering::Relaxed) {
+            match preadv2(file, &mut [IoSliceMut::new(&mut bytes)], offset, ReadWriteFlags::NOWAIT) {
+                Ok(read) => return (read == length).then_some(bytes),
+                // One in memory.
+                Err(Errno::NOSYS | Errno::OPNOTSUPP) => self.tells.store(false, Ordering::Relaxed),
+                Err(_) => return None,
+            }
+        }
+        file.read_exact_at(&mut bytes, offset).ok()?;
+        Some(bytes)
+    }
+
     /// Closes a trunk file that goes.
     pub(crate) fn forget(&self, id: TrunkFile) {
-        self.open.lock().remove(&id);
+        self.open.write().remove(&id);
     }
 
     /// Keeps others from writing to a trunk file.
@@ -89,7 +119,7 @@ impl TrunkFiles {
     }
 
     fn keep(&self, id: TrunkFile, file: File) -> Arc<File> {
-        let mut open = self.open.lock();
+        let mut open = self.open.write();
         if open.len() >= MOST_OPEN {
             open.clear();
         }
@@ -114,13 +144,18 @@ pub(crate) fn is_empty(file: &File, mut offset: u64, end: u64) -> io::Result<boo
         let wanted = buffer.len().min(usize::try_from(end - offset).unwrap_or(BUFFER));
         match file.read_at(&mut buffer[..wanted], offset) {
             Ok(0) => return Ok(true),
-            Ok(length) if buffer[..length].iter().any(|byte| *byte != 0) => return Ok(false),
+            Ok(length) if !are_zeros(&buffer[..length]) => return Ok(false),
             Ok(length) => offset += length as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
     Ok(true)
+}
+
+/// Whether there are nothing but zeros, many of them looked at at once.
+fn are_zeros(bytes: &[u8]) -> bool {
+    bytes.chunks(ZEROS.len()).all(|part| part == &ZEROS[..part.len()])
 }
 
 /// Writes a slot: the header first, so that what is there can be told whenever this process ends.

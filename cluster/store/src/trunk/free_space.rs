@@ -66,13 +66,8 @@ impl FreeSpace {
         lines: &mut String,
     ) -> Option<Block> {
         self.wake(now);
-        let none = TrunkFile { store_path: 0, high: 0, low: 0, id: 0 };
-        let from = (store_path, size, Reverse(u64::MAX), none, 0);
-        let (path, found, _, file, offset) = *self.usable.range(from..).next()?;
-        if path != store_path {
-            return None;
-        }
-        let whole = Block { file, offset, size: found };
+        let whole = self.smallest(store_path, size)?;
+        let Block { file, offset, size: found } = whole;
         self.remove(whole);
         line(lines, time, 'D', whole);
         let left = found - size;
@@ -84,6 +79,33 @@ impl FreeSpace {
         self.offer(rest);
         line(lines, time, 'A', rest);
         Some(Block { file, offset, size })
+    }
+
+    /// Takes up to `count` blocks of at least `size` bytes, an aligned size, side by side out of the smallest that has one.
+    #[expect(clippy::too_many_arguments, reason = "the clock, the rules and the log are the caller's")]
+    pub(crate) fn take_many(
+        &mut self,
+        store_path: u8,
+        size: u32,
+        count: u32,
+        policy: &TrunkPolicy,
+        now: Instant,
+        time: i64,
+        lines: &mut String,
+    ) -> Vec<Block> {
+        self.wake(now);
+        let Some(found) = self.smallest(store_path, size) else { return Vec::new() };
+        let count = (found.size / size.max(1)).clamp(1, count.max(1));
+        let Some(run) = self.take(store_path, size * count, policy, now, time, lines) else {
+            return Vec::new();
+        };
+        let at = |index: u32| Block { offset: run.offset + index * size, size, ..run };
+        let mut blocks: Vec<Block> = (0..count).map(at).collect();
+        // What is left and no slot goes along with the last.
+        if let Some(last) = blocks.last_mut() {
+            last.size = run.size - (count - 1) * size;
+        }
+        blocks
     }
 
     /// Adds a block, which may be given away at once or from a time on; false where any of it is free already. With
@@ -182,6 +204,14 @@ impl FreeSpace {
                 self.offer(block);
             }
         }
+    }
+
+    /// The smallest block that may be given away and has `size` bytes.
+    fn smallest(&self, store_path: u8, size: u32) -> Option<Block> {
+        let none = TrunkFile { store_path: 0, high: 0, low: 0, id: 0 };
+        let from = (store_path, size, Reverse(u64::MAX), none, 0);
+        let (path, size, _, file, offset) = *self.usable.range(from..).next()?;
+        (path == store_path).then_some(Block { file, offset, size })
     }
 
     fn put(&mut self, block: Block) {
@@ -334,6 +364,24 @@ mod tests {
         assert_eq!(lines, "7 D 0 0 0 1 8704 512\n");
         assert_eq!(free.take(1, 256, &POLICY, now, 7, &mut lines), None);
         assert_eq!(free.take(0, 8192, &POLICY, now, 7, &mut lines), None);
+    }
+
+    #[test]
+    fn slots_side_by_side_are_taken_with_one_pair_of_lines() {
+        let mut free = FreeSpace::default();
+        let (now, mut lines) = (Instant::now(), String::new());
+        free.add(block(0, 4096 + 100), None, false, 7, &mut lines);
+        lines.clear();
+        let taken = free.take_many(0, 1024, 3, &POLICY, now, 7, &mut lines);
+        assert_eq!(taken, [block(0, 1024), block(1024, 1024), block(2048, 1024)]);
+        assert_eq!(lines, "7 D 0 0 0 1 0 4196\n7 A 0 0 0 1 3072 1124\n");
+        // No more than there are, and what is no slot goes along.
+        assert_eq!(
+            free.take_many(0, 512, 9, &POLICY, now, 7, &mut lines),
+            [block(3072, 512), block(3584, 612)]
+        );
+        assert_eq!(free.take_many(0, 512, 9, &POLICY, now, 7, &mut lines), []);
+        assert_eq!(free.total(), 0);
     }
 
     #[test]

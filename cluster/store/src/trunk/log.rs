@@ -17,9 +17,16 @@ use crate::state_file;
 pub(crate) struct TrunkLog {
     directory: PathBuf,
     checkpoint: PathBuf,
-    file: Mutex<Option<File>>,
+    file: Mutex<Option<Opened>>,
     /// Counts how often the log was begun anew.
     generation: AtomicU64,
+}
+
+/// The log, open to be written to.
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    size: u64,
 }
 
 impl TrunkLog {
@@ -36,14 +43,14 @@ impl TrunkLog {
     /// Adds lines. When this returns they outlive this process.
     pub(crate) fn append(&self, lines: &str, durable: bool) -> io::Result<()> {
         let mut file = self.file.lock();
-        let file = self.opened(&mut file)?;
-        // A line that an earlier failure has cut must not be glued to.
-        let before = file.metadata()?.len();
-        if let Err(error) = file.write_all(lines.as_bytes()) {
-            let _ = file.set_len(before);
+        let opened = self.opened(&mut file)?;
+        if let Err(error) = opened.file.write_all(lines.as_bytes()) {
+            // A line that a failure has cut must not be glued to.
+            let _ = opened.file.set_len(opened.size);
             return Err(error);
         }
-        if durable { file.sync_data() } else { Ok(()) }
+        opened.size += lines.len() as u64;
+        if durable { opened.file.sync_data() } else { Ok(()) }
     }
 
     /// Everything, as it counts: what an interrupted compression of the original has left is put together first.
@@ -100,8 +107,9 @@ impl TrunkLog {
             }
         }
         self.generation.fetch_add(1, Ordering::Relaxed);
-        let file = self.opened(&mut file)?;
-        file.set_len(0)?;
+        let opened = self.opened(&mut file)?;
+        opened.file.set_len(0)?;
+        opened.size = 0;
         self.forget_checkpoint()
     }
 
@@ -169,7 +177,7 @@ impl TrunkLog {
     }
 
     /// Opens the log to write to it, and cuts what follows its last line feed.
-    fn opened<'a>(&self, file: &'a mut Option<File>) -> io::Result<&'a mut File> {
+    fn opened<'a>(&self, file: &'a mut Option<Opened>) -> io::Result<&'a mut Opened> {
         if file.is_none() {
             fs::create_dir_all(&self.directory)?;
             let opened = File::options().append(true).read(true).create(true).open(self.path())?;
@@ -181,7 +189,7 @@ impl TrunkLog {
             if whole < length {
                 opened.set_len(whole)?;
             }
-            *file = Some(opened);
+            *file = Some(Opened { file: opened, size: whole });
         }
         file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }

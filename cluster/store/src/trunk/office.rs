@@ -16,7 +16,7 @@ use rustix::{fs::AtFlags, io::Errno};
 use thiserror::Error;
 use tracing::{error, info, warn};
 
-use super::{Block, TrunkFile, TrunkLog, TrunkPolicy, files, free_space::FreeSpace, walk};
+use super::{Block, ReadySlots, TrunkFile, TrunkLog, TrunkPolicy, files, free_space::FreeSpace, walk};
 use crate::{
     StoreError,
     layout::{BasePath, StorePath},
@@ -51,8 +51,12 @@ pub(crate) struct Trunk {
 pub(crate) struct TrunkOffice {
     settings: OfficeSettings,
     free: FreeSpace,
-    /// Slots that were given out and not confirmed yet, with their size, and since when.
-    held: BTreeMap<(TrunkFile, u32), (u32, Instant)>,
+    /// Slots that were given out and not confirmed yet, with their size, and since when; and those that are ready to be given
+    /// out.
+    held: BTreeMap<(TrunkFile, u32), (u32, Option<Instant>)>,
+    ready: ReadySlots,
+    /// Lines to be logged with the next ones: of slots that became free. Without them they belong to nobody after a bad end.
+    unlogged: String,
     /// Slots that an original member has given back, and whose delete is still to come.
     awaited: BTreeSet<Block>,
     /// Something may belong to nobody.
@@ -103,7 +107,7 @@ impl Trunk {
 
 impl TrunkOffice {
     fn is_held(&self, block: Block) -> bool {
-        let at = |((file, offset), (size, _)): (&(TrunkFile, u32), &(u32, Instant))| Block {
+        let at = |((file, offset), (size, _)): (&(TrunkFile, u32), &(u32, Option<Instant>))| Block {
             file: *file,
             offset: *offset,
             size: *size,
@@ -157,6 +161,8 @@ impl Store {
             settings,
             free,
             held: BTreeMap::new(),
+            ready: ReadySlots::default(),
+            unlogged: String::new(),
             awaited: BTreeSet::new(),
             may_have_gaps: true,
         });
@@ -190,20 +196,34 @@ impl Store {
         let path =
             shared.paths.get(usize::from(store_path)).ok_or(AllocError::Invalid("no such store path"))?;
         let size = policy.aligned(size);
-        let (time, mut lines) = (now().0, String::new());
-        let block = match office.free.take(store_path, size, &policy, begun, time, &mut lines) {
+        let mut logged = Ok(());
+        let block = match office.ready.take(store_path, size) {
             Some(block) => block,
             None => {
-                let whole = self.make_trunk_file(path, policy.file_size)?;
-                office.free.add(whole, None, false, time, &mut lines);
-                office
-                    .free
-                    .take(store_path, size, &policy, begun, time, &mut lines)
-                    .ok_or(AllocError::Invalid("more than a trunk file has"))?
+                let most = u64::from(policy.file_size) / 2;
+                let wanted = office.ready.wanted(store_path, size, most, begun);
+                let (time, mut lines) = (now().0, std::mem::take(&mut office.unlogged));
+                let take = |free: &mut FreeSpace, lines: &mut String| {
+                    free.take_many(store_path, size, wanted, &policy, begun, time, lines)
+                };
+                let mut slots = take(&mut office.free, &mut lines);
+                if slots.is_empty() {
+                    let whole = self.make_trunk_file(path, policy.file_size)?;
+                    office.free.add(whole, None, false, time, &mut lines);
+                    slots = take(&mut office.free, &mut lines);
+                }
+                if slots.is_empty() {
+                    office.unlogged = lines;
+                    return Err(AllocError::Invalid("more than a trunk file has"));
+                }
+                logged = shared.trunk.log.append(&lines, shared.fsync_after != 0);
+                let first = slots.remove(0);
+                office.held.extend(slots.iter().map(|slot| ((slot.file, slot.offset), (slot.size, None))));
+                office.ready.put(store_path, size, slots);
+                first
             }
         };
-        let logged = shared.trunk.log.append(&lines, shared.fsync_after != 0);
-        office.held.insert((block.file, block.offset), (block.size, begun));
+        office.held.insert((block.file, block.offset), (block.size, Some(begun)));
         drop(guard);
         self.logged(logged)?;
         metrics::counter!("fdfs_storage_trunk_slots_given_total").increment(1);
@@ -215,7 +235,7 @@ impl Store {
     pub fn confirm_slot(&self, block: Block, failed: bool, is_occupied: bool) -> Result<(), AllocError> {
         let mut office = self.0.trunk.office()?;
         match office.held.get(&(block.file, block.offset)) {
-            Some((size, _)) if *size == block.size => {}
+            Some((size, Some(_))) if *size == block.size => {}
             _ => return Err(AllocError::Unknown),
         }
         office.held.remove(&(block.file, block.offset));
@@ -223,12 +243,10 @@ impl Store {
         if !failed || is_occupied {
             return Ok(());
         }
-        let mut lines = String::new();
         let merge = office.settings.merge;
-        office.free.add(block, None, merge, now().0, &mut lines);
-        let logged = self.0.trunk.log.append(&lines, false);
-        drop(office);
-        self.logged(logged)
+        let office = &mut *office;
+        office.free.add(block, None, merge, now().0, &mut office.unlogged);
+        Ok(())
     }
 
     /// An original member gives a slot back. Where its file is still here it becomes free with the delete, which that member
@@ -253,16 +271,28 @@ impl Store {
             office.awaited.insert(block);
             return Ok(());
         }
+        if let Some((_, None)) = office.held.get(&(block.file, block.offset)) {
+            return Err(AllocError::IsFree);
+        }
         office.held.remove(&(block.file, block.offset));
-        let mut lines = String::new();
-        office.free.add(
-            block,
-            Some(Instant::now() + office.settings.rest),
-            office.settings.merge,
-            now().0,
-            &mut lines,
-        );
-        let logged = shared.trunk.log.append(&lines, false);
+        let (from, merge) = (Instant::now() + office.settings.rest, office.settings.merge);
+        office.free.add(block, Some(from), merge, now().0, &mut office.unlogged);
+        Ok(())
+    }
+
+    /// Logs what has become free meanwhile, and slots kept ready that nobody has asked for during `idle` become free, too.
+    pub fn settle_trunk_office(&self, idle: Duration) -> Result<(), AllocError> {
+        let mut guard = self.0.trunk.office()?;
+        let office = &mut *guard;
+        for slot in office.ready.idle(idle, Instant::now()) {
+            office.held.remove(&(slot.file, slot.offset));
+            office.free.add(slot, None, office.settings.merge, now().0, &mut office.unlogged);
+        }
+        if office.unlogged.is_empty() {
+            return Ok(());
+        }
+        let lines = std::mem::take(&mut office.unlogged);
+        let logged = self.0.trunk.log.append(&lines, false);
         drop(guard);
         self.logged(logged)
     }
@@ -299,7 +329,7 @@ impl Store {
                 .collect();
             let mut guard = shared.trunk.office()?;
             let office = &mut *guard;
-            let mut lines = String::new();
+            let mut lines = std::mem::take(&mut office.unlogged);
             for slot in &in_use {
                 if office.free.overlaps(*slot)
                     && known.iter().any(|free| free.offset <= slot.offset && slot.end() <= free.end())
@@ -339,7 +369,7 @@ impl Store {
     pub fn may_have_trunk_gaps(&self, patience: Duration) -> bool {
         let Ok(mut office) = self.0.trunk.office() else { return false };
         let before = office.held.len();
-        office.held.retain(|_, (_, since)| since.elapsed() < patience);
+        office.held.retain(|_, (_, since)| since.is_none_or(|since| since.elapsed() < patience));
         office.may_have_gaps |= office.held.len() < before;
         office.may_have_gaps
     }
@@ -353,11 +383,8 @@ impl Store {
         if office.free.overlaps(block) || office.is_held(block) || !self.is_slot_empty(block)? {
             return Ok(false);
         }
-        let mut lines = String::new();
-        office.free.add(block, None, office.settings.merge, now().0, &mut lines);
-        let logged = shared.trunk.log.append(&lines, false);
+        office.free.add(block, None, office.settings.merge, now().0, &mut office.unlogged);
         drop(guard);
-        self.logged(logged)?;
         metrics::counter!("fdfs_storage_trunk_gaps_reclaimed_total").increment(1);
         Ok(true)
     }
@@ -375,9 +402,10 @@ impl Store {
         }
     }
 
-    /// Free bytes in trunk files, where this storage is the trunk server.
+    /// Free bytes in trunk files, those of slots kept ready among them, where this storage is the trunk server.
     pub fn trunk_free(&self) -> Option<u64> {
-        Some(self.0.trunk.office().ok()?.free.total())
+        let office = self.0.trunk.office().ok()?;
+        Some(office.free.total() + office.ready.bytes())
     }
 
     /// Makes trunk files until so many bytes are free; how many were made.
@@ -396,7 +424,7 @@ impl Store {
                 break;
             }
             let whole = self.make_trunk_file(path, size)?;
-            let mut lines = String::new();
+            let mut lines = std::mem::take(&mut office.unlogged);
             office.free.add(whole, None, false, now().0, &mut lines);
             let logged = self.0.trunk.log.append(&lines, false);
             drop(guard);
@@ -426,6 +454,7 @@ impl Store {
                 office.free.withdraw(*block, now().0, &mut lines);
             }
         }
+        office.unlogged.clear();
         let logged = shared.trunk.log.replace(&office.free.snapshot(now().0));
         for block in unused {
             let path = &shared.paths[usize::from(block.file.store_path)];
@@ -563,16 +592,8 @@ impl Shared {
         let Ok(mut guard) = self.trunk.office() else { return };
         let office = &mut *guard;
         office.awaited.remove(&block);
-        let mut lines = String::new();
         let (from, merge) = (Instant::now() + office.settings.rest, office.settings.merge);
-        if !office.free.add(block, Some(from), merge, now().0, &mut lines) {
-            return;
-        }
-        if let Err(error) = self.trunk.log.append(&lines, false) {
-            error!(%error, "the trunk binlog cannot be written: no more slots are given out");
-            drop(guard);
-            *self.trunk.office.lock() = None;
-        }
+        office.free.add(block, Some(from), merge, now().0, &mut office.unlogged);
     }
 
     /// A slot may belong to nobody now.
