@@ -79,6 +79,13 @@ impl Filesystem for FuseAdapter {
                 debug!(?wanted, "the kernel does not offer this");
             }
         }
+        if self.fs.disk_cache.is_some()
+            && rustix::process::geteuid().is_root()
+            && config.set_max_stack_depth(1).is_ok()
+            && config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok()
+        {
+            self.fs.passthrough.offer();
+        }
         // A smaller one is fine too.
         let _ = config.set_max_write(MAX_WRITE);
         let _ = config.set_max_background(MAX_BACKGROUND);
@@ -259,7 +266,10 @@ impl Filesystem for FuseAdapter {
         }
         self.run(span, Patience::Usual, async move {
             match ops::content::open(&fs, inode.0, how).await {
-                Ok(handle) => reply.opened(handle, ops::content::flags(&fs, handle)),
+                Ok(handle) => match ops::content::backing(&fs, handle, |file| reply.open_backing(file)) {
+                    Some(id) => reply.opened_passthrough(handle, FopenFlags::empty(), &id),
+                    None => reply.opened(handle, ops::content::flags(&fs, handle)),
+                },
                 Err(error) => reply.error(errno(&error)),
             }
         });
@@ -315,10 +325,13 @@ impl Filesystem for FuseAdapter {
         self.run(span, Patience::WhileBytesMove, async move {
             // The bytes asked for, and the piece that the last of them come in.
             let _pass = fs.budget.pass(size as usize + PIECE).await;
-            match ops::content::read(&fs, handle, offset, size).await {
-                Ok(bytes) => {
+            match ops::content::read_to_keep(&fs, handle, offset, size).await {
+                Ok((bytes, filling)) => {
                     metrics::counter!("fdfs_mount_read_bytes_total").increment(bytes.len() as u64);
                     reply.data(&bytes);
+                    if let Some(filling) = filling {
+                        filling.take(offset, bytes).await;
+                    }
                 }
                 Err(error) => reply.error(errno(&error)),
             }

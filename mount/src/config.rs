@@ -25,9 +25,20 @@ pub struct Config {
     pub cache: Duration,
     /// Where files that are not written from their first byte to their last wait until they are uploaded.
     pub spool: PathBuf,
+    /// Where whole files are kept that were read, if they are.
+    pub disk_cache: Option<DiskCacheConfig>,
     /// Bytes of memory that the process of the mount may take: what it needs for itself, and content that is read and written. Streams that find
     /// no room wait or read ahead less; small files being written that find none wait in the spool.
     pub memory: usize,
+}
+
+/// A cache on a local disk.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DiskCacheConfig {
+    /// Its directory, for this mount alone.
+    pub directory: PathBuf,
+    /// Bytes that it may take.
+    pub size: u64,
 }
 
 impl Config {
@@ -43,6 +54,7 @@ impl Config {
             threads: 4,
             cache: Duration::from_secs(3_600),
             spool: std::env::temp_dir(),
+            disk_cache: None,
             memory: 256 * 1024 * 1024,
         }
     }

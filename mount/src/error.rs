@@ -93,6 +93,14 @@ pub enum MountError {
         /// Why.
         source: io::Error,
     },
+    /// The cache on disk cannot be used.
+    #[error("the cache in {} cannot be used ({source}): name another directory with -o cache_dir=DIR", path.display())]
+    DiskCache {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The mount is still there.
     #[error("{} cannot be unmounted ({source}): close what uses it (`fuser -m {}`), then `umount {}`", path.display(), path.display(), path.display())]
     Unmount {

@@ -13,6 +13,7 @@ use tracing::warn;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::directory::OpenDirectory;
+use crate::disk_cache::{DiskCache, HandleBacking, Local, Passthrough};
 use crate::error::FsError;
 use crate::handles::Handles;
 use crate::kernel_cache::{Keep, KernelCache};
@@ -31,6 +32,11 @@ pub(crate) struct FileSystem {
     pub(crate) reports: Handles<String>,
     pub(crate) locks: Locks,
     pub(crate) budget: Arc<Budget>,
+    /// Whole files on a local disk.
+    pub(crate) disk_cache: Option<Arc<DiskCache>>,
+    /// Whether the kernel reads those by itself.
+    pub(crate) passthrough: Passthrough,
+    read_only: bool,
     /// What the kernel keeps.
     pub(crate) cache: Arc<KernelCache>,
     /// What the kernel asked for.
@@ -52,6 +58,10 @@ pub(crate) struct Handle {
     pub(crate) keeps_pages: bool,
     /// It may write.
     pub(crate) writes: bool,
+    /// What of the file is on the local disk.
+    pub(crate) local: Local,
+    /// How the kernel reads it.
+    pub(crate) backing: HandleBacking,
 }
 
 /// Who asks.
@@ -65,8 +75,21 @@ pub(crate) struct Caller {
 
 impl FileSystem {
     /// A file system over `objects`.
+    #[cfg(test)]
     pub(crate) fn new(objects: Arc<Objects>, config: &Config) -> Arc<Self> {
+        Self::with_cache(objects, config, None)
+    }
+
+    /// A file system over `objects` that keeps whole files on a local disk.
+    pub(crate) fn with_cache(
+        objects: Arc<Objects>,
+        config: &Config,
+        disk_cache: Option<Arc<DiskCache>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            disk_cache,
+            passthrough: Passthrough::default(),
+            read_only: config.read_only,
             objects,
             files: OpenFiles::default(),
             handles: Handles::default(),
@@ -121,6 +144,11 @@ impl FileSystem {
         inode & RAW != 0
     }
 
+    /// True for files whose content stays what it is while they are open here, as far as programs of this mount can tell.
+    pub(crate) fn keeps_content(&self, inode: u64) -> bool {
+        self.read_only || self.is_raw(inode)
+    }
+
     /// From here on nobody waits for a lock any more.
     pub(crate) fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
@@ -154,6 +182,9 @@ impl FileSystem {
         let (under_way, kept) = self.budget.taken();
         metrics::gauge!("fdfs_mount_memory_bytes", "for" => "requests").set(under_way as f64);
         metrics::gauge!("fdfs_mount_memory_bytes", "for" => "kept").set(kept as f64);
+        if let Some(cache) = &self.disk_cache {
+            metrics::gauge!("fdfs_mount_disk_cache_bytes").set(cache.used().0 as f64);
+        }
         for file in self.files.all() {
             file.rest(self, idle).await;
         }

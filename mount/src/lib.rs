@@ -10,6 +10,7 @@ mod attributes;
 mod budget;
 mod config;
 mod directory;
+mod disk_cache;
 mod error;
 mod file_system;
 mod handles;
@@ -26,6 +27,6 @@ mod read_ahead;
 #[cfg(test)]
 mod tests;
 
-pub use config::Config;
+pub use config::{Config, DiskCacheConfig};
 pub use error::MountError;
 pub use mount::{Mount, Unmounted};

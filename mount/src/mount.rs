@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::adapter::FuseAdapter;
 use crate::attach::attach;
 use crate::config::Config;
+use crate::disk_cache::DiskCache;
 use crate::error::MountError;
 use crate::file_system::FileSystem;
 use crate::kernel_cache::{Notifier, follow};
@@ -46,7 +47,11 @@ impl Mount {
         preflight::check(&config.mountpoint)?;
         // As the kernel names it; once it is mounted, asking for it would be a request.
         let resolved = config.mountpoint.canonicalize().unwrap_or_else(|_| config.mountpoint.clone());
-        let fs = FileSystem::new(objects, config);
+        let kept = config.disk_cache.as_ref().map(|kept| {
+            let refused = |source| MountError::DiskCache { path: kept.directory.clone(), source };
+            DiskCache::open(&kept.directory, kept.size).map_err(refused)
+        });
+        let fs = FileSystem::with_cache(objects, config, kept.transpose()?);
         let adapter = FuseAdapter::new(Arc::clone(&fs), runtime.clone());
         let refused = |source| MountError::Refused { path: config.mountpoint.clone(), source };
         let session = attach(adapter, config, options(config)).map_err(refused)?;

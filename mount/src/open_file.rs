@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tracing::{debug, warn};
 
 use crate::attributes::now;
+use crate::disk_cache::Backing;
 use crate::error::FsError;
 use crate::file_system::FileSystem;
 use crate::kernel_cache::Stamp;
@@ -29,6 +30,8 @@ pub(crate) struct OpenFile {
     /// What of the attributes is newer here than in the namespace.
     unsaved: Mutex<Option<Unsaved>>,
     content: tokio::sync::Mutex<Content>,
+    /// How the kernel reads it.
+    pub(crate) backing: Mutex<Backing>,
 }
 
 /// Attributes of content that is not committed.
@@ -140,6 +143,7 @@ impl OpenFile {
             writers: AtomicUsize::new(0),
             unsaved: Mutex::new(None),
             content: tokio::sync::Mutex::default(),
+            backing: Mutex::default(),
         }
     }
 
@@ -228,6 +232,12 @@ impl OpenFile {
                 Ok(Source::Committed(content.reader(fs, self.inode).await?, generation))
             }
         }
+    }
+
+    /// The committed content that was opened last, where nothing was written since.
+    pub(crate) async fn committed(&self) -> Option<ObjectReader> {
+        let content = self.content.lock().await;
+        content.reader.clone().filter(|_| !content.dirty)
     }
 
     /// Writes bytes; they are committed by a flush, an fsync or the last close. Where they went.

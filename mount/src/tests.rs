@@ -1,6 +1,7 @@
 //! Tests: operations without a kernel, and mounts through one.
 
 mod caches;
+mod disk_cache;
 mod kernel;
 mod model;
 mod operations;

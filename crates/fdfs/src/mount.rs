@@ -46,7 +46,7 @@ pub struct MountArgs {
     /// A file that holds the secret of the namespace service; its owner alone may read it.
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
-    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, fsname=NAME,
+    /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME,
     /// noexec; and namespace=, namespace_secret_file=, log=FILE, metrics=PORT (or ADDRESS:PORT), which also stand for themselves in fstab.
     #[arg(short, value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,

@@ -1,14 +1,17 @@
 //! Content: create, open, read, write, flush, release.
 
+use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fdfs_objects::{Attributes, Kind, NewInode, ObjectsError};
-use fuser::{FileHandle, FopenFlags};
+use fuser::{BackingId, FileHandle, FopenFlags};
 use tokio::sync::Mutex;
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::budget::Pass;
+use crate::disk_cache::{self, Filling, HandleBacking, Local};
 use crate::error::FsError;
 use crate::file_system::{Caller, FileSystem, Handle};
 use crate::open_file::{OpenFile, Place, Source};
@@ -59,7 +62,9 @@ pub(crate) async fn open(fs: &FileSystem, inode: u64, how: Open) -> Result<FileH
                 file.writer_comes();
             }
             let read_ahead = Mutex::new(ReadAhead::new(&fs.budget));
-            Ok(fs.handles.insert(Handle { file, read_ahead, keeps_pages, writes: how.write }))
+            let local = if how.write || how.truncate { Local::Nothing } else { local(fs, &file).await };
+            let (writes, backing) = (how.write, HandleBacking::default());
+            Ok(fs.handles.insert(Handle { file, read_ahead, keeps_pages, writes, local, backing }))
         }
         Err(error) => {
             fs.files.close(fs, inode).await?;
@@ -79,19 +84,58 @@ pub(crate) fn flags(fs: &FileSystem, handle: FileHandle) -> FopenFlags {
     }
 }
 
+/// What the kernel is to read by itself what was just opened from, if it is; `tell` tells it of the file.
+pub(crate) fn backing(
+    fs: &FileSystem,
+    handle: FileHandle,
+    tell: impl FnOnce(&File) -> io::Result<BackingId>,
+) -> Option<Arc<BackingId>> {
+    let handle = fs.handles.get(handle).ok()?;
+    if !fs.keeps_content(handle.file.inode()) {
+        return None;
+    }
+    let file = match &handle.local {
+        Local::Whole(_, file) => Some(file),
+        Local::Nothing | Local::Filling(_) => None,
+    };
+    fs.passthrough.decide(&handle.file.backing, &handle.backing, file, tell)
+}
+
 /// Reads a range, cut at the end.
+#[cfg(test)]
 pub(crate) async fn read(
     fs: &FileSystem,
     handle: FileHandle,
     offset: u64,
     size: u32,
 ) -> Result<Bytes, FsError> {
+    Ok(read_to_keep(fs, handle, offset, size).await?.0)
+}
+
+/// Reads a range, cut at the end; and who wants the bytes for the local disk.
+pub(crate) async fn read_to_keep(
+    fs: &FileSystem,
+    handle: FileHandle,
+    offset: u64,
+    size: u32,
+) -> Result<(Bytes, Option<Arc<Filling>>), FsError> {
     let handle = fs.handles.get(handle)?;
     match handle.file.source(fs, offset, size).await? {
-        Source::Bytes(bytes) => Ok(bytes),
+        Source::Bytes(bytes) => Ok((bytes, None)),
         Source::Committed(reader, generation) => {
+            if let Some(file) = handle.local.whole(reader.info()) {
+                let left = reader.info().size().saturating_sub(offset);
+                match disk_cache::read(file, offset, left.min(u64::from(size)) as usize).await {
+                    Ok(bytes) => return Ok((bytes, None)),
+                    Err(error) => {
+                        metrics::counter!("fdfs_mount_disk_cache_failures_total").increment(1);
+                        warn!(ino = handle.file.inode(), %error, "the cache on disk is not read");
+                    }
+                }
+            }
             let mut read_ahead = handle.read_ahead.lock().await;
-            Ok(read_ahead.read(&reader, generation, offset, size).await?)
+            let bytes = read_ahead.read(&reader, generation, offset, size).await?;
+            Ok((bytes, handle.local.filling(reader.info())))
         }
     }
 }
@@ -132,6 +176,7 @@ pub(crate) async fn flush(fs: &FileSystem, handle: FileHandle) -> Result<(), FsE
 pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
     let handle = fs.handles.remove(handle)?;
     let inode = handle.file.inode();
+    handle.backing.close(&handle.file.backing);
     if handle.writes {
         handle.file.writer_goes();
     }
@@ -144,6 +189,15 @@ pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), F
     }
     fs.files.close(fs, inode).await?;
     flushed
+}
+
+/// What the local disk has of a file that is opened for reading.
+async fn local(fs: &FileSystem, file: &OpenFile) -> Local {
+    let Some(cache) = &fs.disk_cache else { return Local::Nothing };
+    match file.committed().await {
+        Some(reader) => Local::of(cache, reader.info()).await,
+        None => Local::Nothing,
+    }
 }
 
 /// Memory for the pieces that a commit moves, where there is anything to commit.

@@ -67,6 +67,8 @@ fn report(fs: &FileSystem) -> String {
         ("memory_of_requests_bytes", fs.budget.taken().0.to_string()),
         ("memory_kept_bytes", fs.budget.taken().1.to_string()),
     ];
+    let (cached, files) = fs.disk_cache.as_ref().map_or((0, 0), |cache| cache.used());
+    let _ = writeln!(text, "disk_cache_bytes {cached}\ndisk_cache_files {files}");
     for (name, value) in lines {
         let _ = writeln!(text, "{name} {value}");
     }

@@ -19,7 +19,7 @@ use super::bytes;
 use super::kernel::Mounted;
 
 /// Waits until something is true, which it should be at once.
-fn soon(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(super) fn soon(what: &str, mut is_true: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_true() {
         assert!(begun.elapsed() < Duration::from_secs(30), "{what}");

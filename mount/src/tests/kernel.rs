@@ -97,7 +97,7 @@ impl Drop for Mounted {
     }
 }
 
-fn xattr(path: &Path, name: &str) -> Result<Vec<u8>, rustix::io::Errno> {
+pub(super) fn xattr(path: &Path, name: &str) -> Result<Vec<u8>, rustix::io::Errno> {
     let mut value = vec![0; 4_096];
     let length = rustix::fs::getxattr(path, name, &mut value)?;
     value.truncate(length);

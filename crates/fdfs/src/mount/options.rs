@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fdfs_conf::{LogSettings, ServiceAddress};
-use fdfs_mount::Config;
+use fdfs_mount::{Config, DiskCacheConfig};
 use fdfs_objects::WriteConcern;
 use fdfs_ops::LogOptions;
 
@@ -23,6 +23,8 @@ pub struct MountOptions {
     cache: Option<Duration>,
     spool: Option<PathBuf>,
     memory: Option<usize>,
+    cache_dir: Option<PathBuf>,
+    cache_size: Option<u64>,
     source_name: Option<String>,
     no_exec: bool,
     /// The namespace service, or the database.
@@ -57,6 +59,11 @@ impl MountOptions {
                 ("cluster_secret_file", Some(value)) => options.cluster_secret_file = Some(value.into()),
                 ("spool", Some(value)) => options.spool = Some(value.into()),
                 ("memory", Some(value)) => options.memory = Some(memory(text, value)?),
+                ("cache_dir", Some(value)) => options.cache_dir = Some(std::path::absolute(value)?),
+                ("cache_size", Some(value)) => {
+                    let size = fdfs_conf::parse_size(value).with_context(|| format!("-o {text}"))?;
+                    options.cache_size = Some(size);
+                }
                 ("fsname", Some(value)) => options.source_name = Some(value.to_owned()),
                 ("noexec", None) => options.no_exec = true,
                 ("exec", None) => options.no_exec = false,
@@ -67,7 +74,7 @@ impl MountOptions {
                 (name, _) if name.starts_with("x-") || name.starts_with("X-") || name == "comment" => {}
                 (name, None) if FOR_OTHERS.contains(&name) => {}
                 _ => bail!(
-                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT"
+                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT"
                 ),
             }
         }
@@ -100,6 +107,10 @@ impl MountOptions {
             cache: self.cache.unwrap_or(usual.cache),
             spool: self.spool.clone().unwrap_or(usual.spool),
             memory: self.memory.unwrap_or(usual.memory),
+            disk_cache: self
+                .cache_dir
+                .clone()
+                .map(|directory| DiskCacheConfig { directory, size: self.cache_size.unwrap_or(USUAL_CACHE) }),
             source_name: self.source_name.clone().unwrap_or(usual.source_name),
             no_exec: self.no_exec,
             ..usual
@@ -157,6 +168,8 @@ const FOR_OTHERS: [&str; 22] = [
     "lazytime",
     "nolazytime",
 ];
+/// Bytes that the cache on disk takes where nothing is said.
+const USUAL_CACHE: u64 = 10 << 30;
 /// What a mount needs to move the largest requests.
 const LEAST_MEMORY: u64 = 64 << 20;
 /// The log of mounts in the background.
@@ -173,11 +186,12 @@ mod tests {
     #[test]
     fn options_of_fstab_are_understood() {
         let options =
-            parse("ro,allow_other,_netdev,memory=128M,write_concern=replicated,cache=2,fsname=pictures")
+            parse("ro,allow_other,_netdev,memory=128M,cache_dir=/c,cache_size=2G,write_concern=replicated,cache=2,fsname=pictures")
                 .unwrap();
         assert_eq!(options.write_concern, WriteConcern::Replicated);
         let config = options.config(Path::new("/mnt/fdfs"));
         assert_eq!(config.memory, 128 << 20);
+        assert_eq!(config.disk_cache, Some(DiskCacheConfig { directory: "/c".into(), size: 2 << 30 }));
         assert!(config.read_only && config.allow_other && !config.raw_delete);
         let options =
             parse("noexec,nosuid,x-systemd.automount,namespace=gw:23100,metrics=9117,log=/l").unwrap();
@@ -198,6 +212,7 @@ mod tests {
             "cache=soon",
             "memory=1M",
             "memory=much",
+            "cache_size=most",
             "write_concern=all",
             "metrics=here",
         ] {
