@@ -152,6 +152,7 @@ fn objects_errno(error: &ObjectsError) -> Errno {
         ObjectsError::IsDirectory => Errno::EISDIR,
         ObjectsError::NotDirectory => Errno::ENOTDIR,
         ObjectsError::NotPermitted(_) | ObjectsError::NotPrivate => Errno::EPERM,
+        ObjectsError::NoSecret => Errno::EACCES,
         ObjectsError::InvalidName | ObjectsError::Loop | ObjectsError::InvalidRange => Errno::EINVAL,
         ObjectsError::CrossBucket => Errno::EXDEV,
         ObjectsError::NoAttribute => Errno::ENODATA,

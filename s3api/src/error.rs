@@ -110,7 +110,7 @@ impl From<ObjectsError> for S3Error {
             ObjectsError::BucketNotEmpty => ErrorCode::BucketNotEmpty,
             ObjectsError::NotPrivate => ErrorCode::InvalidRequest,
             ObjectsError::NoSuchGroup => ErrorCode::InvalidLocationConstraint,
-            ObjectsError::NotPermitted(_) => ErrorCode::AccessDenied,
+            ObjectsError::NotPermitted(_) | ObjectsError::NoSecret => ErrorCode::AccessDenied,
             ObjectsError::InvalidName => ErrorCode::InvalidURI,
             // A directory of a bucket that keeps versions, too: those would not move along.
             ObjectsError::CrossBucket => ErrorCode::InvalidRequest,
@@ -138,7 +138,9 @@ impl From<ObjectsError> for S3Error {
         };
         let mut answer = Self::from(code);
         match &error {
-            ObjectsError::NotPrivate => answer.message = Cow::Owned(error.to_string()),
+            ObjectsError::NotPrivate | ObjectsError::NoSecret => {
+                answer.message = Cow::Owned(error.to_string());
+            }
             ObjectsError::NotPermitted(what) => answer.message = Cow::Borrowed(what),
             ObjectsError::InvalidPart(number) | ObjectsError::PartTooSmall(number) => {
                 answer = answer.detail("PartNumber", number.to_string());

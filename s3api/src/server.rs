@@ -27,6 +27,8 @@ pub struct S3Server {
     listener: Arc<TcpListener>,
     stop: watch::Sender<bool>,
     connections: Arc<Connections>,
+    /// Gives back what it has of the lifecycle before it ends; it does so within a bound.
+    lifecycle: Option<tokio::task::JoinHandle<()>>,
     /// Dropped when the serving threads are to end.
     running: Option<watch::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
@@ -53,9 +55,11 @@ impl S3Server {
             handles.push(handle);
             threads.push(thread);
         }
+        let mut lifecycle = None;
         if let Some(handle) = handles.first().filter(|_| !config.lifecycle_interval.is_zero()) {
             let (interval, rate) = (config.lifecycle_interval, config.lifecycle_rate);
-            handle.spawn(lifecycle::run(Arc::clone(&objects), interval, rate, stop.subscribe()));
+            let work = lifecycle::run(Arc::clone(&objects), interval, rate, stop.subscribe());
+            lifecycle = Some(handle.spawn(work));
         }
         let acceptor = Acceptor {
             max_connections: config.max_connections,
@@ -68,7 +72,7 @@ impl S3Server {
         let accepting = Arc::clone(&listener);
         threads.push(thread.spawn(move || acceptor.run(&accepting))?);
         info!(%address, "listening for s3");
-        Ok(Self { address, listener, stop, connections, running: Some(running), threads })
+        Ok(Self { address, listener, stop, connections, lifecycle, running: Some(running), threads })
     }
 
     /// The address that is listened on, with the port the system chose where 0 was asked.
@@ -90,6 +94,11 @@ impl S3Server {
                 connections = self.connections.count.load(Ordering::Relaxed),
                 "requests in progress were cut"
             );
+        }
+        if let Some(lifecycle) = self.lifecycle.take()
+            && lifecycle.await.is_err_and(|error| error.is_panic())
+        {
+            warn!("the lifecycle worker has panicked");
         }
         self.running = None;
         let threads = std::mem::take(&mut self.threads);

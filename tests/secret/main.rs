@@ -1,5 +1,7 @@
 //! Clusters whose members share a secret: members, clients without it, strangers, and members with another one.
 
+mod private_buckets;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;

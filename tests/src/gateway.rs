@@ -166,6 +166,11 @@ impl Gateway {
         self.s3_url("")
     }
 
+    /// Where its namespace service is.
+    pub fn namespace_address(&self) -> String {
+        format!("{}:23100", self.address)
+    }
+
     /// Where its metrics are.
     pub fn metrics_url(&self) -> String {
         format!("http://{}:9001/metrics", self.address)

@@ -26,14 +26,23 @@ impl Mounting {
     ///
     /// When it is not mounted in time.
     pub fn start(site: &Site, name: &str, options: &[&str]) -> Result<Self> {
-        let mountpoint = site.dir().join(name);
-        fs::create_dir(&mountpoint)?;
         let (host, port) = site.tracker();
+        Self::start_on(site.dir(), &format!("{host}:{port}"), name, options)
+    }
+
+    /// Mounts what the tracker at an address knows, on a new directory `name` of `dir`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not mounted in time.
+    pub fn start_on(dir: &Path, tracker: &str, name: &str, options: &[&str]) -> Result<Self> {
+        let mountpoint = dir.join(name);
+        fs::create_dir(&mountpoint)?;
         let mut mounting = Self {
             daemon: None,
             mountpoint,
-            output: site.dir().join(format!("{name}-output")),
-            tracker: format!("{host}:{port}"),
+            output: dir.join(format!("{name}-output")),
+            tracker: tracker.to_owned(),
             options: options.iter().map(|option| (*option).to_owned()).collect(),
         };
         mounting.mount()?;

@@ -274,6 +274,7 @@ impl From<ClientError> for FilesError {
             ClientError::Unsupported { .. }
             | ClientError::SpoolFull { .. }
             | ClientError::Refused { status: Status::EOPNOTSUPP, .. } => Self::Unsupported,
+            ClientError::Refused { status: Status::EACCES, .. } => Self::NoSecret,
             // A storage that cannot take content at present among them: one that finds no second member for it.
             error if error.is_transient() => Self::Unavailable(error.to_string()),
             error => Self::Refused(error.to_string()),
@@ -298,6 +299,7 @@ mod tests {
         };
         assert!(matches!(refused(Status::EAGAIN), FilesError::Unavailable(_)));
         assert!(matches!(refused(Status::EINVAL), FilesError::Refused(_)));
+        assert!(matches!(refused(Status::EACCES), FilesError::NoSecret));
         assert!(matches!(FilesError::from(ClientError::Timeout), FilesError::Unavailable(_)));
     }
 }

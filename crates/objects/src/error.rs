@@ -41,6 +41,11 @@ pub enum ObjectsError {
          the bucket's groups, and here"
     )]
     NotPrivate,
+    /// A private file, and this process does not know the secret of the cluster.
+    #[error(
+        "the content is private, and this server does not know the secret of the cluster: set cluster_secret_file"
+    )]
+    NoSecret,
     /// No group of that name, or none at all.
     #[error("no such group")]
     NoSuchGroup,
@@ -164,6 +169,7 @@ impl From<FilesError> for ObjectsError {
             FilesError::NotFound => Self::NotFound,
             FilesError::NoSpace => Self::NoSpace,
             FilesError::Unsupported => Self::Unsupported,
+            FilesError::NoSecret => Self::NoSecret,
             FilesError::Refused(what) => Self::Internal(what),
             FilesError::Unavailable(what) => Self::Unavailable(what),
         }

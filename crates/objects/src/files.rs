@@ -245,6 +245,11 @@ pub enum FilesError {
     /// What is asked for is something that these storages cannot do.
     #[error("the storage cannot do this")]
     Unsupported,
+    /// The storage does not let this process: the file is private, and it has not proved the secret of the cluster.
+    #[error(
+        "the storage gives private files only to who knows the secret of the cluster: set cluster_secret_file"
+    )]
+    NoSecret,
     /// The storage refuses the request as wrong.
     #[error("refused: {0}")]
     Refused(String),

@@ -125,3 +125,37 @@ async fn answers_and_errors_carry_the_headers_that_a_page_needs_to_see_them() {
     assert!(answer.header("vary").is_some_and(|vary| vary.starts_with("Origin")));
     assert_eq!(wire.send(get("/pets/k")).await.header("vary"), None);
 }
+
+#[tokio::test]
+async fn buckets_are_listed_by_prefix_page_and_region() {
+    let gateway = Gateway::start_with(|config| config.region = "eu-test-1".to_owned()).await;
+    let mut wire = gateway.connect().await;
+    for bucket in ["pets-a", "pets-b", "pets-c", "zoo"] {
+        assert_ok(&wire.send(put(&format!("/{bucket}"), "")).await);
+    }
+    // All are in the one region, which is told to those who ask for it, or page by page.
+    let all = wire.send(get("/")).await;
+    assert_eq!(all.elements("Name"), ["group1", "pets-a", "pets-b", "pets-c", "zoo"]);
+    assert!(all.elements("BucketRegion").is_empty() && all.element("ContinuationToken").is_none());
+    let here = wire.send(get("/?bucket-region=eu-test-1")).await;
+    assert_eq!(here.elements("Name"), all.elements("Name"));
+    assert_eq!(here.elements("BucketRegion"), ["eu-test-1"; 5]);
+    let elsewhere = wire.send(get("/?bucket-region=us-west-2")).await;
+    assert_eq!((elsewhere.status, elsewhere.elements("Name").len()), (200, 0));
+
+    let (mut found, mut token) = (Vec::new(), String::new());
+    for page in 0..3 {
+        let query = format!("/?bucket-region=eu-test-1{token}&max-buckets=1&prefix=pets-");
+        let answer = wire.send(get(&query)).await;
+        assert_eq!(answer.element("Prefix").as_deref(), Some("pets-"), "{}", answer.text());
+        assert_eq!(answer.elements("BucketRegion"), ["eu-test-1"]);
+        found.extend(answer.elements("Name"));
+        let next = answer.element("ContinuationToken");
+        assert_eq!(next.is_some(), page < 2, "page {page}");
+        token = next.map(|next| format!("&continuation-token={next}")).unwrap_or_default();
+    }
+    assert_eq!(found, ["pets-a", "pets-b", "pets-c"]);
+    for wrong in ["max-buckets=0", "max-buckets=10001", "max-buckets=x"] {
+        assert_eq!(wire.send(get(&format!("/?{wrong}"))).await.code(), "InvalidArgument", "{wrong}");
+    }
+}

@@ -1,8 +1,11 @@
 //! Lifecycle rules, worked off at times that are arguments.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fdfs_objects::{Kind, NewInode};
+use fdfs_namespace::NewFile;
+use fdfs_namespace::engine::{Engine, MemoryEngine};
+use fdfs_objects::{Defaults, Kind, Namespace, NewInode, Preconditions, Settings};
 use fdfs_s3::{LifecycleReport, apply_lifecycle};
 
 use crate::support::{Answer, Gateway, Signed, Wire};
@@ -131,4 +134,43 @@ async fn older_versions_and_lone_delete_markers_go_by_their_rules() {
     assert_eq!(apply(&gateway, 9).await, report(0, 2, 0));
     assert_eq!(apply(&gateway, 10).await, report(0, 1, 0));
     assert_ok(&wire.send(Signed::new("DELETE", "/pets")).await);
+}
+
+#[tokio::test]
+async fn a_gateway_that_ends_in_the_middle_of_the_rules_leaves_them_to_the_next_one_at_once() {
+    let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::default());
+    let open = || Namespace::open(Arc::clone(&engine), Defaults::default()).unwrap();
+    let (names, other) = (open(), open());
+    // One deletion a second: it would take minutes.
+    let gateway = Gateway::start_on(names, Settings::default(), |config| {
+        config.lifecycle_interval = Duration::from_millis(10);
+        config.lifecycle_rate = 1;
+    });
+    let gateway = gateway.await.with_bucket("pets").await;
+    let root = gateway.objects.bucket("pets").await.unwrap().root;
+    for number in 0..1_100 {
+        let key = format!("log/{number:04}");
+        other.put(root, key.as_bytes(), NewFile::default(), Preconditions::default()).await.unwrap();
+    }
+    rules(
+        &mut gateway.connect().await,
+        "<Rule><Status>Enabled</Status><Filter><Prefix>log/</Prefix></Filter>\
+         <Expiration><Date>2020-01-01T00:00:00Z</Date></Expiration></Rule>",
+    )
+    .await;
+    // Whoever takes the task has it: until this one may not, the gateway does not work.
+    let minute = Duration::from_secs(60);
+    let works = async {
+        while other.take_task("s3-lifecycle", minute).await.unwrap() {
+            other.give_back_task("s3-lifecycle").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        while gateway.objects.head("pets", b"log/0000").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(minute, works).await.unwrap();
+    assert!(gateway.objects.head("pets", b"log/1099").await.is_ok(), "it is in the middle");
+    gateway.shutdown(Duration::from_secs(1)).await;
+    assert!(other.take_task("s3-lifecycle", minute).await.unwrap(), "nobody has it any more");
 }

@@ -47,8 +47,16 @@ impl Gateway {
     }
 
     async fn start_over(settings: Settings, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(Namespace::in_memory(Defaults::default()).unwrap(), settings, change).await
+    }
+
+    /// Starts one over these names.
+    pub(crate) async fn start_on(
+        names: Namespace,
+        settings: Settings,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let files = Arc::new(MemoryFiles::default());
-        let names = Namespace::in_memory(Defaults::default()).unwrap();
         let objects = Objects::new(names, files.clone(), settings);
         objects.refresh_groups().await.unwrap();
         let pair = KeyPair { access_key_id: ACCESS_KEY_ID.into(), secret_access_key: SECRET.into() };
