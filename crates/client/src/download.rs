@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 use tracing::info;
 
 use crate::patience::Patience;
-use crate::search::{Purpose, Search};
+use crate::search::{Attempt, Purpose, Search};
 use crate::servers::Busy;
 use crate::{Client, ClientError};
 
@@ -43,6 +43,9 @@ pub struct Download {
     /// Resumptions since the last byte came.
     failures: u32,
 }
+
+/// What comes from a storage, and how many bytes; `None` where it does not send the range.
+type Opened = Option<(Lease, Busy, u64)>;
 
 impl ByteRange {
     /// The whole file.
@@ -209,35 +212,16 @@ impl Download {
         let request = DownloadRequest { offset: self.offset, length, file_id: self.file_id.clone() };
         let search = Search::new(client.inner(), &file_id, Purpose::Read, Command::DOWNLOAD_FILE);
         let mut search = search.doubting(&self.broken);
-        while let Some(address) = search.next().await? {
-            if let Some(expected) = self.expected {
-                match client.file_info_at(address, &file_id).await {
-                    Ok(info) if (info.size, info.created) == expected => {}
-                    Ok(info) => {
-                        info!(%address, %file_id, bytes = info.size, "storage has another content of the file");
-                        continue;
-                    }
-                    Err(error) => {
-                        search.failed(address, error).await?;
-                        continue;
-                    }
-                }
+        let (expected, left) = (self.expected, self.left);
+        let open = |address| open_at(&client, address, &request, expected, left);
+        match search.first(open).await? {
+            Some((address, Some((lease, busy, length)))) => {
+                self.source = Some((address, lease, busy));
+                Ok(length)
             }
-            match client.inner().servers.open(address, &request).await {
-                Ok((lease, header)) if self.left == 0 || header.length == self.left => {
-                    let busy = client.inner().servers.occupy(address);
-                    self.source = Some((address, lease, busy));
-                    return Ok(header.length);
-                }
-                // A replica that has not got all of an appender file yet.
-                Ok((_, header)) => {
-                    info!(%address, %file_id, bytes = header.length, "storage has less of the file");
-                }
-                Err(CallError::Status(Status::EINVAL)) => return self.explain_refusal(address).await,
-                Err(error) => search.failed(address, error).await?,
-            }
+            Some((address, None)) => self.explain_refusal(address).await,
+            None => Err(search.verdict().await),
         }
-        Err(search.verdict().await)
     }
 
     /// Original storages refuse to send a file without content, and all refuse to begin at the end or behind it.
@@ -252,5 +236,41 @@ impl Download {
             Some(size) if self.offset >= size => Err(ClientError::OutOfRange { size }),
             _ => Err(refused),
         }
+    }
+}
+
+/// Asks one storage for the content: for what is `expected`, and for all that is `left`.
+async fn open_at(
+    client: &Client,
+    address: SocketAddr,
+    request: &DownloadRequest,
+    expected: Option<(u64, Timestamp)>,
+    left: u64,
+) -> Attempt<Opened> {
+    let file_id = &request.file_id;
+    if let Some(expected) = expected {
+        match client.file_info_at(address, file_id).await {
+            Ok(info) if (info.size, info.created) == expected => {}
+            Ok(info) => {
+                info!(%address, %file_id, bytes = info.size, "storage has another content of the file");
+                return Attempt::Passed;
+            }
+            Err(error) => return Attempt::Failed(error),
+        }
+    }
+    let servers = &client.inner().servers;
+    // Who waits for its answer is one of those whom it serves.
+    let busy = servers.occupy(address);
+    match servers.open(address, request).await {
+        Ok((lease, header)) if left == 0 || header.length == left => {
+            Attempt::Done(Some((lease, busy, header.length)))
+        }
+        // A replica that has not got all of an appender file yet.
+        Ok((_, header)) => {
+            info!(%address, %file_id, bytes = header.length, "storage has less of the file");
+            Attempt::Passed
+        }
+        Err(CallError::Status(Status::EINVAL)) => Attempt::Done(None),
+        Err(error) => Attempt::Failed(error),
     }
 }

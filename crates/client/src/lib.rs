@@ -9,6 +9,7 @@ mod change;
 mod download;
 mod error;
 mod file_info;
+mod hedging;
 mod metadata;
 mod monitor;
 mod options;
@@ -33,6 +34,7 @@ pub use crate::topology::{Group, Topology};
 pub use crate::upload::{Upload, UploadKind, UploadSpec, Uploaded};
 
 use crate::capabilities::CapabilityCache;
+use crate::hedging::Hedging;
 use crate::servers::Servers;
 use crate::topology::TopologyCache;
 use crate::trackers::Trackers;
@@ -48,6 +50,7 @@ pub(crate) struct ClientInner {
     trackers: Trackers,
     topology: TopologyCache,
     capabilities: CapabilityCache,
+    hedging: Hedging,
 }
 
 impl Client {
@@ -56,8 +59,8 @@ impl Client {
         let options = Arc::new(options);
         let servers = Arc::new(Servers::new(&options));
         let trackers = Trackers::new(Arc::clone(&servers), Arc::clone(&options));
-        let (topology, capabilities) = Default::default();
-        Self(Arc::new(ClientInner { options, servers, trackers, topology, capabilities }))
+        let (topology, capabilities, hedging) = Default::default();
+        Self(Arc::new(ClientInner { options, servers, trackers, topology, capabilities, hedging }))
     }
 
     /// What the client was told.
@@ -73,6 +76,22 @@ impl Client {
     /// Groups and storages, as the trackers tell now: for what the known ones do not explain.
     pub async fn fresh_topology(&self) -> Result<Arc<Topology>, ClientError> {
         self.0.new_topology().await
+    }
+
+    /// Groups and storages as they were last told, however long ago.
+    pub fn last_topology(&self) -> Option<Arc<Topology>> {
+        self.0.topology.last_known()
+    }
+
+    /// How long ago a tracker last told groups and storages; `None` where none has.
+    pub fn topology_age(&self) -> Option<Duration> {
+        self.0.topology.age()
+    }
+
+    /// Takes over groups and storages as they were told before, until a tracker tells them. Where one has told already,
+    /// that stays.
+    pub fn restore_topology(&self, topology: Topology) {
+        self.0.topology.restore(topology);
     }
 
     /// Looks at every storage that is known to serve, each for `limit` at most: one that does not answer is asked last from

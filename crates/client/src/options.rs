@@ -26,6 +26,9 @@ pub struct ClientOptions {
     /// Whether a file is missing only when every member that serves says so, not when the one that took its upload does:
     /// for readers who would rather find what a member of an original cluster has lost.
     pub ask_everybody: bool,
+    /// Whether a second storage is asked for a file that cannot change when the first one takes longer than usual; one
+    /// question of five at most.
+    pub hedging: bool,
     /// Where content waits whose length must be known first; the system's temporary directory if absent.
     pub spool_dir: Option<PathBuf>,
     /// Most bytes of one such content.
@@ -44,6 +47,7 @@ impl ClientOptions {
             backoff: Duration::from_millis(100),
             topology_max_age: Duration::from_secs(10),
             ask_everybody: false,
+            hedging: false,
             spool_dir: None,
             spool_limit: 1 << 30,
         }

@@ -5,14 +5,15 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fdfs_net::CallError;
 use fdfs_proto::tracker::{QueryFetchAllRequest, QueryUpdateRequest};
 use fdfs_proto::{Command, Request, Status};
-use fdfs_types::{FileId, Timestamp};
-use tokio::time::timeout_at;
+use fdfs_types::{FileId, FileKind, Timestamp};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::error::is_local_fault;
@@ -53,6 +54,16 @@ enum Stage {
     End,
 }
 
+/// What came of asking one storage.
+pub(crate) enum Attempt<T> {
+    /// The answer, for all storages.
+    Done(T),
+    /// The storage has not what is wanted, and that says nothing about others.
+    Passed,
+    /// It failed; see [`Search::failed`].
+    Failed(CallError),
+}
+
 impl<'a> Search<'a> {
     pub(crate) fn new(
         client: &'a ClientInner,
@@ -90,13 +101,13 @@ impl<'a> Search<'a> {
         loop {
             let round = async {
                 let mut search = Search::new(client, file_id, purpose, R::COMMAND);
-                while let Some(address) = search.next().await? {
-                    match client.servers.ask(address, request).await {
-                        Ok(answer) => return Ok(answer),
-                        Err(error) => search.failed(address, error).await?,
-                    }
+                let ask = |address| async move {
+                    client.servers.ask(address, request).await.map_or_else(Attempt::Failed, Attempt::Done)
+                };
+                match search.first(ask).await? {
+                    Some((_, answer)) => Ok(answer),
+                    None => Err(search.verdict().await),
                 }
-                Err(search.verdict().await)
             };
             match timeout_at(patience.deadline(), round).await.unwrap_or(Err(ClientError::Timeout)) {
                 Err(error @ ClientError::Unavailable { .. }) => {
@@ -143,6 +154,72 @@ impl<'a> Search<'a> {
                 Stage::End => return Ok(None),
             }
         }
+    }
+
+    /// Asks one storage after the other until one has the answer; a second one at the same time, where that is wanted and
+    /// the first one takes longer than usual. `None` when nobody has it.
+    pub(crate) async fn first<T, F>(
+        &mut self,
+        ask: impl Fn(SocketAddr) -> F,
+    ) -> Result<Option<(SocketAddr, T)>, ClientError>
+    where
+        F: Future<Output = Attempt<T>>,
+    {
+        while let Some(address) = self.next().await? {
+            let began = Instant::now();
+            let mut first = pin!(ask(address));
+            let Some(delay) = self.hedged_after() else {
+                match self.take(address, first.await).await? {
+                    Some(done) => return Ok(Some((address, done))),
+                    None => continue,
+                }
+            };
+            let waiting = timeout(delay, first.as_mut()).await;
+            let other = match &waiting {
+                Ok(_) => None,
+                Err(_) if self.client.hedging.take() => self.next().await?,
+                Err(_) => None,
+            };
+            let found = match (waiting, other) {
+                (Ok(attempt), _) => self.take(address, attempt).await?.map(|done| (address, done)),
+                (Err(_), None) => self.take(address, first.await).await?.map(|done| (address, done)),
+                (Err(_), Some(other)) => {
+                    let mut second = pin!(ask(other));
+                    let (sooner, attempt, later) = tokio::select! {
+                        attempt = first.as_mut() => (address, attempt, other),
+                        attempt = second.as_mut() => (other, attempt, address),
+                    };
+                    match self.take(sooner, attempt).await? {
+                        Some(done) => Some((sooner, done)),
+                        None => {
+                            let attempt = if later == address { first.await } else { second.await };
+                            self.take(later, attempt).await?.map(|done| (later, done))
+                        }
+                    }
+                }
+            };
+            if let Some(found) = found {
+                self.client.hedging.answered(self.file_id.group, began.elapsed());
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The answer, if there is one.
+    async fn take<T>(&mut self, address: SocketAddr, attempt: Attempt<T>) -> Result<Option<T>, ClientError> {
+        match attempt {
+            Attempt::Done(done) => Ok(Some(done)),
+            Attempt::Passed => Ok(None),
+            Attempt::Failed(error) => self.failed(address, error).await.map(|()| None),
+        }
+    }
+
+    /// The time after which a second storage may be asked, where any may: the same bytes are everywhere.
+    fn hedged_after(&self) -> Option<Duration> {
+        let is_fixed = matches!(self.file_id.filename.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)));
+        let wanted = self.client.options.hedging && is_fixed && self.purpose == Purpose::Read;
+        wanted.then(|| self.client.hedging.begin(self.file_id.group))
     }
 
     fn is_doubtful(&mut self, address: SocketAddr) -> bool {
@@ -273,8 +350,12 @@ impl<'a> Search<'a> {
         let mut addresses: Vec<_> = holders.into_iter().filter_map(Group::address).collect();
         let count = addresses.len();
         addresses.rotate_left(fastrand::usize(..count.max(1)));
-        // The one with the least to do first; among equals, chance decides.
-        addresses.sort_by_key(|address| client.servers.load(*address));
+        // The one with the least to do first; among equals, chance decides. Who serves only since lately is spared.
+        let order = |address: &SocketAddr| {
+            let is_spared = fastrand::f64() >= client.servers.share(*address);
+            (is_spared, client.servers.load(*address))
+        };
+        addresses.sort_by_cached_key(order);
         (count > 0).then_some(addresses)
     }
 

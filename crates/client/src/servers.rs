@@ -27,6 +27,8 @@ pub(crate) struct Servers {
     is_probed: AtomicBool,
     /// Failures since the last answer, where servers are looked at.
     failures: Mutex<HashMap<SocketAddr, u32>>,
+    /// Those that serve since lately, and since when.
+    new: Mutex<HashMap<SocketAddr, Instant>>,
     /// Conversations that go on, by server.
     busy: Mutex<HashMap<SocketAddr, Arc<AtomicUsize>>>,
 }
@@ -37,9 +39,9 @@ pub(crate) struct Busy(Arc<AtomicUsize>);
 
 impl Servers {
     pub(crate) fn new(options: &ClientOptions) -> Self {
-        let (silent, failures, busy) = Default::default();
+        let (silent, failures, new, busy) = Default::default();
         let (pool, answer_timeout) = (Pool::new(options.pool.clone()), options.answer_timeout);
-        Self { pool, answer_timeout, silent, is_probed: AtomicBool::new(false), failures, busy }
+        Self { pool, answer_timeout, silent, is_probed: AtomicBool::new(false), failures, new, busy }
     }
 
     /// Whether a server has not answered in time lately, so that others are better asked first. Once in a while somebody is
@@ -53,6 +55,22 @@ impl Servers {
             }
             None => false,
         }
+    }
+
+    /// A server has come, or come back: its part of the work grows from now on.
+    pub(crate) fn has_come(&self, address: SocketAddr) {
+        self.new.lock().insert(address, Instant::now());
+    }
+
+    /// The part of its work that a server is given, up to 1.
+    pub(crate) fn share(&self, address: SocketAddr) -> f64 {
+        let mut new = self.new.lock();
+        let Some(since) = new.get(&address) else { return 1.0 };
+        let share = share_after(since.elapsed());
+        if share >= 1.0 {
+            new.remove(&address);
+        }
+        share
     }
 
     /// Conversations with a server that go on.
@@ -74,7 +92,13 @@ impl Servers {
             tokio::time::timeout(limit, self.pool.ask(address, &ActiveTestRequest, ANSWER_LIMIT)).await;
         let answer = answer.unwrap_or(Err(NetError::Timeout.into()));
         let was_silent = self.silent.lock().contains_key(&address);
-        if self.told(address, answer).is_ok() {
+        let is_there = self.told(address, answer).is_ok();
+        metrics::gauge!("fdfs_client_storage_up", "storage" => address.to_string()).set(if is_there {
+            1.0
+        } else {
+            0.0
+        });
+        if is_there {
             if was_silent {
                 info!(peer = %address, "server answers again");
             }
@@ -183,7 +207,9 @@ impl Servers {
     fn told<T>(&self, address: SocketAddr, answer: Result<T, CallError>) -> Result<T, CallError> {
         match &answer {
             Ok(_) | Err(CallError::Status(_)) => {
-                self.silent.lock().remove(&address);
+                if self.silent.lock().remove(&address).is_some() {
+                    self.has_come(address);
+                }
                 self.failures.lock().remove(&address);
             }
             Err(error) => self.failed(address, error),
@@ -218,6 +244,11 @@ impl Drop for Busy {
     }
 }
 
+/// The part of its work that a server is given so long after it came.
+fn share_after(time: Duration) -> f64 {
+    (FIRST_SHARE + (1.0 - FIRST_SHARE) * time.as_secs_f64() / RAMP.as_secs_f64()).min(1.0)
+}
+
 /// Whether a failure is the server's, not the file's.
 fn is_of_host(error: &CallError) -> bool {
     matches!(error, CallError::Connect(_) | CallError::Net(NetError::Io(_) | NetError::Closed))
@@ -229,8 +260,30 @@ const MAX_FAILS: u32 = 2;
 /// For so long others are asked before a server that did not answer in time.
 const SILENT_TIME: Duration = Duration::from_secs(30);
 
+/// What a server is given at first.
+const FIRST_SHARE: f64 = 0.1;
+
+/// After this time a server does all of its work.
+const RAMP: Duration = Duration::from_secs(30);
+
 /// Bytes that any disk takes within a second.
 const SLOW_DISK: u64 = 16 << 20;
 
 /// Longest answer that is not content.
 const ANSWER_LIMIT: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_has_come_is_given_more_from_second_to_second() {
+        let share = |seconds| (share_after(Duration::from_secs(seconds)) * 100.0).round();
+        assert_eq!([0, 10, 20, 30, 1000].map(share), [10.0, 40.0, 70.0, 100.0, 100.0]);
+        let servers = Servers::new(&ClientOptions::new(Vec::new()));
+        let address = SocketAddr::from(([127, 0, 0, 2], 23000));
+        assert_eq!(servers.share(address), 1.0);
+        servers.has_come(address);
+        assert!(servers.share(address) < 0.5);
+    }
+}

@@ -1,5 +1,7 @@
 //! Groups and storages, as the trackers last told.
 
+mod saved;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -34,10 +36,22 @@ pub struct Group {
 /// The topology, fetched again when it is old.
 #[derive(Debug, Default)]
 pub(crate) struct TopologyCache {
-    present: RwLock<Option<(Instant, Arc<Topology>)>>,
+    /// Without a time where it was told to an earlier process.
+    present: RwLock<Option<(Option<Instant>, Arc<Topology>)>>,
     /// Held while it is fetched, so that it is fetched once.
     fetching: Mutex<()>,
     asked_in_vain: AtomicU32,
+}
+
+impl Topology {
+    /// Storages that serve and did not before.
+    fn newly_active(&self, before: &Self) -> Vec<SocketAddr> {
+        let addresses = |topology: &Self| -> Vec<SocketAddr> {
+            topology.groups.values().flat_map(Group::active).filter_map(Group::address).collect()
+        };
+        let before = addresses(before);
+        addresses(self).into_iter().filter(|address| !before.contains(address)).collect()
+    }
 }
 
 impl Group {
@@ -100,7 +114,7 @@ impl TopologyCache {
             return None;
         }
         if let Some((at, topology)) = &*self.present.read()
-            && at.elapsed() <= max_age
+            && at.is_some_and(|at| at.elapsed() <= max_age)
         {
             return Some(Arc::clone(topology));
         }
@@ -115,9 +129,19 @@ impl TopologyCache {
         self.get(trackers, max_age).await.ok()
     }
 
+    /// Takes over what an earlier process was told, where nothing is known yet.
+    pub(crate) fn restore(&self, topology: Topology) {
+        self.present.write().get_or_insert_with(|| (None, Arc::new(topology)));
+    }
+
     /// The topology as it was when the trackers last told it, however long ago.
     pub(crate) fn last_known(&self) -> Option<Arc<Topology>> {
         self.present.read().as_ref().map(|(_, topology)| Arc::clone(topology))
+    }
+
+    /// How long ago the trackers last told the topology; `None` where they have not.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.present.read().as_ref().and_then(|(at, _)| at.map(|at| at.elapsed()))
     }
 
     /// The topology, not older than `max_age`.
@@ -127,7 +151,8 @@ impl TopologyCache {
         max_age: Duration,
     ) -> Result<Arc<Topology>, ClientError> {
         let asked = Instant::now();
-        let fresh = |at: Instant| at >= asked || asked.duration_since(at) <= max_age;
+        let fresh =
+            |at: Option<Instant>| at.is_some_and(|at| at >= asked || asked.duration_since(at) <= max_age);
         if let Some((at, topology)) = &*self.present.read()
             && fresh(*at)
         {
@@ -141,7 +166,12 @@ impl TopologyCache {
             return Ok(Arc::clone(topology));
         }
         let topology = Arc::new(fetch(trackers).await?);
-        *self.present.write() = Some((Instant::now(), Arc::clone(&topology)));
+        let before = self.present.write().replace((Some(Instant::now()), Arc::clone(&topology)));
+        if let Some((_, before)) = before {
+            for address in topology.newly_active(&before) {
+                trackers.servers().has_come(address);
+            }
+        }
         Ok(topology)
     }
 }

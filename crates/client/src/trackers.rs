@@ -48,6 +48,11 @@ impl Trackers {
         }
     }
 
+    /// Connections to all servers.
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
     /// Every tracker.
     pub(crate) fn all(&self) -> &[ServerAddress] {
         &self.trackers

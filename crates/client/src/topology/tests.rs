@@ -72,6 +72,46 @@ fn a_new_file_is_at_its_source_and_where_later_changes_have_arrived() {
 }
 
 #[test]
+fn groups_and_storages_are_read_back_as_they_were_saved() {
+    let mut away = storage("8", 5);
+    (away.status, away.ip) = (StorageStatus::Offline, None);
+    away.sync_source = Some("7".parse().unwrap());
+    let mut topology = Topology::default();
+    for (name, storages) in [("group1", vec![storage("7", 0), away]), ("group2", vec![])] {
+        let mut group = group(storages);
+        group.record.group = name.parse().unwrap();
+        topology.groups.insert(group.record.group, group);
+    }
+    let bytes = topology.to_bytes();
+    let again = Topology::from_bytes(&bytes).unwrap();
+    assert_eq!(again.groups.len(), 2);
+    for (name, group) in &topology.groups {
+        assert_eq!(
+            (&again.groups[name].record, &again.groups[name].storages),
+            (&group.record, &group.storages)
+        );
+    }
+    assert!(Topology::from_bytes(&Topology::default().to_bytes()).unwrap().groups.is_empty());
+    for length in 0..bytes.len() {
+        assert!(Topology::from_bytes(&bytes[..length]).is_none(), "cut to {length}");
+        let mut changed = bytes.clone();
+        changed[length] ^= 1;
+        assert!(Topology::from_bytes(&changed).is_none(), "changed at {length}");
+    }
+}
+
+#[test]
+fn a_storage_that_serves_again_is_told_from_one_that_did_before() {
+    let of = |storages| Topology { groups: [("group1".parse().unwrap(), group(storages))].into() };
+    let (mut second, mut silent) = (storage("8", 0), storage("7", 0));
+    second.ip = Some(IpAddr::from([127, 0, 0, 3]));
+    silent.status = StorageStatus::Offline;
+    let both = of(vec![storage("7", 0), second.clone()]);
+    assert_eq!(both.newly_active(&of(vec![silent, second])), [SocketAddr::from(([127, 0, 0, 2], 23000))]);
+    assert_eq!(both.newly_active(&both), []);
+}
+
+#[test]
 fn an_old_file_is_everywhere() {
     let group = group(vec![storage("7", 0), storage("8", 0)]);
     assert_eq!(holders(&group, &file(SizeField::normal(5, 1)), 86_401), ["7", "8"]);
