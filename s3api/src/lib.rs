@@ -31,6 +31,7 @@ mod object_response;
 mod ops;
 mod payload;
 mod peer;
+mod public;
 mod range;
 mod request;
 mod respond;
@@ -56,4 +57,5 @@ pub use credentials::{
 };
 pub use fdfs_net::TlsFiles;
 pub use lifecycle::{LifecycleError, LifecycleReport, apply_lifecycle};
+pub use public::PublicObjects;
 pub use server::S3Server;

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::context::Context;
 use crate::lifecycle;
+use crate::public::PublicObjects;
 use crate::service::S3Service;
 
 /// A server that runs.
@@ -24,6 +25,7 @@ use crate::service::S3Service;
 #[derive(Debug)]
 pub struct S3Server {
     address: SocketAddr,
+    service: Arc<S3Service>,
     listener: Arc<TcpListener>,
     stop: watch::Sender<bool>,
     connections: Arc<Connections>,
@@ -61,9 +63,11 @@ impl S3Server {
             let work = lifecycle::run(Arc::clone(&objects), interval, rate, stop.subscribe());
             lifecycle = Some(handle.spawn(work));
         }
+        let max_connections = config.max_connections;
+        let service = Arc::new(S3Service::new(Context::new(config, objects))?);
         let acceptor = Acceptor {
-            max_connections: config.max_connections,
-            service: Arc::new(S3Service::new(Context::new(config, objects))?),
+            max_connections,
+            service: Arc::clone(&service),
             handles,
             stop: stop.subscribe(),
             connections: Arc::clone(&connections),
@@ -72,12 +76,17 @@ impl S3Server {
         let accepting = Arc::clone(&listener);
         threads.push(thread.spawn(move || acceptor.run(&accepting))?);
         info!(%address, "listening for s3");
-        Ok(Self { address, listener, stop, connections, lifecycle, running: Some(running), threads })
+        Ok(Self { address, service, listener, stop, connections, lifecycle, running: Some(running), threads })
     }
 
     /// The address that is listened on, with the port the system chose where 0 was asked.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The objects that anybody may read.
+    pub fn public_objects(&self) -> PublicObjects {
+        PublicObjects::new(Arc::clone(&self.service))
     }
 
     /// Runs until `stop` is ready, then ends in order.

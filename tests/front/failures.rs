@@ -24,7 +24,7 @@ fn a_file_that_one_of_three_storages_still_has_is_served_everywhere() -> Result<
     for lost in [0, 1] {
         let path = stage.cluster.store_path(lost, 0).join(&local);
         fs::rename(&path, path.with_extension("away")).context("the file is there")?;
-        for _ in 0..50 {
+        for _ in 0..300 {
             let page = browser.get(&file.path())?;
             ensure!(page.status == 200 && page.body == file.content, "{} with {lost} lost", page.status);
         }

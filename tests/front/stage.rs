@@ -1,6 +1,7 @@
 //! A cluster with files, and fronts of it.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -60,7 +61,22 @@ impl Stage {
 
     /// Starts a gateway with further lines of configuration, and waits until its front is ready.
     pub(crate) fn front(&self, lines: &str) -> Result<(Gateway, Browser)> {
-        let gateway = Gateway::start_with(&self.cluster, None, lines)?;
+        Self::ready(Gateway::start_with(&self.cluster, None, lines)?)
+    }
+
+    /// The same with names in this directory.
+    pub(crate) fn front_with(&self, names: &Path, lines: &str) -> Result<(Gateway, Browser)> {
+        Self::ready(Gateway::start_with(&self.cluster, Some(names), lines)?)
+    }
+
+    /// The storage that took a file.
+    pub(crate) fn index_of_source(&self, file: &Stored) -> Result<usize> {
+        let source = self.block_on(self.client.file_info(&file.id))?.source.context("a source")?;
+        let storages = &self.cluster.config().storages;
+        storages.iter().position(|storage| storage.address.ip() == source).context("a storage")
+    }
+
+    fn ready(gateway: Gateway) -> Result<(Gateway, Browser)> {
         let browser = Browser::of(address_of(&gateway)?);
         fdfs_tests::Deadline::after(SYNC_LIMIT).wait_for("a front that is ready", || {
             let page = browser.get("/readyz")?;

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod binary;
+mod black_hole;
 mod broken_file;
 mod clients;
 mod cluster;
@@ -20,6 +21,7 @@ mod small_disk;
 
 pub use addresses::Addresses;
 pub use binary::fdfs_binary;
+pub use black_hole::BlackHole;
 pub use broken_file::BrokenFile;
 pub use clients::{clients_dir, rust_clients_dir, suites_dir};
 pub use cluster::{Cluster, ClusterConfig, StorageConfig};

@@ -22,6 +22,13 @@ pub struct Body {
     outgoing: Option<Outgoing>,
     /// What another server sends; the rest is empty then.
     passed_on: Option<PassedOn>,
+    meter: Option<Meter>,
+}
+
+/// Counts the bytes of a body, and tells when it is over.
+struct Meter {
+    bytes: u64,
+    tell: Option<Box<dyn FnOnce(u64) + Send>>,
 }
 
 enum Piece {
@@ -43,7 +50,7 @@ impl Body {
     /// Nothing.
     pub fn empty() -> Self {
         let pieces = VecDeque::new();
-        Self { pieces, reader: None, reading: None, left: 0, outgoing: None, passed_on: None }
+        Self { pieces, reader: None, reading: None, left: 0, outgoing: None, passed_on: None, meter: None }
     }
 
     /// A text.
@@ -64,6 +71,11 @@ impl Body {
         length: Option<u64>,
     ) -> Self {
         Self { passed_on: Some(PassedOn { blocks: Box::pin(blocks), left: length }), ..Self::empty() }
+    }
+
+    /// Has `tell` be told how many bytes were taken, when no more are.
+    pub(crate) fn when_over(&mut self, tell: impl FnOnce(u64) + Send + 'static) {
+        self.meter = Some(Meter { bytes: 0, tell: Some(Box::new(tell)) });
     }
 
     /// Appends a text.
@@ -157,15 +169,41 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let block = ready!(self.poll_next_block(cx));
+        if let (Some(meter), Some(Ok(block))) = (&mut self.meter, &block) {
+            meter.bytes += block.len() as u64;
+        }
+        Poll::Ready(block.map(|block| block.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length() == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if let Some(tell) = self.tell.take() {
+            tell(self.bytes);
+        }
+    }
+}
+
+impl Body {
+    fn poll_next_block(&mut self, cx: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
         if let Some(passed_on) = &mut self.passed_on {
-            return passed_on.poll_block(cx).map_ok(Frame::data);
+            return passed_on.poll_block(cx);
         }
         if self.reading.is_none() {
             match self.pieces.pop_front() {
                 None => return Poll::Ready(None),
                 Some(Piece::Text(text)) => {
                     self.left -= text.len() as u64;
-                    return Poll::Ready(Some(Ok(Frame::data(text))));
+                    return Poll::Ready(Some(Ok(text)));
                 }
                 Some(Piece::Range(range)) => {
                     self.reading = Some(range.end - range.start);
@@ -176,15 +214,6 @@ impl http_body::Body for Body {
             }
         }
         let wanted = self.reading.unwrap_or(0);
-        let block = ready!(self.poll_read(cx, wanted));
-        Poll::Ready(Some(block.map(Frame::data)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.length() == Some(0)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.length().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.poll_read(cx, wanted).map(Some)
     }
 }

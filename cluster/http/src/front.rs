@@ -2,6 +2,7 @@
 //!
 //! What it promises stands in `FRONT.md` beside this crate.
 
+mod access_log;
 mod answers;
 mod cache;
 mod cached_files;
@@ -11,6 +12,7 @@ mod cluster;
 mod fetching;
 mod fill;
 mod flights;
+mod named;
 mod origin;
 mod purge_peers;
 mod readiness;
@@ -24,6 +26,7 @@ pub use self::answers::{Front, FrontSettings};
 pub use self::cache::CacheLimits;
 pub use self::cached_files::{CacheSettings, CachedFiles, Outcome};
 pub use self::cluster::Cluster;
+pub use self::named::Named;
 pub use self::origin::{Blocks, Identity, Origin, OriginError};
 pub use self::readiness::Readiness;
 

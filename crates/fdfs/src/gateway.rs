@@ -126,7 +126,7 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         let readiness = Readiness::default();
-        let front = front::bind(&config, &readiness, &mut servers, &stopped).await?;
+        let front = front::bind(&config, s3.public_objects(), &readiness, &mut servers, &stopped).await?;
         let front_address = front.local_addr()?;
         servers.spawn(front.run(stopped.clone()));
         servers.spawn(watch.run(stopped.clone()));

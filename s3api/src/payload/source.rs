@@ -23,7 +23,8 @@ pub(crate) struct BodySource<B = Incoming> {
 
 #[derive(Debug)]
 struct Shared<B> {
-    body: B,
+    /// Absent where a request has none.
+    body: Option<B>,
     /// Somebody asked for data: a client that waits for `100 Continue` has been told to go on.
     asked: bool,
     failed: bool,
@@ -43,13 +44,22 @@ where
 {
     /// Reads `body`, and gives up when nothing comes for `read_timeout`.
     pub(crate) fn new(body: B, read_timeout: Duration) -> Self {
+        Self::of(Some(body), read_timeout)
+    }
+
+    /// Nothing to read.
+    pub(crate) fn nothing() -> Self {
+        Self::of(None, Duration::ZERO)
+    }
+
+    fn of(body: Option<B>, read_timeout: Duration) -> Self {
         let shared = Shared { body, asked: false, failed: false, received: 0 };
         Self { shared: Arc::new(Mutex::new(shared)), read_timeout }
     }
 
     /// The length of the body on the wire, where it is known.
     pub(crate) fn exact_length(&self) -> Option<u64> {
-        self.shared.lock().body.size_hint().exact()
+        self.shared.lock().body.as_ref().map_or(Some(0), |body| body.size_hint().exact())
     }
 
     /// Whether somebody began to read.
@@ -64,7 +74,7 @@ where
 
     /// Whether nothing is left to read.
     pub(crate) fn is_empty(&self) -> bool {
-        self.shared.lock().body.is_end_stream()
+        self.shared.lock().body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     /// The next bytes that arrive.
@@ -93,7 +103,7 @@ where
         };
         let hopeless = {
             let shared = self.shared.lock();
-            shared.failed || shared.body.size_hint().lower() > max_bytes
+            shared.failed || shared.body.as_ref().is_some_and(|body| body.size_hint().lower() > max_bytes)
         };
         !hopeless && timeout(max_wait, drain).await.unwrap_or(false)
     }
@@ -103,7 +113,8 @@ where
             let mut shared = self.shared.lock();
             shared.asked = true;
             loop {
-                let Some(frame) = ready!(Pin::new(&mut shared.body).poll_frame(cx)) else {
+                let Some(body) = &mut shared.body else { return Ok(None).into() };
+                let Some(frame) = ready!(Pin::new(body).poll_frame(cx)) else {
                     return Ok(None).into();
                 };
                 match frame.map(http_body::Frame::into_data) {

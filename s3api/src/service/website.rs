@@ -43,6 +43,31 @@ impl S3Service {
     }
 }
 
+impl S3Service {
+    /// Answers a request for an object from somebody who did not sign.
+    pub(crate) async fn answer_anybody(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        peer: &Peer,
+        now: SystemTime,
+    ) -> Result<Response, S3Error> {
+        if *method != Method::GET && *method != Method::HEAD {
+            return Err(ErrorCode::MethodNotAllowed.into());
+        }
+        let target = Target::parse(path, "", None)?;
+        let Target::Object { bucket, key } = &target else {
+            return Err(ErrorCode::AccessDenied.into());
+        };
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = method.clone();
+        let source = BodySource::nothing();
+        let visit = Visit { service: self, parts: &parts, source: &source, peer, now, bucket };
+        visit.object(key, headers).await
+    }
+}
+
 /// One request for a page.
 struct Visit<'a> {
     service: &'a S3Service,

@@ -2,17 +2,21 @@
 
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
 use fdfs_conf::UrlForm;
+use fdfs_ops::LogFile;
 use fdfs_types::{FileId, FileKind, GroupName, Network};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use metrics::{Counter, Histogram};
 use tracing::{debug, info};
 
+use super::access_log::Begun;
 use super::client_address::client_address;
+use super::named::{Named, is_native};
 use super::purge_peers::{PurgePeers, TOLD};
 use super::{CachedFiles, Origin, Outcome, Readiness};
 use crate::respond::insert;
@@ -35,6 +39,10 @@ pub struct FrontSettings {
     pub trusted_proxies: Vec<Network>,
     /// Whether answers say in `X-Cache` where they come from.
     pub show_cache: bool,
+    /// Where each request leaves a line.
+    pub access_log: Option<Arc<LogFile>>,
+    /// What answers paths that are no native ones: `/BUCKET/key`.
+    pub named: Option<Arc<dyn Named>>,
 }
 
 /// Answers requests for the files of all groups.
@@ -44,6 +52,7 @@ pub struct Front<O> {
     settings: FrontSettings,
     peers: PurgePeers,
     readiness: Readiness,
+    served: OnceLock<(Counter, Histogram)>,
 }
 
 impl Default for FrontSettings {
@@ -56,6 +65,8 @@ impl Default for FrontSettings {
             purge_peers: Vec::new(),
             trusted_proxies: Vec::new(),
             show_cache: false,
+            access_log: None,
+            named: None,
         }
     }
 }
@@ -69,13 +80,16 @@ impl<O: Origin> Front<O> {
         readiness: Readiness,
     ) -> Self {
         let peers = PurgePeers::new(&settings.purge_peers);
-        Self { files, native, settings, peers, readiness }
+        Self { files, native, settings, peers, readiness, served: OnceLock::new() }
     }
 
     /// Answers a request that came from `peer`.
     pub async fn respond<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Body> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         let client = client_address(peer, &self.settings.trusted_proxies, headers);
+        let file = self.settings.access_log.as_ref();
+        let begun = file.map(|file| Begun::new(file, client, method, uri, headers));
+        let started = Instant::now();
         let served = self.without_prefix(uri.path());
         let path = served.unwrap_or(uri.path());
         let purged = path.strip_prefix("/purge").filter(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -93,6 +107,11 @@ impl<O: Origin> Front<O> {
             }
             _ => {
                 let result = match served {
+                    Some(path)
+                        if let Some(named) = self.settings.named.as_ref().filter(|_| !is_native(path)) =>
+                    {
+                        Ok(named.answer(method, path, headers, client).await)
+                    }
                     Some(path) => self.find(method, uri, path, headers).await,
                     None => Err(Refusal::Source(SourceError::NotFound)),
                 };
@@ -100,15 +119,38 @@ impl<O: Origin> Front<O> {
             }
         };
         let status = response.status();
-        metrics::counter!("fdfs_front_responses_total", "status" => status.as_str().to_owned()).increment(1);
+        self.count(status, started.elapsed());
         if *method == Method::HEAD {
             let bodiless = matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
-            if let Some(length) = response.body().length().filter(|_| !bodiless) {
+            if let Some(length) = response.body().length().filter(|_| !bodiless)
+                && !response.headers().contains_key(CONTENT_LENGTH)
+            {
                 response.headers_mut().insert(CONTENT_LENGTH, length.into());
             }
             *response.body_mut() = Body::empty();
         }
+        if let Some(begun) = begun {
+            insert(response.headers_mut(), X_REQUEST_ID, begun.request_id());
+            let cache = response.extensions().get().map_or("-", |outcome: &Outcome| outcome.as_str());
+            let over = begun.answered(status.as_u16(), cache);
+            response.body_mut().when_over(over);
+        }
         response
+    }
+
+    fn count(&self, status: StatusCode, until_head: Duration) {
+        let meters = |status: StatusCode| {
+            let status = status.as_str().to_owned();
+            let count = metrics::counter!("fdfs_front_responses_total", "status" => status.clone());
+            (count, metrics::histogram!("fdfs_front_head_seconds", "status" => status))
+        };
+        let (count, seconds) = match status {
+            // Nearly all: they are looked up once.
+            StatusCode::OK => self.served.get_or_init(|| meters(status)),
+            status => &meters(status),
+        };
+        count.increment(1);
+        seconds.record(until_head);
     }
 
     async fn find(
@@ -170,6 +212,7 @@ impl<O: Origin> Front<O> {
             }
             _ => format!("{scope}, max-age={seconds}"),
         };
+        response.extensions_mut().insert(outcome);
         let headers = response.headers_mut();
         if control.contains("max-age") {
             let date = SystemTime::now() + Duration::from_secs(seconds);
@@ -256,6 +299,7 @@ fn text(status: StatusCode, text: &str) -> Response<Body> {
     response
 }
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// Longest request target, in bytes.
 const MAX_TARGET: usize = 8 * 1024;

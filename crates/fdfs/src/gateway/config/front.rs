@@ -61,6 +61,14 @@ pub struct FrontConfig {
     pub first_byte_timeout: u64,
     /// For a request until content flows, with all its retries.
     pub request_deadline: u64,
+    /// Whether a second storage is asked when the first one takes longer than usual.
+    pub hedging: bool,
+    /// Where groups and storages are kept, for a start while every tracker is away.
+    pub topology: Option<PathBuf>,
+    /// Where each request leaves a line.
+    pub access_log: Option<PathBuf>,
+    /// Whether `/BUCKET/key` is answered with what anybody may read by S3.
+    pub named_paths: bool,
     /// How often every storage is looked at.
     pub probe_interval: u64,
     /// Threads that serve; 0 for one a processor.
@@ -93,6 +101,10 @@ impl Default for FrontConfig {
             connect_timeout: 1,
             first_byte_timeout: 5,
             request_deadline: 10,
+            hedging: true,
+            topology: None,
+            access_log: None,
+            named_paths: false,
             probe_interval: 2,
             threads: 0,
             drain: 0,
@@ -111,6 +123,8 @@ impl FrontConfig {
             purge_peers: self.purge_peers.clone(),
             trusted_proxies,
             show_cache: self.show_cache,
+            access_log: None,
+            named: None,
         }
     }
 
@@ -151,7 +165,13 @@ impl FrontConfig {
         options.deadline = seconds(self.request_deadline);
         options.topology_max_age = TOPOLOGY_AGE;
         options.ask_everybody = true;
+        options.hedging = self.hedging;
         options
+    }
+
+    /// Where groups and storages are kept: where that is said, or beside what is cached.
+    pub fn topology(&self) -> Option<PathBuf> {
+        self.topology.clone().or_else(|| Some(self.cache.as_ref()?.join("topology")))
     }
 
     /// Certificate and key.
