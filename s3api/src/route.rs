@@ -169,6 +169,11 @@ impl Operation {
             (&Method::DELETE, Some("tagging")) => Ok(Self::DeleteObjectTagging),
             (&Method::PUT, Some("renameObject")) => Ok(Self::RenameObject),
             (&Method::HEAD, None) => Ok(Self::HeadObject),
+            // A part whose upload was forgotten must not become the object.
+            (&Method::PUT, None) if query.has("partNumber") => {
+                Err(S3Error::new(ErrorCode::InvalidArgument, "A part number needs the ID of its upload")
+                    .detail("ArgumentName", "uploadId"))
+            }
             (&Method::PUT, None) if is_copy => Ok(Self::CopyObject),
             (&Method::PUT, None) => Ok(Self::PutObject),
             (&Method::PUT, Some("uploadId")) if query.has("partNumber") => {
@@ -303,6 +308,7 @@ mod tests {
             );
         }
         assert_eq!(of(Method::PATCH, "/b/k", ""), Err(ErrorCode::MethodNotAllowed));
+        assert_eq!(of(Method::PUT, "/b/k", "partNumber=1"), Err(ErrorCode::InvalidArgument));
         assert_eq!(of(Method::PUT, "/", ""), Err(ErrorCode::MethodNotAllowed));
     }
 }

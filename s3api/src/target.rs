@@ -43,7 +43,7 @@ impl Target {
                 (uri::decode(bucket)?, key)
             }
         };
-        let key = match String::from_utf8(uri::decode_bytes(key)) {
+        let key = match String::from_utf8(uri::decode_bytes(key)?) {
             Ok(key) => key,
             Err(odd) => {
                 let key = odd.into_bytes();

@@ -18,12 +18,17 @@ pub(crate) fn encode_path(bytes: &[u8]) -> Cow<'_, str> {
 
 /// Decodes a part of a path, which has to be UTF-8.
 pub(crate) fn decode(text: &str) -> Result<String, S3Error> {
-    String::from_utf8(decode_bytes(text)).map_err(|_| ErrorCode::InvalidURI.into())
+    String::from_utf8(decode_bytes(text)?).map_err(|_| ErrorCode::InvalidURI.into())
 }
 
-/// Decodes a part of a path, whatever it is.
-pub(crate) fn decode_bytes(text: &str) -> Vec<u8> {
-    Cow::from(percent_decode(text.as_bytes())).into_owned()
+/// Decodes a part of a path, whatever bytes it stands for. A `%` has two digits behind it, or nobody could say what was meant.
+pub(crate) fn decode_bytes(text: &str) -> Result<Vec<u8>, S3Error> {
+    let is_encoded =
+        |rest: &str| rest.as_bytes().iter().take(2).filter(|byte| byte.is_ascii_hexdigit()).count() == 2;
+    if !text.split('%').skip(1).all(is_encoded) {
+        return Err(ErrorCode::InvalidURI.into());
+    }
+    Ok(Cow::from(percent_decode(text.as_bytes())).into_owned())
 }
 
 /// The query of a request: decoded pairs in the order sent.
@@ -111,6 +116,11 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused() {
-        assert_eq!(Query::parse("prefix=%ff").unwrap_err().code(), ErrorCode::InvalidURI);
+        for odd in ["%ff", "%", "%2", "%zz", "a%2%41", "%%41"] {
+            let query = Query::parse(&format!("prefix={odd}"));
+            assert_eq!(query.unwrap_err().code(), ErrorCode::InvalidURI, "{odd}");
+        }
+        assert_eq!(decode("%41%%42").map_err(|error| error.code()), Err(ErrorCode::InvalidURI));
+        assert_eq!(decode("%41é%2525").unwrap(), "Aé%25");
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct CopyObject {
     acl: Option<String>,
     /// Where a website sends those who ask for it: that of the source is not copied.
     redirect: Option<String>,
+    /// A storage class is named: there is one alone, but who names it wants the object written anew.
+    names_class: bool,
     tags: Option<ExtendedAttributes>,
     checksum: Option<ChecksumAlgorithm>,
 }
@@ -53,6 +55,7 @@ impl Operation for CopyObject {
             preconditions: conditions::of_write(&request.headers)?,
             replace: replace.transpose()?,
             redirect,
+            names_class: request.header("x-amz-storage-class")?.is_some(),
             acl,
             tags: tags.transpose()?,
             checksum: checksum_algorithm(&request)?,
@@ -64,7 +67,9 @@ impl Operation for CopyObject {
         let version_id = self.source.version_id;
         let target = (self.bucket.as_str(), self.key.as_bytes());
         let onto_itself = source == target && version_id.is_none();
-        if onto_itself && self.replace.is_none() && self.redirect.is_none() {
+        let is_other =
+            self.replace.is_some() || self.redirect.is_some() || self.names_class || self.checksum.is_some();
+        if onto_itself && !is_other {
             return Err(S3Error::new(
                 ErrorCode::InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the \

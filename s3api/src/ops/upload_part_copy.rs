@@ -128,7 +128,12 @@ impl UploadPartCopy {
         }
         // Unlike that of a read, this range is not cut to the object.
         if last >= size {
-            return Err(ErrorCode::InvalidRange.into());
+            return Err(S3Error::new(
+                ErrorCode::InvalidArgument,
+                format!("Range specified is not valid for source object of size: {size}"),
+            )
+            .detail("ArgumentName", "x-amz-copy-source-range")
+            .detail("ArgumentValue", header));
         }
         Ok(ByteRange { offset: first, length: last - first + 1 })
     }

@@ -95,6 +95,13 @@ async fn every_content_header_comes_back() {
     let answer = wire.send(get("/pets/k")).await;
     assert_eq!(answer.header("x-amz-website-redirect-location"), Some("/third"));
     assert_eq!((answer.header("content-language"), answer.text().as_str()), (Some("de"), "x"));
+    // So is another checksum, and so it is where a storage class is named, as aws does to have objects written anew.
+    for (name, value) in [("x-amz-storage-class", "STANDARD"), ("x-amz-checksum-algorithm", "SHA256")] {
+        assert_ok(&wire.send(copy("/pets/k").header(name, value)).await);
+        let answer = wire.send(get("/pets/k").header("x-amz-checksum-mode", "ENABLED")).await;
+        assert_eq!((answer.header("content-language"), answer.text().as_str()), (Some("de"), "x"), "{name}");
+        assert_eq!(answer.header("x-amz-checksum-sha256").is_some(), value == "SHA256");
+    }
     let wrong = put("/pets/k", "x").header("x-amz-website-redirect-location", "other");
     assert_refused(&wire.send(wrong).await, 400, "InvalidRedirectLocation");
 }
