@@ -29,7 +29,6 @@ pub(crate) async fn serve(
     service: Arc<S3Service>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let from = Peer { address: peer, tls: service.tls().is_some(), trusted: service.trusted_proxies() };
     let (idle, transfer) = (service.config().idle_timeout, service.config().transfer_timeout);
     let stream = match open(socket, &service).await {
         Ok(stream) => TimedStream::new(stream, transfer),
@@ -37,6 +36,12 @@ pub(crate) async fn serve(
             debug!(%peer, %error, "connection was lost at once");
             return;
         }
+    };
+    let from = Peer {
+        address: peer,
+        tls: service.tls().is_some(),
+        outgoing: stream.outgoing(),
+        trusted: service.trusted_proxies(),
     };
     let answer = service_fn(move |request| {
         let (service, from) = (Arc::clone(&service), from.clone());

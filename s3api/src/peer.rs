@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use fdfs_net::Outgoing;
 use fdfs_objects::access::Network;
 use http::HeaderMap;
 
@@ -13,6 +14,8 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// Whether the connection is encrypted.
     pub(crate) tls: bool,
+    /// Where pieces of files are put that the connection is to send unread, if it can.
+    pub(crate) outgoing: Option<Outgoing>,
     /// Networks whose word on a client's address and connection is taken.
     pub(crate) trusted: Arc<[Network]>,
 }
@@ -54,7 +57,7 @@ mod tests {
 
     fn peer(trusted: &[&str]) -> Peer {
         let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        Peer { address: "127.0.0.1:7".parse().unwrap(), tls: false, trusted }
+        Peer { address: "127.0.0.1:7".parse().unwrap(), tls: false, outgoing: None, trusted }
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

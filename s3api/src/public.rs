@@ -33,7 +33,7 @@ impl PublicObjects {
         StatusCode,
     > {
         // Whom a proxy asks for is known already.
-        let peer = Peer { address: SocketAddr::new(client, 0), tls, trusted: Arc::new([]) };
+        let peer = Peer { address: SocketAddr::new(client, 0), tls, outgoing: None, trusted: Arc::new([]) };
         let answer = self.0.answer_anybody(method, path, headers, &peer, SystemTime::now()).await;
         answer.map_err(|error| error.status())
     }

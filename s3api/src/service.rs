@@ -106,6 +106,7 @@ impl S3Service {
         }
         count(operation, response.status(), started.elapsed());
         metrics::counter!("fdfs_s3_received_bytes_total").increment(source.received());
+        response.body_mut().send_files_through(peer.outgoing.as_ref());
         let sent = response.body().size_hint().exact().unwrap_or_default();
         metrics::counter!("fdfs_s3_sent_bytes_total").increment(sent);
         response

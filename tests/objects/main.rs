@@ -1,6 +1,7 @@
 //! Names and files together, over running trackers and storages.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,12 @@ use bytes::Bytes;
 use fdfs_client::{Client, ClientOptions};
 use fdfs_objects::{
     CommitOptions, CompleteOptions, CompletePart, Defaults, ExtendedAttributes, Files, JoinMultipart, Kind,
-    ListFrom, ListItem, ListQuery, Namespace, NewInode, ObjectInfo, Objects, Preconditions, PutOptions, ROOT,
-    Settings, ShareOptions, UploadOptions,
+    ListFrom, ListItem, ListQuery, Namespace, NewInode, ObjectInfo, Objects, Piece, Preconditions,
+    PutOptions, ROOT, Settings, ShareOptions, UploadOptions,
 };
 use fdfs_proto::ServerAddress;
 use fdfs_tests::{Addresses, Cluster, ClusterConfig, StorageConfig};
+use futures_util::StreamExt as _;
 
 /// A cluster of one storage with two store paths, and objects over it.
 struct Setup {
@@ -64,6 +66,37 @@ impl Setup {
         let reader = self.objects.open("group1", key.as_bytes()).await?;
         Ok(reader.read_bytes(0..u64::MAX).await?)
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_object_of_this_machine_is_read_where_it_lies_and_on_when_it_is_freed() -> Result<()> {
+    let setup = Setup::start().await?;
+    let body = content(5 << 20);
+    setup.put("large.bin", body.clone(), Some(5 << 20)).await?;
+    // Only who knows the storages knows which are here.
+    setup.client.topology().await?;
+    let reader = setup.objects.open("group1", b"large.bin").await?;
+    let mut pieces = reader.read_pieces(0..u64::MAX);
+    let first = pieces.next().await.context("a first piece")??;
+    ensure!(matches!(first, Piece::File(_)), "the first piece lies elsewhere: {first:?}");
+    // The name goes, and the file with it.
+    let file = reader.info().native_id().context("a file")?.clone();
+    setup.client.delete(&file).await?;
+    let mut read = Vec::new();
+    let mut next = Some(Ok(first));
+    while let Some(piece) = next.transpose()? {
+        match piece {
+            Piece::Bytes(bytes) => read.extend_from_slice(&bytes),
+            Piece::File(piece) => {
+                let mut bytes = vec![0; piece.length];
+                piece.file.read_exact_at(&mut bytes, piece.offset)?;
+                read.extend_from_slice(&bytes);
+            }
+        }
+        next = pieces.next().await;
+    }
+    ensure!(read == body, "the bytes differ");
+    Ok(())
 }
 
 /// Bytes that are unlike at every place.

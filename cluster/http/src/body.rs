@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use fdfs_net::Outgoing;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 
 use crate::front::OriginError;
-use crate::outgoing::Outgoing;
 use crate::{Reader, SourceError};
 
 /// A response body that is read as the peer takes it.

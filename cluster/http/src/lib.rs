@@ -13,7 +13,6 @@ mod attachment;
 mod body;
 mod cluster_files;
 mod conditions;
-mod file_content;
 mod flv;
 pub mod front;
 #[doc(hidden)]
@@ -21,7 +20,6 @@ pub mod fuzzing;
 mod media_types;
 mod member_files;
 mod native_paths;
-mod outgoing;
 mod pass_on;
 mod query;
 mod ranges;
@@ -36,7 +34,7 @@ mod token;
 
 pub use body::Body;
 pub use cluster_files::ClusterFiles;
-pub use file_content::{FileContent, FilePiece};
+pub use fdfs_net::{FileContent, FilePiece};
 pub use media_types::MediaTypes;
 pub use member_files::{Local, MemberFiles};
 pub use native_paths::NativePaths;

@@ -5,13 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use fdfs_net::Outgoing;
 use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
-
-use crate::outgoing::{Outgoing, has_stand_in};
 
 /// A plain TCP connection.
 pub(crate) struct Socket {
@@ -34,15 +32,7 @@ impl Socket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let stream = self.stream.inner();
-        loop {
-            ready!(stream.poll_write_ready(cx))?;
-            match stream.try_io(Interest::WRITABLE, || self.outgoing.send(stream, slices)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        self.outgoing.poll_send(self.stream.inner(), cx, slices)
     }
 
     /// Notes whether the peer takes anything.
@@ -83,7 +73,7 @@ impl hyper::rt::Write for Socket {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let sent = if has_stand_in(slices) {
+        let sent = if Outgoing::has_stand_in(slices) {
             self.poll_send(cx, slices)
         } else {
             Pin::new(&mut self.stream).poll_write_vectored(cx, slices)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fdfs_types::{FileId, Timestamp};
 use thiserror::Error;
 
-use crate::FilePiece;
+use crate::{FileContent, FilePiece};
 
 /// A place that knows files by their ID: a storage's disk and its group, or the cluster.
 pub trait Source: Send + Sync + 'static {
@@ -57,6 +57,20 @@ pub trait Reader: Send + 'static {
     fn poll_piece(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<std::io::Result<Option<FilePiece>>> {
         let _ = (cx, most);
         Poll::Ready(Ok(None))
+    }
+}
+
+impl Reader for FileContent {
+    fn seek(&mut self, range: Range<u64>) {
+        Self::seek(self, range);
+    }
+
+    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<Bytes>> {
+        Self::poll_block(self, cx)
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<std::io::Result<Option<FilePiece>>> {
+        Self::poll_piece(self, cx, most).map_ok(Some)
     }
 }
 

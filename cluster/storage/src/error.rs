@@ -132,6 +132,9 @@ pub(crate) enum Refusal {
     /// A peer's command from somebody else.
     #[error("{0} is no member of the group")]
     Stranger(IpAddr),
+    /// A file of a kind that readers on this machine get over TCP like others.
+    #[error("files of this kind are not lent")]
+    NotLent,
     /// A private file, for somebody who has not proved the secret of the cluster.
     #[error("the file is private: it is for those alone who know the secret of the cluster")]
     Private,
@@ -194,7 +197,7 @@ impl Refusal {
             Self::Lacks => Status::ENOENT,
             Self::Stranger(_) => Status::EPERM,
             Self::Private => Status::EACCES,
-            Self::NoSecret => Status::EOPNOTSUPP,
+            Self::NoSecret | Self::NotLent => Status::EOPNOTSUPP,
             Self::NoSecondMember
             | Self::NoTurn
             | Self::TakenBack(_)

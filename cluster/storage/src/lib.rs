@@ -6,6 +6,7 @@ mod disk_health;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod lending;
 mod maintenance;
 mod membership;
 mod native_http;

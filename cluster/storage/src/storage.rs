@@ -10,7 +10,7 @@ use std::{
 };
 
 use fdfs_conf::StorageConfig;
-use fdfs_net::{ConnectionCounts, Limits, Pool, Server, SharedSecret, listen};
+use fdfs_net::{ConnectionCounts, Lender, Limits, Pool, Server, SharedSecret, listen};
 use fdfs_ops::{AccessLog, Health, read_secret};
 use fdfs_proto::ours::ClusterSecret;
 use fdfs_store::Store;
@@ -23,6 +23,7 @@ use crate::{
     StorageError,
     concern::Concern,
     disk_health::DiskHealth,
+    lending,
     maintenance::{self, Intervals},
     membership::Membership,
     native_http::NativeHttp,
@@ -49,6 +50,8 @@ pub struct Storage {
     http: Option<NativeHttp>,
     disks: Arc<DiskHealth>,
     replication: Replication,
+    /// Dropped when files are lent no more.
+    lenders: Vec<Lender>,
     tasks: JoinSet<()>,
 }
 
@@ -135,7 +138,10 @@ impl Storage {
         tasks.spawn(Arc::clone(&disks).run(shared.store.clone()));
         let http = NativeHttp::start(&config, &shared, to_members.clone()).await?;
         let replication = Replication::start(&shared, SyncSettings::new(&config, to_members));
-        Ok(Self { shared, server, http, disks, replication, tasks })
+        let is_lent = config.own_commands && config.lend_files;
+        let served = server.addresses().first().filter(|_| is_lent);
+        let lenders = served.map_or_else(Vec::new, |served| lending::start(&shared, served.port()));
+        Ok(Self { shared, server, http, disks, replication, lenders, tasks })
     }
 
     /// Runs until `stop` is ready, then ends in order.
@@ -153,6 +159,7 @@ impl Storage {
         if let Some(http) = self.http {
             http.shutdown().await;
         }
+        drop(self.lenders);
         self.tasks.shutdown().await;
         self.server.shutdown(grace).await;
         self.replication.shutdown().await;

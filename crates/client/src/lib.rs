@@ -10,11 +10,13 @@ mod download;
 mod error;
 mod file_info;
 mod hedging;
+mod local_storages;
 mod metadata;
 mod monitor;
 mod options;
 mod ours;
 mod patience;
+mod pieces;
 mod placement;
 mod search;
 mod servers;
@@ -25,16 +27,20 @@ mod upload;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use fdfs_net::FilePiece;
+
 pub use crate::download::{ByteRange, Download};
 pub use crate::error::ClientError;
 pub use crate::file_info::FileInfo;
 pub use crate::options::ClientOptions;
+pub use crate::pieces::{Piece, Pieces};
 pub use crate::placement::Placement;
 pub use crate::topology::{Group, Topology};
 pub use crate::upload::{Upload, UploadKind, UploadSpec, Uploaded};
 
 use crate::capabilities::CapabilityCache;
 use crate::hedging::Hedging;
+use crate::local_storages::LocalStorages;
 use crate::servers::Servers;
 use crate::topology::TopologyCache;
 use crate::trackers::Trackers;
@@ -51,6 +57,7 @@ pub(crate) struct ClientInner {
     topology: TopologyCache,
     capabilities: CapabilityCache,
     hedging: Hedging,
+    local: LocalStorages,
 }
 
 impl Client {
@@ -59,8 +66,8 @@ impl Client {
         let options = Arc::new(options);
         let servers = Arc::new(Servers::new(&options));
         let trackers = Trackers::new(Arc::clone(&servers), Arc::clone(&options));
-        let (topology, capabilities, hedging) = Default::default();
-        Self(Arc::new(ClientInner { options, servers, trackers, topology, capabilities, hedging }))
+        let (topology, capabilities, hedging, local) = Default::default();
+        Self(Arc::new(ClientInner { options, servers, trackers, topology, capabilities, hedging, local }))
     }
 
     /// What the client was told.

@@ -29,6 +29,8 @@ pub struct ClientOptions {
     /// Whether a second storage is asked for a file that cannot change when the first one takes longer than usual; one
     /// question of five at most.
     pub hedging: bool,
+    /// Whether files that lie on this machine are read where they lie, if their storage lends them.
+    pub local_reads: bool,
     /// Where content waits whose length must be known first; the system's temporary directory if absent.
     pub spool_dir: Option<PathBuf>,
     /// Most bytes of one such content.
@@ -48,6 +50,7 @@ impl ClientOptions {
             topology_max_age: Duration::from_secs(10),
             ask_everybody: false,
             hedging: false,
+            local_reads: true,
             spool_dir: None,
             spool_limit: 1 << 30,
         }

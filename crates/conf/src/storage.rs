@@ -95,6 +95,8 @@ pub struct StorageConfig {
     pub change_appenders_anywhere: bool,
     /// Commands from 200 on are answered; else they are refused, as the original does. Ours.
     pub own_commands: bool,
+    /// Open files are lent to readers on this machine. Ours.
+    pub lend_files: bool,
     /// When a change counts as made. Ours.
     pub write_concern: WriteConcern,
     /// Parts of trunk files that belong to nobody become free again after this time at the earliest. Ours.
@@ -223,6 +225,7 @@ impl StorageConfig {
             tombstones_kept: keys.seconds("tombstones_kept", 7 * 86_400),
             change_appenders_anywhere: keys.boolean("change_appenders_anywhere", false),
             own_commands: keys.boolean("own_commands", true),
+            lend_files: keys.boolean("lend_files", true),
             write_concern: WriteConcern::read(keys)?,
             trunk_reclaim_after: keys.seconds("trunk_reclaim_after", 600),
             sync_stat_file_interval: keys.seconds("sync_stat_file_interval", 60),

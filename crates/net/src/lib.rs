@@ -6,6 +6,9 @@
 mod buffer;
 mod connection;
 mod error;
+mod file_content;
+mod lending;
+mod outgoing;
 mod pool;
 mod secret;
 mod server;
@@ -14,6 +17,9 @@ mod wire;
 
 pub use connection::{Connection, FileError, RequestError};
 pub use error::{CallError, NetError};
+pub use file_content::{FileContent, FilePiece};
+pub use lending::{Borrower, Lender, Lent, Loan};
+pub use outgoing::Outgoing;
 pub use pool::{Lease, Peer, Pool, PoolConfig};
 pub use secret::{SecretError, SharedSecret};
 pub use server::{ConnectionCounts, Limits, Server, Service, listen};

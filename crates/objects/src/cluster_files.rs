@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fdfs_client::{ByteRange, Client, ClientError, Group, Topology, Upload, UploadSpec};
+use fdfs_client::{Client, ClientError, Group, Topology, Upload, UploadSpec};
 use fdfs_proto::Status;
 use fdfs_proto::ours::{
     Capabilities, ForgetOwnedRequest, JoinFilesRequest, OwnerToken as WireToken, WriteConcern,
@@ -15,11 +15,11 @@ use fdfs_proto::ours::{
 use fdfs_proto::storage::MetadataMode;
 use fdfs_proto::tracker::{GroupRecord, StorageRecord};
 use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename};
-use futures_util::StreamExt as _;
+use futures_util::stream::try_unfold;
 
 use crate::files::{
-    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, Replica, TokenKeeper, UploadTarget,
+    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, PieceStream,
+    RawFile, RawFiles, Replica, TokenKeeper, UploadTarget,
 };
 
 #[async_trait]
@@ -61,11 +61,17 @@ impl Files for Client {
     }
 
     async fn read(&self, file: &FileId, offset: u64, length: u64) -> Result<FileStream, FilesError> {
-        let download = self.download(file, ByteRange::of(offset, length)).await?;
-        if download.length() != length {
-            return Err(FilesError::Refused(format!("{file} is shorter than its name's content")));
-        }
-        Ok(Box::pin(download.into_stream().map(|chunk| chunk.map_err(FilesError::from))))
+        let pieces = Client::read_pieces(self, file, offset, length).await?;
+        Ok(Box::pin(try_unfold(pieces, async |mut pieces| {
+            Ok(pieces.next_bytes().await?.map(|bytes| (bytes, pieces)))
+        })))
+    }
+
+    async fn read_pieces(&self, file: &FileId, offset: u64, length: u64) -> Result<PieceStream, FilesError> {
+        let pieces = Client::read_pieces(self, file, offset, length).await?;
+        Ok(Box::pin(try_unfold(pieces, async |mut pieces| {
+            Ok(pieces.next_piece().await?.map(|piece| (piece, pieces)))
+        })))
     }
 
     async fn delete(&self, file: &FileId) -> Result<(), FilesError> {

@@ -6,14 +6,18 @@ use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fdfs_client::Piece;
 use fdfs_types::{Extension, FileId, GroupName, Metadata, RemoteFilename, StorageId, StorageStatus};
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt as _};
 use thiserror::Error;
 
 use crate::write_concern::WriteConcern;
 
 /// Bytes of a file as they come.
 pub type FileStream = Pin<Box<dyn Stream<Item = Result<Bytes, FilesError>> + Send>>;
+
+/// Pieces of a file as they come.
+pub type PieceStream = Pin<Box<dyn Stream<Item = Result<Piece, FilesError>> + Send>>;
 
 /// The files of a cluster. Every call has a deadline of its own and retries where that is safe.
 #[async_trait]
@@ -26,6 +30,11 @@ pub trait Files: Send + Sync + 'static {
 
     /// Reads `length` bytes from `offset` on. A stream that ends early is an error of its last item.
     async fn read(&self, file: &FileId, offset: u64, length: u64) -> Result<FileStream, FilesError>;
+
+    /// As [`Files::read`], but what lies on this machine may come as pieces of files, to be sent on without being read.
+    async fn read_pieces(&self, file: &FileId, offset: u64, length: u64) -> Result<PieceStream, FilesError> {
+        Ok(Box::pin(self.read(file, offset, length).await?.map_ok(Piece::Bytes)))
+    }
 
     /// Deletes a file. [`FilesError::NotFound`] only if it is certain that there is none.
     async fn delete(&self, file: &FileId) -> Result<(), FilesError>;

@@ -35,6 +35,7 @@ mod tests;
 
 pub use buckets::{BucketInfo, NewBucketOptions};
 pub use error::ObjectsError;
+pub use fdfs_client::Piece;
 pub use fdfs_namespace::{
     AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, ChecksumForm,
     CompletePart, Completed, ContentHeader, ContentHeaders, Defaults, Deleted, DirectoryState, ETag,
@@ -45,8 +46,8 @@ pub use fdfs_namespace::{
     may_block,
 };
 pub use files::{
-    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, Replica, TokenKeeper, UploadTarget,
+    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, PieceStream,
+    RawFile, RawFiles, Replica, TokenKeeper, UploadTarget,
 };
 pub use info::ObjectInfo;
 pub use inodes::{DirectoryEntry, DirectoryPage, Space};
@@ -54,7 +55,7 @@ pub use keyed::{CopyOptions, PutOptions};
 pub use multipart::{CompleteOptions, ShareOptions, UploadOptions};
 pub use objects::{JoinMultipart, Objects, Settings};
 pub use patch::ContentPatch;
-pub use reader::{ObjectReader, ObjectStream};
+pub use reader::{ObjectPieces, ObjectReader, ObjectStream};
 pub use sweeper::Swept;
 pub use views::View;
 pub use write_concern::{WriteConcern, WriteConcerns};

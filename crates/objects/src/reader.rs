@@ -6,6 +6,7 @@ use std::pin::Pin as StdPin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use fdfs_client::Piece;
 use fdfs_namespace::Extent;
 use futures_util::{Stream, StreamExt, stream};
 
@@ -16,6 +17,9 @@ use crate::pins::Pin;
 
 /// Bytes of an object as they come.
 pub type ObjectStream = StdPin<Box<dyn Stream<Item = Result<Bytes, ObjectsError>> + Send>>;
+
+/// Pieces of an object as they come: bytes, or where on this machine they lie.
+pub type ObjectPieces = StdPin<Box<dyn Stream<Item = Result<Piece, ObjectsError>> + Send>>;
 
 /// An object that is open: it reads the content of the moment it was opened, whatever happens to its name. Cheap to clone.
 #[derive(Clone)]
@@ -40,12 +44,26 @@ impl ObjectReader {
     pub fn read(&self, range: Range<u64>) -> ObjectStream {
         let end = range.end.min(self.info.size());
         let start = range.start.min(end);
-        let pieces = pieces(&self.extents, start..end);
-        let state = (pieces, Arc::clone(&self.files), Arc::clone(&self.pin));
-        let streams = stream::unfold(state, |(mut pieces, files, pin)| async move {
-            let piece = pieces.pop_front()?;
-            let stream = open(&files, piece).await;
-            Some((stream, (pieces, files, pin)))
+        let stretches = stretches(&self.extents, start..end);
+        let state = (stretches, Arc::clone(&self.files), Arc::clone(&self.pin));
+        let streams = stream::unfold(state, |(mut stretches, files, pin)| async move {
+            let stretch = stretches.pop_front()?;
+            let stream = open(&files, stretch).await;
+            Some((stream, (stretches, files, pin)))
+        });
+        Box::pin(streams.flatten())
+    }
+
+    /// As [`ObjectReader::read`], but what lies on this machine may come as pieces of files, to be sent on without being read.
+    pub fn read_pieces(&self, range: Range<u64>) -> ObjectPieces {
+        let end = range.end.min(self.info.size());
+        let start = range.start.min(end);
+        let stretches = stretches(&self.extents, start..end);
+        let state = (stretches, Arc::clone(&self.files), Arc::clone(&self.pin));
+        let streams = stream::unfold(state, |(mut stretches, files, pin)| async move {
+            let stretch = stretches.pop_front()?;
+            let stream = open_pieces(&files, stretch).await;
+            Some((stream, (stretches, files, pin)))
         });
         Box::pin(streams.flatten())
     }
@@ -86,27 +104,27 @@ impl ObjectReader {
 
 /// What to send next.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Piece {
+enum Stretch {
     /// Bytes that nothing was written to.
     Zeros(u64),
     /// Bytes of a file.
     File(Extent),
 }
 
-/// The pieces that make up `range`.
-fn pieces(extents: &[Extent], range: Range<u64>) -> VecDeque<Piece> {
-    let mut pieces = VecDeque::new();
+/// The stretches that make up `range`.
+fn stretches(extents: &[Extent], range: Range<u64>) -> VecDeque<Stretch> {
+    let mut stretches = VecDeque::new();
     let mut at = range.start;
     let first = extents.partition_point(|extent| extent.end() <= range.start);
     for extent in extents.iter().skip(first).take_while(|extent| extent.offset < range.end) {
         if extent.offset > at {
-            pieces.push_back(Piece::Zeros(extent.offset - at));
+            stretches.push_back(Stretch::Zeros(extent.offset - at));
             at = extent.offset;
         }
         let end = extent.end().min(range.end);
         if end > at {
             let file_offset = extent.file_offset + (at - extent.offset);
-            pieces.push_back(Piece::File(Extent {
+            stretches.push_back(Stretch::File(Extent {
                 offset: at,
                 length: end - at,
                 file_offset,
@@ -116,18 +134,30 @@ fn pieces(extents: &[Extent], range: Range<u64>) -> VecDeque<Piece> {
         }
     }
     if at < range.end {
-        pieces.push_back(Piece::Zeros(range.end - at));
+        stretches.push_back(Stretch::Zeros(range.end - at));
     }
-    pieces
+    stretches
 }
 
-async fn open(files: &Arc<dyn Files>, piece: Piece) -> ObjectStream {
-    match piece {
-        Piece::Zeros(length) => Box::pin(stream::iter(zeros(length).map(Ok))),
-        Piece::File(extent) => match files.read(&extent.file, extent.file_offset, extent.length).await {
+async fn open(files: &Arc<dyn Files>, stretch: Stretch) -> ObjectStream {
+    match stretch {
+        Stretch::Zeros(length) => Box::pin(stream::iter(zeros(length).map(Ok))),
+        Stretch::File(extent) => match files.read(&extent.file, extent.file_offset, extent.length).await {
             Ok(bytes) => Box::pin(bytes.map(move |item| item.map_err(|error| lost(&extent, error)))),
             Err(error) => Box::pin(stream::iter([Err(lost(&extent, error))])),
         },
+    }
+}
+
+async fn open_pieces(files: &Arc<dyn Files>, stretch: Stretch) -> ObjectPieces {
+    match stretch {
+        Stretch::Zeros(length) => Box::pin(stream::iter(zeros(length).map(|bytes| Ok(Piece::Bytes(bytes))))),
+        Stretch::File(extent) => {
+            match files.read_pieces(&extent.file, extent.file_offset, extent.length).await {
+                Ok(pieces) => Box::pin(pieces.map(move |item| item.map_err(|error| lost(&extent, error)))),
+                Err(error) => Box::pin(stream::iter([Err(lost(&extent, error))])),
+            }
+        }
     }
 }
 
@@ -159,19 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn a_range_across_extents_and_gaps_falls_into_pieces() {
+    fn a_range_across_extents_and_gaps_falls_into_stretches() {
         let extents = [extent(0, 10, 0), extent(10, 10, 5), extent(30, 10, 0)];
         assert_eq!(
-            pieces(&extents, 8..35),
+            stretches(&extents, 8..35),
             [
-                Piece::File(extent(8, 2, 8)),
-                Piece::File(extent(10, 10, 5)),
-                Piece::Zeros(10),
-                Piece::File(extent(30, 5, 0))
+                Stretch::File(extent(8, 2, 8)),
+                Stretch::File(extent(10, 10, 5)),
+                Stretch::Zeros(10),
+                Stretch::File(extent(30, 5, 0))
             ]
         );
-        assert_eq!(pieces(&extents, 40..45), [Piece::Zeros(5)]);
-        assert_eq!(pieces(&extents, 5..5), []);
+        assert_eq!(stretches(&extents, 40..45), [Stretch::Zeros(5)]);
+        assert_eq!(stretches(&extents, 5..5), []);
         assert_eq!(zeros(200_000).map(|bytes| bytes.len()).sum::<usize>(), 200_000);
     }
 }

@@ -3,20 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use fdfs_client::{FilePiece, Piece};
 use fdfs_types::{
     Extension, FileId, GroupName, Metadata, NameFields, RemoteFilename, SizeField, Source, StorageStatus,
 };
-use futures_util::stream;
+use futures_util::{TryStreamExt as _, stream};
 use parking_lot::Mutex;
 
 use crate::{
-    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, RawFile,
-    RawFiles, Replica, TokenKeeper, UploadTarget, WriteConcern,
+    FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, PieceStream,
+    RawFile, RawFiles, Replica, TokenKeeper, UploadTarget, WriteConcern,
 };
 
 /// The files of a cluster that is not there; a clone shares them.
@@ -46,6 +48,8 @@ pub struct State {
     pub pieces: usize,
     /// Longest piece that a read comes in.
     pub read_piece: usize,
+    /// Files lie on this machine: reads come as pieces of files, each of this length at the most.
+    pub lent_piece: Option<usize>,
     /// Whose files are, by owner and sequence.
     pub tokens: BTreeMap<(u64, u64), FileId>,
     /// Empty files are refused, as original storages do.
@@ -74,6 +78,7 @@ impl Default for State {
             reads: Vec::new(),
             pieces: 0,
             read_piece: 50_000,
+            lent_piece: None,
             tokens: BTreeMap::new(),
             refuses_empty: false,
             cannot_join: false,
@@ -184,6 +189,22 @@ impl Files for MemoryFiles {
         let content = content.slice(offset as usize..(offset + length) as usize);
         let pieces = content.chunks(state.read_piece).map(|piece| Ok(content.slice_ref(piece)));
         Ok(Box::pin(stream::iter(pieces.collect::<Vec<_>>())))
+    }
+
+    async fn read_pieces(&self, file: &FileId, offset: u64, length: u64) -> Result<PieceStream, FilesError> {
+        let Some(most) = self.state.lock().lent_piece else {
+            return Ok(Box::pin(self.read(file, offset, length).await?.map_ok(Piece::Bytes)));
+        };
+        let content = self.content(file).ok_or(FilesError::NotFound)?;
+        let mut lent = tempfile::tempfile().unwrap();
+        lent.write_all(&content).unwrap();
+        let lent = Arc::new(lent);
+        self.state.lock().reads.push((offset, length));
+        let pieces = (offset..offset + length).step_by(most).map(move |at| {
+            let length = most.min((offset + length - at) as usize);
+            Ok(Piece::File(FilePiece { file: Arc::clone(&lent), offset: at, length }))
+        });
+        Ok(Box::pin(stream::iter(pieces)))
     }
 
     async fn delete(&self, file: &FileId) -> Result<(), FilesError> {

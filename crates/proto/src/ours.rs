@@ -4,6 +4,7 @@ mod dead_letters;
 mod explain;
 mod hello;
 mod join_files;
+mod lend_file;
 mod member;
 mod owner;
 mod raw_files;
@@ -14,6 +15,7 @@ pub use dead_letters::{DeadLetter, DeadLettersRequest, DeadLettersResponse};
 pub use explain::{ExplainRequest, ExplainResponse, Explanation};
 pub use hello::{Capabilities, Hello, HelloRequest};
 pub use join_files::JoinFilesRequest;
+pub use lend_file::{LendFileRequest, LendFileResponse};
 pub use member::{
     Challenge, ChallengeRequest, ClusterSecret, Expectation, Nonce, Proof, ProofRequest, ProofResponse,
     ShortSecret, WrongProof,

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use fdfs_net::Outgoing;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep, sleep};
@@ -17,6 +18,8 @@ use super::stream::Stream;
 pub(super) struct TimedStream {
     stream: TokioIo<Stream>,
     write_timeout: Duration,
+    /// Pieces of files that are to be sent unread.
+    outgoing: Outgoing,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -24,7 +27,19 @@ pub(super) struct TimedStream {
 impl TimedStream {
     /// Wraps a socket.
     pub(super) fn new(stream: Stream, write_timeout: Duration) -> Self {
-        Self { stream: TokioIo::new(stream), write_timeout, stalled: None }
+        // Who has the address that it came to, or one of the loopback, is on this machine.
+        let ends =
+            stream.plain().and_then(|socket| Some((socket.peer_addr().ok()?, socket.local_addr().ok()?)));
+        let is_near = ends
+            .is_some_and(|(peer, local)| peer.ip() == local.ip() || peer.ip().to_canonical().is_loopback());
+        let outgoing = if is_near { Outgoing::to_this_machine() } else { Outgoing::default() };
+        let stream = TokioIo::new(stream);
+        Self { stream, write_timeout, outgoing, stalled: None }
+    }
+
+    /// Where to put pieces of files that are to be sent unread; none where what is sent has to be encrypted.
+    pub(super) fn outgoing(&self) -> Option<Outgoing> {
+        self.stream.inner().plain().map(|_| self.outgoing.clone())
     }
 
     /// The socket.
@@ -65,8 +80,8 @@ impl Read for TimedStream {
 }
 
 impl Write for TimedStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.timed(cx, |stream, cx| stream.poll_write(cx, bytes))
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -74,7 +89,14 @@ impl Write for TimedStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.timed(cx, |stream, cx| stream.poll_write_vectored(cx, slices))
+        if !Outgoing::has_stand_in(slices) {
+            return self.timed(cx, |stream, cx| stream.poll_write_vectored(cx, slices));
+        }
+        let outgoing = self.outgoing.clone();
+        self.timed(cx, |stream, cx| match stream.inner().plain() {
+            Some(socket) => outgoing.poll_send(socket, cx, slices),
+            None => Poll::Ready(Err(io::Error::other("a piece of a file on an encrypted connection"))),
+        })
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use tracing::warn;
 
 use super::Operation;
-use crate::body::{BodyError, ResponseBody};
+use crate::body::{BodyError, ContentBody, ResponseBody};
 use crate::context::Context;
 use crate::error::S3Error;
 use crate::object_response::{ReadAnswer, ReadQuestion};
@@ -53,7 +53,7 @@ async fn content(
         }
         return Ok(ResponseBody::Full(bytes));
     }
-    let mut rest = reader.read(range);
+    let mut rest = reader.read_pieces(range);
     let first = rest.next().await.transpose()?;
     let rest = rest.map(|piece| {
         piece.map_err(|error| {
@@ -62,7 +62,7 @@ async fn content(
         })
     });
     let pieces = stream::iter(first.map(Ok)).chain(rest);
-    Ok(ResponseBody::Stream { pieces: Box::pin(pieces), remaining: length })
+    Ok(ResponseBody::Content(Box::new(ContentBody::new(Box::pin(pieces), length))))
 }
 
 /// Content up to this many bytes is sent in one piece with the head.

@@ -10,6 +10,7 @@ mod conditional;
 mod forms;
 mod lifecycle;
 mod lists;
+mod local_files;
 mod manners;
 mod metadata;
 mod metrics;

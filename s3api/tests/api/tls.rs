@@ -89,6 +89,22 @@ async fn objects_are_put_and_got_over_tls_on_one_connection() {
 }
 
 #[tokio::test]
+async fn files_of_this_machine_are_read_to_be_encrypted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, trusted) = start(dir.path()).await;
+    let text: String = (0..60_000).map(|number| format!("{number:06}")).collect();
+    gateway.files.state(|state| state.lent_piece = Some(2 << 20));
+    let requests = [
+        Signed::new("PUT", "/pets"),
+        Signed::new("PUT", "/pets/k").body(text.clone()),
+        Signed::new("GET", "/pets/k"),
+    ];
+    let answers = send(&gateway, &trusted, &requests).await;
+    let (_, body) = answers[2].split_once("\r\n\r\n").unwrap();
+    assert!(body == text);
+}
+
+#[tokio::test]
 async fn who_does_not_speak_tls_is_let_go_and_keeps_nobody_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let (gateway, trusted) = start(dir.path()).await;

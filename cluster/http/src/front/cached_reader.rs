@@ -291,8 +291,8 @@ impl<O: Origin> Reader for CachedReader<O> {
                     let piece = content.poll_piece(cx, most);
                     self.from = From::File(content, until);
                     let piece = ready!(piece)?;
-                    self.next += piece.as_ref().map_or(0, |piece| piece.length as u64);
-                    return Poll::Ready(Ok(piece));
+                    self.next += piece.length as u64;
+                    return Poll::Ready(Ok(Some(piece)));
                 }
                 From::Fill(_, index) if index != self.index() => self.began = false,
                 From::Fill(fill, _) if fill.is_stored() && self.is_cached() => {}

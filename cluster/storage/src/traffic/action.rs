@@ -51,7 +51,7 @@ impl Action {
             Command::TRUNCATE_FILE => Self::Truncate,
             Command::SET_METADATA => Self::SetMetadata,
             Command::DELETE_FILE => Self::Delete,
-            Command::DOWNLOAD_FILE => Self::Download,
+            Command::DOWNLOAD_FILE | Command::LEND_FILE => Self::Download,
             Command::GET_METADATA => Self::GetMetadata,
             Command::CREATE_LINK => Self::CreateLink,
             Command::QUERY_FILE_INFO => Self::FileInfo,

@@ -5,6 +5,8 @@ mod changing;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod local;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod storing;

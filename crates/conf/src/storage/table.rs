@@ -56,6 +56,7 @@ const OWN_KEYS: KeyTable = &[
     ("file_distribute_rotate_count", Honoured),
     ("fsync_after_written_bytes", Honoured),
     ("own_commands", Honoured),
+    ("lend_files", Honoured),
     ("trunk_reclaim_after", Honoured),
     ("write_concern", Honoured),
     ("write_concern_deadline", Honoured),

@@ -90,6 +90,9 @@ pub struct GatewayConfig {
     /// How long trackers and storages are waited for.
     #[serde(default)]
     pub patience: Patience,
+    /// Whether files of storages on this machine are read where they lie.
+    #[serde(default = "local_reads")]
+    pub local_reads: bool,
     /// How native paths are served.
     #[serde(default)]
     pub front: FrontConfig,
@@ -120,6 +123,7 @@ impl GatewayConfig {
     pub fn client_options(&self) -> anyhow::Result<ClientOptions> {
         let mut options = self.patience.of(self.trackers.clone());
         options.pool.secret = cluster_secret(self.cluster_secret_file.as_deref())?;
+        options.local_reads = self.local_reads;
         Ok(options)
     }
 
@@ -193,6 +197,10 @@ fn region() -> String {
 
 fn fence_after() -> u64 {
     300
+}
+
+const fn local_reads() -> bool {
+    true
 }
 
 fn free_after() -> u64 {

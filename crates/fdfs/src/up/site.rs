@@ -148,6 +148,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         // The storage stands alone.
         write_concern: Concern::Storage,
         write_concern_of: BTreeMap::new(),
+        local_reads: true,
         patience: Patience::default(),
         front: FrontConfig { cache: Some(args.dir.join("front-cache")), ..FrontConfig::default() },
     }

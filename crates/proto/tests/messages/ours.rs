@@ -6,9 +6,9 @@ use std::num::NonZeroU64;
 use fdfs_proto::ours::{
     Capabilities, Challenge, ChallengeRequest, ClusterSecret, DamagedFile, DeadLetter, DeadLettersRequest,
     DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
-    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
-    Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, ScrubAction, ScrubRequest,
-    ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
+    HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, ListOwnedRequest, ListOwnedResponse,
+    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
+    RawFile, ScrubAction, ScrubRequest, ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
 };
 use fdfs_proto::{Command, Decode, Encode, Header, Request};
 use fdfs_types::{StorageStatus, Timestamp};
@@ -51,10 +51,15 @@ pub(crate) fn requests() -> Vec<(Header, Vec<u8>)> {
         seed(&forget_owned()),
         seed(&dead_letters()),
         seed(&scrub()),
+        seed(&lend()),
         seed(&explain()),
         seed(&ChallengeRequest),
         seed(&proof()),
     ]
+}
+
+fn lend() -> LendFileRequest {
+    LendFileRequest { length: 5, file_id: format!("group1/{NAME}").parse().unwrap() }
 }
 
 fn hello() -> HelloRequest {
@@ -251,6 +256,15 @@ fn owned_files_are_listed_by_sequence_and_forgotten() {
     let response = ListOwnedResponse { has_more: false, files: vec![file] };
     is_encoded(&response, &["00", "000000000000000a", "17", NAME_HEX]);
     is_encoded(&forget_owned(), &[GROUP, "0000000000000007", "0000000000000008", "0000000000000009"]);
+}
+
+#[test]
+fn a_file_is_lent_by_its_name_and_lies_somewhere_in_the_descriptor() {
+    is_encoded(&lend(), &["0000000000000005", GROUP, NAME_HEX]);
+    assert!(lend().encode().len() <= LendFileRequest::MAX_LEN);
+    let response = LendFileResponse { start: 4096, size: 5 };
+    is_encoded(&response, &["0000000000001000", "0000000000000005"]);
+    assert_eq!(response.encode().len(), LendFileResponse::LEN);
 }
 
 #[test]

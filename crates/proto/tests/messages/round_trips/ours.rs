@@ -5,14 +5,14 @@ use std::num::NonZeroU64;
 use fdfs_proto::ours::{
     Capabilities, Challenge, ChallengeRequest, DamagedFile, DeadLetter, DeadLettersRequest,
     DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
-    HelloRequest, JoinFilesRequest, ListOwnedRequest, ListOwnedResponse, ListRawRequest, ListRawResponse,
-    Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse, RawFile, ScrubAction, ScrubRequest,
-    ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
+    HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, ListOwnedRequest, ListOwnedResponse,
+    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
+    RawFile, ScrubAction, ScrubRequest, ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
 };
 use proptest::prelude::*;
 
 use super::words::{
-    extension, filename, group, list, number, number32, storage_id, storage_status, text, time,
+    extension, file_id, filename, group, list, number, number32, storage_id, storage_status, text, time,
 };
 use super::{make, round_trips};
 
@@ -82,6 +82,8 @@ round_trips! {
             0..=1000,
         ),
     }) => ScrubResponse;
+    request lend: make!(LendFileRequest { length: number(), file_id: file_id() }) => LendFileRequest;
+    message lend_answer: make!(LendFileResponse { start: number(), size: number() }) => LendFileResponse;
     request explain: make!(ExplainRequest { group: group() }) => ExplainRequest;
     message explain_answer: make!(ExplainResponse {
         storages: list(

@@ -14,8 +14,6 @@ use bytes::{Bytes, BytesMut};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
-use crate::Reader;
-
 /// Bytes of a file of this machine.
 #[derive(Clone, Debug)]
 pub struct FilePiece {
@@ -31,6 +29,7 @@ pub struct FilePiece {
 ///
 /// What the page cache has is read where the request is served, so that it costs no change of threads; what it does
 /// not have is waited for elsewhere, so that the disk stops nobody else.
+#[derive(Debug)]
 pub struct FileContent {
     file: Arc<File>,
     base: u64,
@@ -64,13 +63,15 @@ impl FileContent {
     }
 }
 
-impl Reader for FileContent {
-    fn seek(&mut self, range: Range<u64>) {
+impl FileContent {
+    /// Starts at a new range.
+    pub fn seek(&mut self, range: Range<u64>) {
         (self.next, self.end) = (range.start, range.end);
         self.waited_for = None;
     }
 
-    fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    /// The next bytes of the range, a block at the most; none at its end.
+    pub fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let wanted = (self.end - self.next).min(Self::BLOCK);
         let mut block = BytesMut::zeroed(usize::try_from(wanted).expect("a block is small"));
         let is_here = self.waited_for.is_none() && read_now(&self.file, &mut block, self.base + self.next)?;
@@ -79,7 +80,8 @@ impl Reader for FileContent {
         Poll::Ready(Ok(block))
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<io::Result<Option<FilePiece>>> {
+    /// Where the next bytes of the range lie, at most `most`, once the page cache has them. They count as read.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<io::Result<FilePiece>> {
         let length = (self.end - self.next).min(most);
         let offset = self.base + self.next;
         let is_here = self.waited_for.is_none() && is_cached(&self.file, offset..offset + length)?;
@@ -88,7 +90,7 @@ impl Reader for FileContent {
         }
         self.next += length;
         let length = usize::try_from(length).map_err(io::Error::other)?;
-        Poll::Ready(Ok(Some(FilePiece { file: Arc::clone(&self.file), offset, length })))
+        Poll::Ready(Ok(FilePiece { file: Arc::clone(&self.file), offset, length }))
     }
 }
 
@@ -211,9 +213,9 @@ mod tests {
         assert!(read == content[10..900_000]);
         let mut reader = FileContent::new(cold_file(&content));
         reader.seek(10..900_000);
-        let piece = poll_fn(|cx| reader.poll_piece(cx, 500_000)).await.unwrap().unwrap();
+        let piece = poll_fn(|cx| reader.poll_piece(cx, 500_000)).await.unwrap();
         assert_eq!((piece.offset, piece.length), (10, 500_000));
-        let rest = poll_fn(|cx| reader.poll_piece(cx, 500_000)).await.unwrap().unwrap();
+        let rest = poll_fn(|cx| reader.poll_piece(cx, 500_000)).await.unwrap();
         assert_eq!((rest.offset, rest.length), (500_010, 399_990));
     }
 
@@ -236,7 +238,7 @@ mod tests {
         reader.seek(0..100);
         assert_eq!(poll_fn(|cx| reader.poll_block(cx)).await.unwrap(), content[4096..4196]);
         reader.seek(50..100);
-        let piece = poll_fn(|cx| reader.poll_piece(cx, 1000)).await.unwrap().unwrap();
+        let piece = poll_fn(|cx| reader.poll_piece(cx, 1000)).await.unwrap();
         assert_eq!((piece.offset, piece.length), (4146, 50));
     }
 
