@@ -8,6 +8,7 @@ pub mod access;
 mod access_keys;
 mod buckets;
 mod cluster_files;
+mod digest;
 mod error;
 mod files;
 mod info;

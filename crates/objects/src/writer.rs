@@ -8,9 +8,9 @@ use fdfs_namespace::{
 };
 use fdfs_ops::fault_point;
 use fdfs_types::{Extension, FileId};
-use md5::{Digest, Md5};
 use tracing::warn;
 
+use crate::digest::Digest;
 use crate::error::ObjectsError;
 use crate::files::{FileUpload, FilesError, NewUpload};
 use crate::info::ObjectInfo;
@@ -162,13 +162,13 @@ pub(crate) struct Incoming {
     upload: Option<Box<dyn FileUpload>>,
     waiting: Vec<Bytes>,
     written: u64,
-    digest: Option<Md5>,
+    digest: Option<Digest>,
 }
 
 impl Incoming {
     /// A content that S3 puts: its ETag is the MD5.
     pub(crate) fn digested(objects: &Arc<Objects>, new: NewUpload) -> Self {
-        Self { digest: Some(Md5::new()), ..Self::plain(objects, new) }
+        Self { digest: Some(Digest::new()), ..Self::plain(objects, new) }
     }
 
     /// A content without a digest.
@@ -193,8 +193,8 @@ impl Incoming {
             return Err(ObjectsError::WrongLength { expected, written });
         }
         self.written = written;
-        if let Some(digest) = &mut self.digest {
-            digest.update(&bytes);
+        if let Some(digest) = &self.digest {
+            digest.update(bytes.clone());
         }
         if let Some(upload) = &mut self.upload {
             return Ok(upload.write(bytes).await?);
@@ -221,7 +221,7 @@ impl Incoming {
             return Err(ObjectsError::WrongLength { expected, written: size });
         }
         let etag = match self.digest.take() {
-            Some(digest) => ETag { digest: digest.finalize().into(), parts: None },
+            Some(digest) => ETag { digest: digest.finish(), parts: None },
             None => {
                 let mut digest = [0; 16];
                 fastrand::fill(&mut digest);

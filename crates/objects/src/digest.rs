@@ -1,0 +1,353 @@
+//! The MD5 of contents that come at the same time, several in one go.
+//!
+//! MD5 is a chain: each step waits for the one before, and most of a core stands idle meanwhile. Contents that are being written at the
+//! same time are therefore hashed side by side, a lane of the processor's vectors for each. What comes waits, as it is and within a
+//! bound, until one content has too much waiting or ends; who brought it then hashes it, and along with it what waits of others.
+
+mod lanes;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use bytes::{Buf as _, Bytes};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use lanes::{BLOCK, INITIAL, Lane, MOST_LANES, compress};
+
+/// The MD5 of a content that is being written.
+#[derive(Debug)]
+pub(crate) struct Digest(Arc<Content>);
+
+#[derive(Debug)]
+struct Content {
+    waiting: Mutex<Waiting>,
+    /// The chain is back.
+    back: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// What was hashed so far; absent while somebody hashes.
+    chain: Option<Chain>,
+    /// What came since.
+    pieces: VecDeque<Bytes>,
+    /// Bytes that are not hashed, where nobody hashes.
+    queued: usize,
+    /// Bytes that came, hashed or not.
+    length: u64,
+}
+
+/// A state, and what is to be hashed next.
+#[derive(Debug)]
+struct Chain {
+    state: [u32; 4],
+    pieces: VecDeque<Bytes>,
+    /// The beginning of a block whose rest is in the next piece.
+    carry: [u8; BLOCK],
+    carried: usize,
+}
+
+/// Every content that is being written.
+static CONTENTS: Mutex<Vec<Weak<Content>>> = Mutex::new(Vec::new());
+
+impl Digest {
+    /// When so many bytes of a content wait, they are hashed.
+    const ENOUGH: usize = 128 * 1024;
+    /// Most bytes of a content that wait.
+    const MOST_WAITING: usize = 2 * Self::ENOUGH;
+
+    /// Of nothing yet.
+    pub(crate) fn new() -> Self {
+        let content = Arc::new(Content { waiting: Mutex::new(Waiting::new()), back: Condvar::new() });
+        let mut contents = CONTENTS.lock();
+        // Those that ended are dropped before the list would grow.
+        if contents.len() == contents.capacity() {
+            contents.retain(|other| other.strong_count() > 0);
+        }
+        contents.push(Arc::downgrade(&content));
+        Self(content)
+    }
+
+    /// Takes the next bytes of the content.
+    pub(crate) fn update(&self, bytes: Bytes) {
+        let mut waiting = self.0.waiting.lock();
+        waiting.length += bytes.len() as u64;
+        waiting.queued += bytes.len();
+        waiting.pieces.push_back(bytes);
+        if waiting.queued > Self::MOST_WAITING {
+            self.0.wait_for_chain(&mut waiting);
+        }
+        if waiting.queued > Self::ENOUGH
+            && let Some(chain) = waiting.take()
+        {
+            drop(waiting);
+            self.0.hash(chain);
+        }
+    }
+
+    /// The digest of all that came.
+    pub(crate) fn finish(self) -> [u8; 16] {
+        let mut waiting = self.0.waiting.lock();
+        self.0.wait_for_chain(&mut waiting);
+        let length = waiting.length;
+        let chain = waiting.take();
+        drop(waiting);
+        let mut chain = chain.map_or_else(Chain::new, |chain| hash_together(&self.0, chain));
+        chain.end(length)
+    }
+}
+
+impl Content {
+    /// Waits until nobody hashes this: for less than a millisecond.
+    fn wait_for_chain(&self, waiting: &mut MutexGuard<'_, Waiting>) {
+        while waiting.chain.is_none() {
+            self.back.wait(waiting);
+        }
+    }
+
+    fn hash(self: &Arc<Self>, chain: Chain) {
+        let chain = hash_together(self, chain);
+        self.give_back(chain);
+    }
+
+    fn give_back(&self, chain: Chain) {
+        let mut waiting = self.waiting.lock();
+        waiting.queued += chain.pieces.iter().map(Bytes::len).sum::<usize>();
+        waiting.chain = Some(chain);
+        self.back.notify_all();
+    }
+}
+
+impl Waiting {
+    fn new() -> Self {
+        Self { chain: Some(Chain::new()), pieces: VecDeque::new(), queued: 0, length: 0 }
+    }
+
+    /// The chain with all that waits, if nobody else has it.
+    fn take(&mut self) -> Option<Chain> {
+        let mut chain = self.chain.take()?;
+        chain.pieces.append(&mut self.pieces);
+        self.queued = 0;
+        Some(chain)
+    }
+}
+
+impl Chain {
+    fn new() -> Self {
+        Self { state: INITIAL, pieces: VecDeque::new(), carry: [0; BLOCK], carried: 0 }
+    }
+
+    /// How many whole blocks stand at the front in one piece; none where less than a block is left.
+    fn blocks(&mut self) -> usize {
+        while let Some(piece) = self.pieces.front_mut() {
+            if self.carried == 0 && piece.len() >= BLOCK {
+                return piece.len() / BLOCK;
+            }
+            let taken = piece.len().min(BLOCK - self.carried);
+            self.carry[self.carried..self.carried + taken].copy_from_slice(&piece[..taken]);
+            self.carried += taken;
+            self.skip(taken);
+            if self.carried == BLOCK {
+                self.carried = 0;
+                compress(&mut [Lane { state: &mut self.state, bytes: &self.carry }], 1);
+            }
+        }
+        0
+    }
+
+    /// The front has been used so far.
+    fn skip(&mut self, length: usize) {
+        if let Some(piece) = self.pieces.front_mut() {
+            piece.advance(length);
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+    }
+
+    /// Hashes the end, behind which nothing waits.
+    fn end(&mut self, length: u64) -> [u8; 16] {
+        let mut last = [0; 2 * BLOCK];
+        last[..self.carried].copy_from_slice(&self.carry[..self.carried]);
+        last[self.carried] = 0x80;
+        let blocks = if self.carried < BLOCK - 8 { 1 } else { 2 };
+        let end = blocks * BLOCK;
+        last[end - 8..end].copy_from_slice(&length.wrapping_mul(8).to_le_bytes());
+        compress(&mut [Lane { state: &mut self.state, bytes: &last[..end] }], blocks);
+        let mut digest = [0; 16];
+        for (word, bytes) in self.state.iter().zip(digest.chunks_exact_mut(4)) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        digest
+    }
+}
+
+/// Hashes all blocks of a content, and what waits of others along with them.
+fn hash_together(content: &Arc<Content>, mut chain: Chain) -> Chain {
+    let length: usize = chain.pieces.iter().map(Bytes::len).sum();
+    let mut others = if length > WORTH_IT { others(content) } else { Vec::new() };
+    loop {
+        let whole = chain.blocks();
+        if whole == 0 {
+            break;
+        }
+        let mut along = Vec::with_capacity(MOST_LANES);
+        for (other, mut chain) in others {
+            match chain.blocks() {
+                0 => other.give_back(chain),
+                blocks => along.push((other, chain, blocks)),
+            }
+        }
+        let blocks = along.iter().map(|(.., blocks)| *blocks).chain([whole]).min().unwrap_or(whole);
+        let chains = std::iter::once(&mut chain).chain(along.iter_mut().map(|(_, chain, _)| chain));
+        let mut lanes: Vec<Lane<'_>> = chains
+            .filter_map(|Chain { state, pieces, .. }| {
+                Some(Lane { state, bytes: pieces.front()?.get(..blocks * BLOCK)? })
+            })
+            .collect();
+        compress(&mut lanes, blocks);
+        drop(lanes);
+        chain.skip(blocks * BLOCK);
+        others = along
+            .into_iter()
+            .map(|(other, mut chain, _)| {
+                chain.skip(blocks * BLOCK);
+                (other, chain)
+            })
+            .collect();
+    }
+    for (other, chain) in others {
+        other.give_back(chain);
+    }
+    chain
+}
+
+/// Those contents, as many as there are lanes left, that most waits of.
+fn others(content: &Arc<Content>) -> Vec<(Arc<Content>, Chain)> {
+    let contents: Vec<Arc<Content>> = CONTENTS.lock().iter().filter_map(Weak::upgrade).collect();
+    let mut waiting: Vec<(usize, Arc<Content>)> = contents
+        .into_iter()
+        .filter(|other| !Arc::ptr_eq(other, content))
+        .filter_map(|other| {
+            let queued = other.waiting.try_lock().filter(|waiting| waiting.chain.is_some())?.queued;
+            (queued >= WORTH_IT).then_some((queued, other))
+        })
+        .collect();
+    waiting.sort_unstable_by_key(|(queued, _)| std::cmp::Reverse(*queued));
+    waiting.truncate(MOST_LANES - 1);
+    let taken = waiting.into_iter().filter_map(|(_, other)| {
+        let chain = other.waiting.try_lock()?.take()?;
+        Some((other, chain))
+    });
+    taken.collect()
+}
+
+/// So much of a content is worth a lane.
+const WORTH_IT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use md5::{Digest as _, Md5};
+
+    use super::*;
+
+    fn bytes(length: usize, seed: usize) -> Bytes {
+        (0..length).map(|at| (at * 31 + at / 251 + seed * 7) as u8).collect::<Vec<u8>>().into()
+    }
+
+    #[test]
+    fn the_digest_of_any_length_in_any_pieces_is_md5() {
+        for length in (0..200).chain([1 << 16, (1 << 20) + 63]) {
+            let whole = bytes(length, length);
+            for most in [1, 63, 64, 65, 4096, 1 << 20] {
+                if length / most > 10_000 {
+                    continue;
+                }
+                let digest = Digest::new();
+                for piece in whole.chunks(most) {
+                    digest.update(whole.slice_ref(piece));
+                }
+                assert_eq!(digest.finish(), <[u8; 16]>::from(Md5::digest(&whole)), "{length} by {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn contents_that_come_together_keep_their_own_digests() {
+        for count in [2, 3, 4, 5, 8, 9, 20] {
+            let wholes: Vec<Bytes> = (0..count).map(|one| bytes(700_000 + one * 9_001, one)).collect();
+            let digests: Vec<Digest> = (0..count).map(|_| Digest::new()).collect();
+            for turn in 0..100 {
+                for (one, digest) in digests.iter().enumerate() {
+                    let step = 10_000 + one * 13;
+                    let from = (turn * step).min(wholes[one].len());
+                    let to = ((turn + 1) * step).min(wholes[one].len());
+                    digest.update(wholes[one].slice(from..to));
+                }
+            }
+            for (digest, whole) in digests.into_iter().zip(&wholes) {
+                assert_eq!(digest.finish(), <[u8; 16]>::from(Md5::digest(whole)), "of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_a_content_that_is_given_up_is_forgotten() {
+        let whole = bytes(1 << 20, 1);
+        let (digest, given_up) = (Digest::new(), Digest::new());
+        given_up.update(whole.slice(..1000));
+        drop(given_up);
+        for piece in whole.chunks(10_000) {
+            digest.update(whole.slice_ref(piece));
+            assert!(digest.0.waiting.lock().queued <= Digest::ENOUGH);
+        }
+        let other = Digest::new();
+        other.update(whole.clone());
+        assert_eq!(other.finish(), digest.finish());
+    }
+
+    #[test]
+    fn contents_are_written_on_many_threads() {
+        let threads: Vec<_> = (0..6)
+            .map(|one| {
+                std::thread::spawn(move || {
+                    for turn in 0..20 {
+                        let whole = bytes(600_000 + one * 1001 + turn, one);
+                        let digest = Digest::new();
+                        for piece in whole.chunks(9_000 + 77 * one) {
+                            digest.update(whole.slice_ref(piece));
+                        }
+                        assert_eq!(digest.finish(), <[u8; 16]>::from(Md5::digest(&whole)));
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
+    /// `cargo test --release -p fdfs-objects -- --ignored --nocapture lanes_are_measured`
+    #[test]
+    #[ignore = "a measurement"]
+    fn lanes_are_measured() {
+        let whole = bytes(1 << 20, 3);
+        let started = std::time::Instant::now();
+        for _ in 0..200 {
+            std::hint::black_box(Md5::digest(&whole));
+        }
+        println!("alone, by the crate: {:.0} MB/s", 200.0 * 1.048_576 / started.elapsed().as_secs_f64());
+        for count in [1, 2, 4, 8] {
+            let started = std::time::Instant::now();
+            for _ in 0..100 {
+                let digests: Vec<Digest> = (0..count).map(|_| Digest::new()).collect();
+                for piece in whole.chunks(64 * 1024) {
+                    digests.iter().for_each(|digest| digest.update(whole.slice_ref(piece)));
+                }
+                for digest in digests {
+                    std::hint::black_box(digest.finish());
+                }
+            }
+            let megabytes = f64::from(100 * count) * 1.048_576;
+            println!("{count} together: {:.0} MB/s", megabytes / started.elapsed().as_secs_f64());
+        }
+    }
+}
