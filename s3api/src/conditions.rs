@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use fdfs_objects::{ETagMatch, Preconditions};
-use http::HeaderMap;
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use http::{HeaderMap, HeaderValue};
 
 use crate::error::{ErrorCode, S3Error};
 use crate::time::parse_http_date;
@@ -20,7 +21,14 @@ pub(crate) struct Conditions {
 impl Conditions {
     /// Those of the plain headers.
     pub(crate) fn of_read(headers: &HeaderMap) -> Self {
-        Self::with_prefix(headers, "")
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let date = |name| text(name).and_then(parse_http_date);
+        Self {
+            if_match: text(IF_MATCH).map(str::to_owned),
+            if_none_match: text(IF_NONE_MATCH).map(str::to_owned),
+            if_modified_since: date(IF_MODIFIED_SINCE),
+            if_unmodified_since: date(IF_UNMODIFIED_SINCE),
+        }
     }
 
     /// Those on the source of a copy.

@@ -73,7 +73,8 @@ impl CanonicalRequest {
 
 /// `name:value`: values joined by commas, trimmed, runs of spaces as one.
 fn canonical_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
-    let mut line = name.as_bytes().to_vec();
+    let mut line = Vec::with_capacity(128);
+    line.extend_from_slice(name.as_bytes());
     line.push(b':');
     for (i, value) in headers.get_all(name).iter().enumerate() {
         if i > 0 {

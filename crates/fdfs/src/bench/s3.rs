@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, bail, ensure};
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use fdfs_s3::{Credentials, KeyPair};
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -19,6 +20,17 @@ pub struct S3Site {
     bucket: String,
     region: String,
     pair: KeyPair,
+    /// What of a signature is the same for all requests of a second.
+    present: Mutex<Present>,
+}
+
+/// A second, and what is signed with in it.
+#[derive(Clone, Default)]
+struct Present {
+    second: u64,
+    timestamp: String,
+    scope: String,
+    key: Vec<u8>,
 }
 
 impl S3Site {
@@ -26,21 +38,33 @@ impl S3Site {
     pub fn new(bucket: &str, region: &str, credentials: &Path) -> anyhow::Result<Self> {
         let read = Credentials::read(credentials)?;
         let pair = read.first().with_context(|| format!("{} holds no credentials", credentials.display()))?;
-        Ok(Self { bucket: bucket.to_owned(), region: region.to_owned(), pair: pair.clone() })
+        let present = Mutex::default();
+        Ok(Self { bucket: bucket.to_owned(), region: region.to_owned(), pair: pair.clone(), present })
+    }
+
+    /// What is signed with now. The load must not spend on its signatures what it measures of the servers.
+    fn present(&self) -> Present {
+        let now = SystemTime::now();
+        let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let mut present = self.present.lock();
+        if present.second != second {
+            let timestamp = jiff::Timestamp::try_from(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
+            let timestamp = timestamp.to_string();
+            let scope = format!("{}/{}/s3/aws4_request", &timestamp[..8], self.region);
+            let key = generate_signing_key(&self.pair.secret_access_key, now, &self.region, "s3");
+            *present = Present { second, timestamp, scope, key: key.as_ref().to_vec() };
+        }
+        present.clone()
     }
 
     /// The head of a request. `query` is sorted and encoded.
     fn head(&self, method: &str, path: &str, query: &str, host: &str, payload: &str) -> String {
-        let now = SystemTime::now();
-        let timestamp =
-            jiff::Timestamp::try_from(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ").to_string();
-        let scope = format!("{}/{}/s3/aws4_request", &timestamp[..8], self.region);
+        let Present { timestamp, scope, key, .. } = self.present();
         let canonical = format!(
             "{method}\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{payload}\nx-amz-date:{timestamp}\n\n{NAMES}\n{payload}"
         );
         let hash = hex::encode(Sha256::digest(canonical));
         let to_sign = format!("AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{hash}");
-        let key = generate_signing_key(&self.pair.secret_access_key, now, &self.region, "s3");
         let signature = calculate_signature(key, to_sign.as_bytes());
         let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         format!(
