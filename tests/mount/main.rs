@@ -3,6 +3,7 @@
 mod kills;
 mod life;
 mod locks;
+mod model;
 mod programs;
 mod suites;
 

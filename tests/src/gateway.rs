@@ -122,9 +122,7 @@ impl Gateway {
     ///
     /// When there is no answer at all.
     pub fn s3(&self, path: &str, arguments: &[&str]) -> Result<HttpAnswer> {
-        let key = credentials(&self.dir.path().join("credentials"))?;
-        let signed = [&["--aws-sigv4", SIGNED, "-H", UNSIGNED_BODY, "--user", &key], arguments].concat();
-        curl(&self.s3_url(path), &signed, ANSWER_LIMIT)
+        s3_request(&self.s3_url(path), &self.credentials(), arguments)
     }
 
     /// The answer of `/healthz`.
@@ -198,6 +196,17 @@ impl Gateway {
     fn s3_url(&self, path: &str) -> String {
         format!("http://{}:9000{path}", self.address)
     }
+}
+
+/// Sends a request to S3, signed with the key in a file of credentials, with these arguments of curl.
+///
+/// # Errors
+///
+/// When there is no answer at all.
+pub fn s3_request(url: &str, key: &Path, arguments: &[&str]) -> Result<HttpAnswer> {
+    let key = credentials(key)?;
+    let signed = [&["--aws-sigv4", SIGNED, "-H", UNSIGNED_BODY, "--user", &key], arguments].concat();
+    curl(url, &signed, ANSWER_LIMIT)
 }
 
 /// The answer to a plain GET.

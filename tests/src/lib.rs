@@ -28,7 +28,7 @@ pub use cluster::{Cluster, ClusterConfig, StorageConfig};
 pub use daemon::Daemon;
 pub use deadline::Deadline;
 pub use exchange::{Answer, Wire};
-pub use gateway::{Gateway, HttpAnswer, http_get};
+pub use gateway::{Gateway, HttpAnswer, http_get, s3_request};
 pub use mounting::{Mounting, is_mounted};
 pub use replicas::{FileState, Files, files_of, wait_for_equal_replicas};
 pub use site::Site;
