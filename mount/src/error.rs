@@ -14,8 +14,8 @@ pub(crate) enum FsError {
     /// Names or files refused it or failed.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
-    /// What the kernel took a name for is not what it stands for any more: it looks again.
-    #[error("another file has the name now")]
+    /// What the kernel took a name for is gone: it looks again what the name stands for.
+    #[error("the inode is gone")]
     OldName,
     /// The handle is not open.
     #[error("the handle is not open")]

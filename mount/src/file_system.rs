@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use fdfs_objects::{Attributes, Objects, Origin, ROOT};
+use fdfs_objects::{Attributes, Objects, ObjectsError, Origin, ROOT};
 use futures_util::{StreamExt, stream};
 use tracing::warn;
 
@@ -112,7 +112,14 @@ impl FileSystem {
             return Ok(stats::attributes());
         }
         let overlay = self.overlay(inode);
-        Ok(overlay.over(self.objects.attributes(inode).await?))
+        match self.objects.attributes(inode).await {
+            // It is open here, and another process removed its last name.
+            Err(ObjectsError::NotFound) => {
+                let left = self.files.get(inode).and_then(|file| file.left());
+                Ok(overlay.over(left.ok_or(FsError::OldName)?))
+            }
+            attributes => Ok(overlay.over(attributes?)),
+        }
     }
 
     /// What of an inode's attributes is not committed yet.

@@ -29,6 +29,8 @@ pub(crate) struct OpenFile {
     writers: AtomicUsize,
     /// What of the attributes is newer here than in the namespace.
     unsaved: Mutex<Option<Unsaved>>,
+    /// The committed attributes that were seen last: what is left of a file whose last name another process removed.
+    seen: Mutex<Option<Attributes>>,
     content: tokio::sync::Mutex<Content>,
     /// How the kernel reads it.
     pub(crate) backing: Mutex<Backing>,
@@ -46,6 +48,8 @@ struct Unsaved {
 struct Content {
     /// The committed content, when it has been read.
     reader: Option<ObjectReader>,
+    /// The committed content as it was read last, while it is still that; for a file that is gone.
+    last: Option<ObjectReader>,
     /// Grows whenever another content may be found in `reader`.
     generation: u64,
     /// The content as it is being written, or as it was committed last from here.
@@ -142,6 +146,7 @@ impl OpenFile {
             inode,
             writers: AtomicUsize::new(0),
             unsaved: Mutex::new(None),
+            seen: Mutex::new(None),
             content: tokio::sync::Mutex::default(),
             backing: Mutex::default(),
         }
@@ -164,6 +169,8 @@ impl OpenFile {
     pub(crate) async fn refresh(&self, fs: &FileSystem) -> Result<bool, FsError> {
         let mut content = self.content.lock().await;
         if content.dirty {
+            // It may be gone: who has it open already goes on with it, nobody else does.
+            fs.objects.attributes(self.inode).await?;
             return Ok(false);
         }
         let reader = fs.objects.open_inode(self.inode).await?;
@@ -172,6 +179,8 @@ impl OpenFile {
         if content.stamp.is_none() || content.stamp != stamp {
             content.forget();
         }
+        *self.seen.lock() = Some(reader.info().attributes.clone());
+        content.last = Some(reader.clone());
         content.reader = Some(reader);
         content.stamp = stamp;
         Ok(stamp.is_some_and(|stamp| fs.cache.opens(self.inode, stamp)))
@@ -229,7 +238,7 @@ impl OpenFile {
             Some(pending) => Ok(Source::Bytes(pending.read(offset, size).await?)),
             None => {
                 let generation = content.generation;
-                Ok(Source::Committed(content.reader(fs, self.inode).await?, generation))
+                Ok(Source::Committed(self.reader(fs, &mut content).await?, generation))
             }
         }
     }
@@ -307,8 +316,21 @@ impl OpenFile {
             return Ok(());
         }
         self.settle_locked(fs, &mut content).await?;
-        fs.objects.zero_range(self.inode, range, grows).await?;
-        Ok(())
+        match fs.objects.zero_range(self.inode, range.clone(), grows).await {
+            Err(ObjectsError::NotFound) => {
+                let mut pending = self.ready(fs, &mut content, |_| true).await?;
+                let size = pending.size()?;
+                if grows && range.end > size {
+                    pending.resize(fs, range.end)?;
+                }
+                pending.zero(range.start..range.end.min(pending.size()?))?;
+                let size = pending.size()?;
+                content.pending = Some(pending);
+                self.wrote(&mut content, size);
+                Ok(())
+            }
+            zeroed => Ok(zeroed.map(drop)?),
+        }
     }
 
     /// Where data, or a hole, comes next. What is not committed has no holes.
@@ -320,7 +342,7 @@ impl OpenFile {
                 (size, Some(if what == Where::Data { offset } else { size }))
             }
             _ => {
-                let reader = content.reader(fs, self.inode).await?;
+                let reader = self.reader(fs, &mut content).await?;
                 let next = match what {
                     Where::Data => reader.next_data(offset),
                     Where::Hole => Some(reader.next_hole(offset)),
@@ -348,12 +370,53 @@ impl OpenFile {
         change.await
     }
 
+    /// The committed attributes of a file that is open here and nowhere else any more: another process removed its last name.
+    pub(crate) fn left(&self) -> Option<Attributes> {
+        self.seen.lock().clone().map(|seen| Attributes { links: 0, ..seen })
+    }
+
+    /// Cuts the content of a file that is open here and nowhere else, or adds zeros.
+    pub(crate) async fn resize_left(&self, fs: &FileSystem, size: u64) -> Result<(), FsError> {
+        let mut content = self.content.lock().await;
+        let mut pending = self.ready(fs, &mut content, |pending| !pending.is_stream()).await?;
+        let resized = pending.resize(fs, size);
+        content.pending = Some(pending);
+        resized?;
+        self.wrote(&mut content, size);
+        Ok(())
+    }
+
+    async fn reader(&self, fs: &FileSystem, content: &mut Content) -> Result<ObjectReader, FsError> {
+        if let Some(reader) = &content.reader {
+            return Ok(reader.clone());
+        }
+        let reader = self.open_committed(fs, content).await?;
+        content.reader = Some(reader.clone());
+        content.last = Some(reader.clone());
+        Ok(reader)
+    }
+
+    /// The committed content of now; the last one of a file that is gone.
+    async fn open_committed(&self, fs: &FileSystem, content: &mut Content) -> Result<ObjectReader, FsError> {
+        match fs.objects.open_inode(self.inode).await {
+            Ok(reader) => {
+                *self.seen.lock() = Some(reader.info().attributes.clone());
+                Ok(reader)
+            }
+            Err(ObjectsError::NotFound) => content.last.clone().ok_or(FsError::OldName),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     async fn settle_locked(&self, fs: &FileSystem, content: &mut Content) -> Result<(), FsError> {
         if let Some(error) = &content.lost {
             return Err(FsError::Lost(error.clone()));
         }
         self.commit(fs, content).await?;
-        content.forget();
+        // What is gone has no other place for what is written to it.
+        if !content.dirty {
+            content.forget();
+        }
         Ok(())
     }
 
@@ -371,7 +434,7 @@ impl OpenFile {
         if let Some(error) = &content.lost {
             return Err(FsError::Lost(error.clone()));
         }
-        if content.dirty && fs.objects.attributes(self.inode).await?.links == 0 {
+        if content.dirty && fs.attributes(self.inode).await?.links == 0 {
             // Its last name is gone: nobody but who has it open can ever see it.
             return Ok(());
         }
@@ -411,7 +474,7 @@ impl OpenFile {
         {
             return pending.size();
         }
-        let attributes = fs.objects.attributes(self.inode).await?;
+        let attributes = fs.attributes(self.inode).await?;
         if content.stamp.is_none() || content.stamp != Stamp::of(&attributes) {
             content.forget();
         }
@@ -439,7 +502,7 @@ impl OpenFile {
                 Ok(pending)
             }
             None => {
-                let reader = fs.objects.open_inode(self.inode).await?;
+                let reader = self.open_committed(fs, content).await?;
                 content.base = Stamp::of(&reader.info().attributes).filter(|stamp| !stamp.is_empty());
                 Pending::load(fs, &reader).await
             }
@@ -465,14 +528,18 @@ impl OpenFile {
                 metrics::counter!("fdfs_mount_commits_total").increment(1);
                 content.dirty = false;
                 content.reader = None;
+                content.last = None;
                 content.generation += 1;
                 content.stamp = Stamp::of(&attributes);
+                *self.seen.lock() = Some(attributes);
                 // The kernel wrote its own pages as well.
                 let whole = content.base.is_none() || content.base == fs.cache.pages(self.inode);
                 fs.cache.set_pages(self.inode, content.stamp.filter(|_| whole));
                 *self.unsaved.lock() = None;
                 Ok(())
             }
+            // Its last name is gone: nobody but who has it open can ever see it.
+            Err(ObjectsError::NotFound) if content.pending.is_some() => Ok(()),
             Err(error) => {
                 metrics::counter!("fdfs_mount_failed_commits_total").increment(1);
                 warn!(ino = self.inode, %error, "written content is not committed");
@@ -527,15 +594,6 @@ impl Overlay {
 }
 
 impl Content {
-    async fn reader(&mut self, fs: &FileSystem, inode: u64) -> Result<ObjectReader, FsError> {
-        if let Some(reader) = &self.reader {
-            return Ok(reader.clone());
-        }
-        let reader = fs.objects.open_inode(inode).await?;
-        self.reader = Some(reader.clone());
-        Ok(reader)
-    }
-
     fn forget(&mut self) {
         self.pending = None;
         self.reader = None;

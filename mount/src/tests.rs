@@ -2,6 +2,7 @@
 
 mod caches;
 mod disk_cache;
+mod gone;
 mod kernel;
 mod model;
 mod operations;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use fdfs_tests::{Deadline, Mounting, Site};
+use fdfs_tests::{Addresses, Cluster, ClusterConfig, Deadline, Gateway, Mounting, Site, StorageConfig};
 
 use crate::can_mount;
 
@@ -24,10 +24,7 @@ fn write_files(directory: &Path, stop: &AtomicBool) -> Result<(Vec<Answered>, Du
         let path = directory.join(format!("file-{number}"));
         let (byte, size) = (number as u8, SIZES[number % SIZES.len()]);
         let began = Instant::now();
-        let written = File::create(&path).and_then(|mut file| {
-            file.write_all(&vec![byte; size])?;
-            file.sync_all()
-        });
+        let written = write_synced(&path, &vec![byte; size]);
         slowest = slowest.max(began.elapsed());
         match written {
             Ok(()) => answered.push((path, byte, size)),
@@ -35,6 +32,13 @@ fn write_files(directory: &Path, stop: &AtomicBool) -> Result<(Vec<Answered>, Du
         }
     }
     Ok((answered, slowest))
+}
+
+/// Writes a file; what close would have to say is asked for by fsync, since nobody hears what close says.
+fn write_synced(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 fn is_whole(path: &Path, byte: u8, size: usize) -> Result<()> {
@@ -81,6 +85,69 @@ fn what_was_answered_outlives_a_crash_of_everything_behind_the_mount() -> Result
     }
     drop(mount);
     drop(site);
+    Ok(())
+}
+
+#[test]
+fn each_process_behind_the_mount_may_crash_while_programs_write() -> Result<()> {
+    if !can_mount() {
+        return Ok(());
+    }
+    let mut config = ClusterConfig::new((Addresses::next()?, 22122).into());
+    let mut storage = StorageConfig::new((Addresses::next()?, 23000).into(), "group1", 1);
+    // Tens of thousands of directories are slow to remove.
+    storage.lines = "subdir_count_per_path=8\n".to_owned();
+    config.storages.push(storage);
+    let mut cluster = Cluster::start(config)?;
+    let mut gateway = Gateway::start(&cluster)?;
+    let dir = tempfile::Builder::new().prefix("fdfs-mount-").tempdir()?;
+    let (tracker, namespace) = (cluster.config().tracker().to_string(), gateway.namespace());
+    let mount = Mounting::start_on(dir.path(), &tracker, "mnt", &[&format!("namespace={namespace}")])?;
+    let stop = AtomicBool::new(false);
+    let directories = ["one", "two"].map(|name| mount.path("group1").join(name));
+    for directory in &directories {
+        fs::create_dir(directory)?;
+    }
+    let answered = thread::scope(|scope| -> Result<Vec<Answered>> {
+        let stop = &stop;
+        let writers =
+            directories.each_ref().map(|directory| scope.spawn(move || write_files(directory, stop)));
+        let mut crashes = || -> Result<()> {
+            for victim in ["storage", "tracker", "gateway"] {
+                thread::sleep(WRITING);
+                match victim {
+                    "storage" => cluster.crash_storage(0)?,
+                    "tracker" => cluster.crash_tracker(0)?,
+                    _ => {
+                        gateway.kill()?;
+                        gateway.launch()?;
+                    }
+                }
+                let probe = mount.path(&format!("group1/after-{victim}"));
+                Deadline::after(RECOVERY)
+                    .wait_for("the mount to work again", || write_synced(&probe, victim.as_bytes()))
+                    .context(victim)?;
+            }
+            thread::sleep(WRITING);
+            Ok(())
+        };
+        let crashed = crashes();
+        stop.store(true, Ordering::Relaxed);
+        let mut answered = Vec::new();
+        for writer in writers {
+            let (files, slowest) = writer.join().expect("the writer does not panic")?;
+            ensure!(slowest < HANGING, "an operation took {slowest:?}");
+            ensure!(files.len() > CRASHES, "{} files were written", files.len());
+            answered.extend(files);
+        }
+        crashed.map(|()| answered)
+    })?;
+    for (path, byte, size) in &answered {
+        is_whole(path, *byte, *size)?;
+    }
+    for victim in ["storage", "tracker", "gateway"] {
+        ensure!(fs::read_to_string(mount.path(&format!("group1/after-{victim}")))? == victim, "{victim}");
+    }
     Ok(())
 }
 

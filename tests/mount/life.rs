@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use fdfs_tests::{Deadline, Mounting, Site, fdfs_binary, http_get, is_mounted};
 
-use crate::{can_mount, shell};
+use crate::{can_mount, is_there, shell};
 
 /// A mountpoint that is empty in the end, whatever becomes of the test.
 struct Mountpoint(PathBuf);
@@ -83,6 +83,39 @@ fn mount_and_umount_work_as_for_any_file_system() -> Result<()> {
     ensure!(!done && text.trim().lines().count() == 1 && text.contains("mkdir -p"), "{text}");
     let (done, text) = call(&mountpoint.0, "acl")?;
     ensure!(!done && text.contains("-o acl is not known"), "{text}");
+    Ok(())
+}
+
+/// In a private namespace of mounts, where `/sbin` and `/etc/fstab` are others.
+const FSTAB: &str = r#"
+mount --make-rprivate /
+mkdir sbin; ln -s "$FDFS" sbin/mount.fdfs; mount --bind sbin "$(readlink -f /sbin)"
+echo "$TRACKER $PWD/mnt fdfs _netdev,noauto,allow_other,log=$PWD/log 0 0" >fstab
+test ! -e /etc/fstab || mount --bind fstab /etc/fstab
+if test -e /etc/fstab; then mount mnt; else mount -T fstab mnt; fi
+grep -q "$PWD/mnt fuse.fdfs rw,nosuid,nodev,relatime" /proc/self/mounts
+echo content >mnt/group1/file; "$FDFS" mount status "$PWD/mnt" | grep -q open_files
+umount mnt; ! mountpoint -q mnt
+mount -t fdfs "$TRACKER" mnt -o "ro,log=$PWD/log"
+test "$(cat mnt/group1/file)" = content; ! echo more 2>/dev/null >mnt/group1/file
+umount mnt; ! mountpoint -q mnt
+! mount -t fdfs "$TRACKER" missing 2>error; test "$(wc -l <error)" -ge 1
+"#;
+
+#[test]
+fn a_line_of_fstab_mounts_and_unmounts() -> Result<()> {
+    if !can_mount() || !is_there("unshare")? || !is_there("mount")? {
+        return Ok(());
+    }
+    let site = Site::start_without_mount()?;
+    let mountpoint = Mountpoint::make(&site, "mnt")?;
+    let (host, port) = site.tracker();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-euxc", FSTAB]).current_dir(site.dir());
+    command.env("FDFS", fdfs_binary()?.canonicalize()?).env("TRACKER", format!("{host}:{port}"));
+    let (done, text) = run(&mut command)?;
+    ensure!(done, "{text}");
+    ensure!(!is_mounted(&mountpoint.0)?, "it is mounted here as well");
     Ok(())
 }
 

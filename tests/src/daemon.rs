@@ -86,6 +86,17 @@ impl Daemon {
             .with_context(|| format!("after SIGTERM; the daemon wrote:\n{}", self.last_output()))
     }
 
+    /// Ends the process as a crash would (SIGKILL); what it wrote can still be asked for.
+    ///
+    /// # Errors
+    ///
+    /// When its end cannot be awaited.
+    pub fn crash(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Ends the daemon as a crash would (SIGKILL).
     ///
     /// # Errors

@@ -95,6 +95,32 @@ impl Gateway {
         Ok(gateway)
     }
 
+    /// Kills it as a crash would.
+    ///
+    /// # Errors
+    ///
+    /// When its end cannot be awaited.
+    pub fn kill(&mut self) -> Result<()> {
+        self.daemon.crash()
+    }
+
+    /// Starts it again after that, with what it had, without waiting until it serves.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be started.
+    pub fn launch(&mut self) -> Result<()> {
+        let mut command = Command::new(fdfs_binary()?);
+        command.arg("gateway").arg("-c").arg(self.config());
+        self.daemon = Daemon::start(&mut command, &self.dir.path().join("output"))?;
+        Ok(())
+    }
+
+    /// Host and port of its namespace service.
+    pub fn namespace(&self) -> String {
+        format!("{}:23100", self.address)
+    }
+
     /// Reads an object.
     ///
     /// # Errors

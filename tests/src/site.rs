@@ -15,6 +15,7 @@ pub struct Site {
     daemon: Option<Daemon>,
     mounts: bool,
     mount_options: Option<&'static str>,
+    frees_soon: bool,
     address: IpAddr,
     dir: tempfile::TempDir,
     /// Certificate and key of S3, where it is encrypted.
@@ -39,6 +40,17 @@ impl Site {
     pub fn start_for_everybody() -> Result<Self> {
         let mut site = Self::new(true)?;
         site.mount_options = Some("allow_other");
+        site.run()
+    }
+
+    /// Starts it so that content which no name uses any more goes in a second: for tests that write much more than stays.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready, or is not mounted.
+    pub fn start_that_frees_soon() -> Result<Self> {
+        let mut site = Self::new(true)?;
+        site.frees_soon = true;
         site.run()
     }
 
@@ -68,6 +80,7 @@ impl Site {
             daemon: None,
             mounts,
             mount_options: None,
+            frees_soon: false,
             address: Addresses::next()?.into(),
             dir,
             tls: None,
@@ -112,6 +125,9 @@ impl Site {
         command.arg("up").arg("--dir").arg(self.data()).arg("--bind").arg(self.address.to_string());
         if let Some(options) = self.mount_options {
             command.args(["--mount-options", options]);
+        }
+        if self.frees_soon {
+            command.args(["--free-after", "1"]);
         }
         if !self.mounts {
             command.arg("--no-mount");

@@ -50,6 +50,9 @@ pub struct UpArgs {
     /// Port of the namespace service, for further mounts; on an address of this machine alone.
     #[arg(long, default_value_t = GatewayConfig::NAMESPACE_PORT)]
     namespace_port: u16,
+    /// For how many seconds content stays that no name uses any more: readers elsewhere may still have it open.
+    #[arg(long, value_name = "SECONDS", default_value_t = site::FREE_AFTER)]
+    free_after: u64,
     /// Where to mount; `DIR/mnt` by default.
     #[arg(long, conflicts_with = "no_mount")]
     mount: Option<PathBuf>,

@@ -43,7 +43,17 @@ pub(crate) async fn set(fs: &FileSystem, inode: u64, mut set: SetAttributes) -> 
     if set == SetAttributes::default() {
         return fs.attributes(inode).await;
     }
-    let attributes = fs.objects.set_attributes(inode, set).await?;
+    let attributes = match (fs.objects.set_attributes(inode, set).await, &file) {
+        // It is open here, and another process removed its last name.
+        (Err(ObjectsError::NotFound), Some(file)) if file.left().is_some() => {
+            if let Some(size) = set.size {
+                file.resize_left(fs, size).await?;
+            }
+            return fs.attributes(inode).await;
+        }
+        (Err(ObjectsError::NotFound), _) => return Err(FsError::OldName),
+        (set, _) => set?,
+    };
     if let Some(file) = &file {
         if set.size.is_some() {
             file.forget().await;
@@ -55,7 +65,10 @@ pub(crate) async fn set(fs: &FileSystem, inode: u64, mut set: SetAttributes) -> 
 
 /// The target of a symbolic link.
 pub(crate) async fn read_link(fs: &FileSystem, inode: u64) -> Result<Vec<u8>, FsError> {
-    let info = fs.objects.inode_info(inode).await?;
+    let info = fs.objects.inode_info(inode).await.map_err(|error| match error {
+        ObjectsError::NotFound => FsError::OldName,
+        error => error.into(),
+    })?;
     match info.attributes.kind {
         Kind::Symlink => Ok(info.target),
         _ => Err(FsError::Invalid("only symbolic links have a target")),

@@ -81,8 +81,15 @@ pub(crate) async fn copy(
     if source != target {
         from.file.settle(fs).await?;
     }
-    let copying =
-        async { Ok(fs.objects.copy_range((source, from_offset), (target, to_offset), length).await?) };
+    let copying = async {
+        match fs.objects.copy_range((source, from_offset), (target, to_offset), length).await {
+            // One of them lost its last name, elsewhere: what is left of it is copied as bytes.
+            Err(ObjectsError::NotFound) => {
+                Err(FsError::Unsupported("bytes of a file that is gone are copied"))
+            }
+            copied => Ok(copied?),
+        }
+    };
     to.file.change(fs, copying).await
 }
 

@@ -126,12 +126,12 @@ fn pages_are_kept_from_one_open_to_the_next_until_the_content_is_another() {
 
 /// A store that other processes use as well: a test tells what they did, or does not.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     rows: MemoryEngine,
     watcher: Mutex<Option<Weak<dyn Watcher>>>,
 }
 
-struct Handed(Arc<Shared>);
+pub(super) struct Handed(pub(super) Arc<Shared>);
 
 impl Engine for Handed {
     fn read(&self, job: &mut dyn FnMut(&dyn Read) -> Result<(), EngineError>) -> Result<(), EngineError> {

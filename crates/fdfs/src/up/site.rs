@@ -139,7 +139,7 @@ fn gateway_config(args: &UpArgs) -> GatewayConfig {
         virtual_host_suffix: None,
         website_suffix: None,
         trusted_proxies: Vec::new(),
-        free_after: FREE_AFTER,
+        free_after: args.free_after,
         abandoned_uploads_after: ABANDONED_UPLOADS_AFTER,
         fence_after: FENCE_AFTER,
         cluster_secret_file: None,
@@ -228,7 +228,8 @@ const RESERVED: ReservedSpace = ReservedSpace::Millionths(10_000);
 /// 1,024 directories are made in an instant and hold millions of files.
 const SUBDIRS: u16 = 32;
 const MAX_CONNECTIONS: u32 = 4096;
-const FREE_AFTER: u64 = 3600;
+/// Seconds for which content stays that no name uses any more.
+pub(super) const FREE_AFTER: u64 = 3600;
 const ABANDONED_UPLOADS_AFTER: u64 = 7 * 24 * 3600;
 const FENCE_AFTER: u64 = 300;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
