@@ -112,7 +112,7 @@ impl Drop for Reserved {
 }
 
 /// What the process takes without any content: code, threads, buffers for requests, connections.
-const PROCESS: usize = 48 << 20;
+const PROCESS: usize = 96 << 20;
 /// Requests are counted in these.
 const UNIT: usize = 4 << 10;
 /// One request of the largest kind can always be under way, and one beside it.

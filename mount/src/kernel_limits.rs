@@ -63,7 +63,7 @@ fn unescape(mut path: &[u8]) -> Vec<u8> {
 }
 
 /// How far the kernel reads ahead.
-const READ_AHEAD_KIB: u32 = 1_024;
+const READ_AHEAD_KIB: u32 = 4_096;
 
 #[cfg(test)]
 mod tests {

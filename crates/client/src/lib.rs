@@ -44,6 +44,7 @@ use crate::local_storages::LocalStorages;
 use crate::servers::Servers;
 use crate::topology::TopologyCache;
 use crate::trackers::Trackers;
+use crate::upload::RecentTargets;
 
 /// A client of one cluster. Copies share connections and what is known about the cluster.
 #[derive(Clone, Debug)]
@@ -58,6 +59,7 @@ pub(crate) struct ClientInner {
     capabilities: CapabilityCache,
     hedging: Hedging,
     local: LocalStorages,
+    recent_targets: RecentTargets,
 }
 
 impl Client {
@@ -66,8 +68,19 @@ impl Client {
         let options = Arc::new(options);
         let servers = Arc::new(Servers::new(&options));
         let trackers = Trackers::new(Arc::clone(&servers), Arc::clone(&options));
-        let (topology, capabilities, hedging, local) = Default::default();
-        Self(Arc::new(ClientInner { options, servers, trackers, topology, capabilities, hedging, local }))
+        let (topology, capabilities, recent_targets) = Default::default();
+        let (hedging, local) = Default::default();
+        let inner = ClientInner {
+            options,
+            servers,
+            trackers,
+            topology,
+            capabilities,
+            hedging,
+            local,
+            recent_targets,
+        };
+        Self(Arc::new(inner))
     }
 
     /// What the client was told.

@@ -8,6 +8,7 @@
 //! ```
 
 mod framed;
+mod recent;
 mod spool;
 mod target;
 
@@ -30,6 +31,7 @@ use crate::error::is_local_fault;
 use crate::patience::Patience;
 use crate::{Client, ClientError};
 use framed::FramedSender;
+pub(crate) use recent::RecentTargets;
 use spool::Spool;
 use target::{Target, Targets};
 

@@ -9,6 +9,7 @@ use fdfs_proto::tracker::{
     QueryUpdateRequest,
 };
 
+use super::recent::UnderWay;
 use super::{UploadKind, UploadSpec};
 use crate::{Client, ClientError};
 
@@ -25,11 +26,13 @@ pub(super) struct Targets<'a> {
     spec: &'a UploadSpec,
     tried: Vec<SocketAddr>,
     last: Option<(SocketAddr, CallError)>,
+    under_way: UnderWay<'a>,
 }
 
 impl<'a> Targets<'a> {
     pub(super) fn new(client: &'a Client, spec: &'a UploadSpec) -> Self {
-        Self { client, spec, tried: Vec::new(), last: None }
+        let under_way = client.inner().recent_targets.begin();
+        Self { client, spec, tried: Vec::new(), last: None, under_way }
     }
 
     /// The next storage. [`ClientError::Unavailable`] when all have failed for now.
@@ -62,6 +65,7 @@ impl<'a> Targets<'a> {
     pub(super) fn failed(&mut self, target: Target, error: CallError) {
         let kind = self.spec.command().name().unwrap_or("unknown");
         metrics::counter!("fdfs_client_replica_failures_total", "command" => kind).increment(1);
+        self.under_way.forget(target.address);
         self.tried.push(target.address);
         self.last = Some((target.address, error));
     }
@@ -87,6 +91,10 @@ impl<'a> Targets<'a> {
     }
 
     async fn ask_for_one(&self) -> Result<Target, ClientError> {
+        let recent = self.under_way.answer(self.spec.group).filter(|_| self.tried.is_empty());
+        if let Some((address, store_path)) = recent {
+            return Ok(self.target(address, store_path));
+        }
         let trackers = &self.client.inner().trackers;
         let answer = match self.spec.group {
             Some(group) => trackers.ask(&QueryStoreInGroupOneRequest { group }).await,
@@ -96,8 +104,14 @@ impl<'a> Targets<'a> {
             Ok(answer) => answer,
             Err(error) => return Err(self.explain(error).await),
         };
-        let store_path = self.spec.store_path.or(Some(answer.store_path).filter(|index| *index < 0x80));
-        Ok(Target { address: answer.storage, store_path })
+        self.under_way.note(self.spec.group, answer.storage, answer.store_path);
+        Ok(self.target(answer.storage, answer.store_path))
+    }
+
+    /// A storage and the store path that a tracker names, but for what was asked for.
+    fn target(&self, address: SocketAddr, store_path: u8) -> Target {
+        let store_path = self.spec.store_path.or(Some(store_path).filter(|index| *index < 0x80));
+        Target { address, store_path }
     }
 
     async fn ask_for_all(&self) -> Result<Vec<Target>, ClientError> {

@@ -130,7 +130,7 @@ fn listener(text: &str, value: &str) -> anyhow::Result<ServiceAddress> {
 fn memory(text: &str, value: &str) -> anyhow::Result<usize> {
     let size = fdfs_conf::parse_size(value).with_context(|| format!("-o {text}"))?;
     if size < LEAST_MEMORY {
-        bail!("-o {text}: a mount needs 64M at least");
+        bail!("-o {text}: a mount needs 128M at least");
     }
     Ok(usize::try_from(size)?)
 }
@@ -171,7 +171,7 @@ const FOR_OTHERS: [&str; 22] = [
 /// Bytes that the cache on disk takes where nothing is said.
 const USUAL_CACHE: u64 = 10 << 30;
 /// What a mount needs to move the largest requests.
-const LEAST_MEMORY: u64 = 64 << 20;
+const LEAST_MEMORY: u64 = 128 << 20;
 /// The log of mounts in the background.
 const USUAL_LOG: &str = "/var/log/fdfs-mount.log";
 

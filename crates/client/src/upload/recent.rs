@@ -1,0 +1,101 @@
+//! What trackers answered a moment ago, for uploads that go on side by side.
+//!
+//! One who uploads alone asks for every file, so that storages take turns as the trackers say. Where many upload at once, those who come within a few milliseconds go where the one before
+//! was sent: a question and its answer cost more than a small file.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fdfs_types::GroupName;
+use parking_lot::Mutex;
+
+/// Answers, by the group that was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct RecentTargets {
+    under_way: AtomicUsize,
+    answers: Mutex<HashMap<Option<GroupName>, Answer>>,
+}
+
+/// A storage and the number of its store path.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    came: Instant,
+    storage: SocketAddr,
+    store_path: u8,
+}
+
+/// An upload that looks for a storage, or has found one.
+#[derive(Debug)]
+pub(super) struct UnderWay<'a>(&'a RecentTargets);
+
+impl RecentTargets {
+    /// An upload begins.
+    pub(super) fn begin(&self) -> UnderWay<'_> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self)
+    }
+}
+
+impl UnderWay<'_> {
+    /// Where one was sent a moment ago who asked for the same, if others are under way.
+    pub(super) fn answer(&self, group: Option<GroupName>) -> Option<(SocketAddr, u8)> {
+        if self.0.under_way.load(Ordering::Relaxed) < 2 {
+            return None;
+        }
+        let answer = self.0.answers.lock().get(&group).copied()?;
+        (answer.came.elapsed() < RECENT).then_some((answer.storage, answer.store_path))
+    }
+
+    /// A tracker has answered.
+    pub(super) fn note(&self, group: Option<GroupName>, storage: SocketAddr, store_path: u8) {
+        let answer = Answer { came: Instant::now(), storage, store_path };
+        self.0.answers.lock().insert(group, answer);
+    }
+
+    /// A storage does not take files now.
+    pub(super) fn forget(&self, storage: SocketAddr) {
+        self.0.answers.lock().retain(|_, answer| answer.storage != storage);
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long an answer holds for others.
+const RECENT: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_uploads_alone_asks_every_time_and_others_share_an_answer_for_a_moment() {
+        let recent = RecentTargets::default();
+        let group = Some("group1".parse().unwrap());
+        let storage = SocketAddr::from(([127, 0, 0, 2], 23_000));
+        let one = recent.begin();
+        one.note(group, storage, 1);
+        assert_eq!(one.answer(group), None);
+        let other = recent.begin();
+        // A machine that stands still for longer than a moment is tried again.
+        let shared = (0..1_000).any(|_| {
+            one.note(group, storage, 1);
+            other.answer(group) == Some((storage, 1))
+        });
+        assert!(shared);
+        assert_eq!(other.answer(None), None);
+        std::thread::sleep(RECENT);
+        assert_eq!(other.answer(group), None);
+        one.note(group, storage, 1);
+        other.forget(storage);
+        assert_eq!(other.answer(group), None);
+        drop(one);
+        other.note(group, storage, 1);
+        assert_eq!(other.answer(group), None);
+    }
+}
