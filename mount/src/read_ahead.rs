@@ -257,6 +257,6 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 /// How far behind a read what was passed over stays.
 const KEPT: u64 = 4 * 1024 * 1024;
 /// How far ahead of the stream a read may begin and still wait for it.
-const GAP: u64 = 4 * 1024 * 1024;
+const GAP: u64 = 1024 * 1024;
 /// Bytes that a stream brings at once, at most.
 pub(crate) const PIECE: usize = 256 * 1024;
