@@ -3,7 +3,8 @@
 pub mod filler;
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +21,8 @@ pub struct PostgresServer {
     running: Mutex<Option<Child>>,
     programs: PathBuf,
     schemas: AtomicU32,
+    /// Settings beyond those of every server.
+    settings: Vec<String>,
     dir: TempDir,
 }
 
@@ -50,12 +53,54 @@ impl PostgresServer {
         programs().map(Self::start)
     }
 
+    /// A server of this test alone that takes encrypted connections from elsewhere, with this certificate and key (PEM), and no others; and the address that it
+    /// listens on, beside its socket.
+    pub fn encrypted(certificate: &str, key: &str) -> Option<(Self, Ipv4Addr)> {
+        Self::shared()?;
+        let mut server = Self::made(programs()?);
+        let own = |name: &str, content: &str| {
+            let path = server.dir.path().join(name);
+            fs::write(&path, content).expect("a file can be written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions can be set");
+            if let Some((user, group)) = user() {
+                chown(&path, Some(user), Some(group)).expect("root may give a file away");
+            }
+            path.display().to_string()
+        };
+        let files =
+            [("ssl_cert_file", own("server.crt", certificate)), ("ssl_key_file", own("server.key", key))];
+        let rules = server.data().join("pg_hba.conf");
+        fs::write(&rules, "local all all trust\nhostssl all all 127.0.0.0/8 trust\n")
+            .expect("rules can be written");
+        // No other process has this one's number.
+        let [_, high, middle, low] = std::process::id().to_be_bytes();
+        let address = Ipv4Addr::new(127, 64 | (high & 63), middle, low.max(1));
+        let mut settings: Vec<String> = files.iter().map(|(name, file)| format!("{name}={file}")).collect();
+        settings.extend(["ssl=on".to_owned(), format!("listen_addresses={address}")]);
+        server.settings = settings;
+        server.restart();
+        Some((server, address))
+    }
+
     fn start(programs: PathBuf) -> Self {
+        let server = Self::made(programs);
+        server.restart();
+        server
+    }
+
+    /// One that does not run yet.
+    fn made(programs: PathBuf) -> Self {
         let dir = tempfile::Builder::new().prefix("fdfs-pg-").tempdir().expect("a directory can be made");
         if let Some((user, group)) = user() {
             chown(dir.path(), Some(user), Some(group)).expect("root may give a directory away");
         }
-        let server = Self { running: Mutex::new(None), programs, schemas: AtomicU32::new(0), dir };
+        let server = Self {
+            running: Mutex::new(None),
+            programs,
+            schemas: AtomicU32::new(0),
+            settings: Vec::new(),
+            dir,
+        };
         let made = server
             .command("initdb")
             .args(["--no-sync", "--auth=trust", "--username=fdfs", "--encoding=UTF8", "--locale=C", "-D"])
@@ -67,7 +112,6 @@ impl PostgresServer {
         let all = fs::read_to_string(&rules).expect("initdb writes rules");
         // One user needs a password.
         fs::write(&rules, format!("local all locked scram-sha-256\n{all}")).expect("rules can be written");
-        server.restart();
         server
     }
 
@@ -149,9 +193,9 @@ impl PostgresServer {
             .arg(self.dir.path())
             // A killed process loses nothing that it wrote, so that nothing need reach the disk here.
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"])
-            .args(["-c", "dynamic_shared_memory_type=mmap"])
             // What it shares between processes lies in its directory and goes with it, even after kill -9.
             .args(["-c", "dynamic_shared_memory_type=mmap"])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .process_group(0);

@@ -13,6 +13,7 @@ mod facts;
 mod failure;
 mod follow;
 mod pool;
+mod tls;
 mod wait;
 
 #[cfg(test)]

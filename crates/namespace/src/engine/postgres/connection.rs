@@ -4,10 +4,11 @@ use std::sync::Once;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{join, join3, try_join_all};
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Config, Statement};
 use tracing::{debug, warn};
 
 use super::failure::Failure;
+use super::tls::Tls;
 use crate::engine::{MAX_KEY, Range, Row, Writes, prefix_end};
 
 /// A connection with its statements prepared.
@@ -49,8 +50,8 @@ pub(super) struct Mark {
 
 impl Connection {
     /// Connects; the connection is driven by a task of the current runtime.
-    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let (client, driven) = config.connect(NoTls).await?;
+    pub(super) async fn open(config: &Config, tls: Tls) -> Result<Self, Failure> {
+        let (client, driven) = config.connect(tls).await?;
         tokio::spawn(async move {
             if let Err(error) = driven.await {
                 debug!(%error, "a connection to the database ended");

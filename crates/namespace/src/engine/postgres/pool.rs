@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 use tokio_postgres::Config;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tracing::debug;
 
 use super::connection::Connection;
 use super::failure::Failure;
+use super::tls::Tls;
 use super::wait::wait;
 use crate::engine::EngineError;
 
@@ -19,6 +20,7 @@ use crate::engine::EngineError;
 pub(super) struct Pool {
     pub(super) runtime: Handle,
     config: Config,
+    tls: Tls,
     state: Mutex<State>,
     returned: Condvar,
     /// Commits that were tried, and those among them that met others.
@@ -36,22 +38,18 @@ impl Pool {
     /// Connects when a connection is first needed.
     pub(super) fn new(url: &str, runtime: Handle) -> Result<Self, EngineError> {
         // The URL may hold a password: no error repeats it.
-        let mut config = Config::from_str(url).map_err(|error| {
+        let (url, tls) = Tls::of_url(url)?;
+        let mut config = Config::from_str(&url).map_err(|error| {
             EngineError::Store(format!(
                 "the database's URL cannot be read ({error}): postgres://USER:PASSWORD@HOST/DATABASE"
             ))
         })?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(EngineError::Store(
-                "sslmode=require: TLS to the database is not supported; use a trusted network or a tunnel"
-                    .to_owned(),
-            ));
-        }
         if let Some(password) = std::env::var_os("PGPASSWORD").filter(|_| config.get_password().is_none()) {
             config.password(password.into_encoded_bytes());
         }
+        let is_local = config.get_hosts().iter().any(is_local);
         config
-            .ssl_mode(SslMode::Disable)
+            .ssl_mode(if is_local { SslMode::Disable } else { tls.mode })
             .application_name("fdfs")
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives_idle(KEEP_ALIVE)
@@ -62,6 +60,7 @@ impl Pool {
         Ok(Self {
             runtime,
             config,
+            tls,
             state: Mutex::default(),
             returned: Condvar::new(),
             attempts: AtomicU64::new(0),
@@ -146,8 +145,8 @@ impl Pool {
 
     /// Connects; in a task, as the runtime drives the connection.
     async fn open(&self) -> Result<Connection, Failure> {
-        let config = self.config.clone();
-        let opening = self.runtime.spawn(async move { Connection::open(&config).await });
+        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let opening = self.runtime.spawn(async move { Connection::open(&config, tls).await });
         opening.await.unwrap_or_else(|error| Err(Failure::Lost(error.to_string())))
     }
 
@@ -159,6 +158,11 @@ impl Pool {
         drop(state);
         self.returned.notify_one();
     }
+}
+
+/// A socket of this machine: nobody listens in, and PostgreSQL has no TLS there.
+fn is_local(host: &Host) -> bool {
+    matches!(host, Host::Unix(_))
 }
 
 /// Connections of one gateway: PostgreSQL takes 100 by default.

@@ -1,5 +1,7 @@
 //! What the database engine promises beyond the contract: several gateways, faults, plain words.
 
+mod encrypted;
+
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -234,7 +236,7 @@ fn what_is_wrong_with_a_database_is_said_in_plain_words() {
         "{reader}"
     );
 
-    for url in ["postgres://fdfs@host/db?sslmode=require", "postgres://fdfs@host:port/db"] {
+    for url in ["postgres://fdfs@host/db?sslmode=maybe", "postgres://fdfs@host:port/db"] {
         assert!(matches!(error(url), EngineError::Store(_)), "{url}");
     }
 }
