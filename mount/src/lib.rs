@@ -14,6 +14,7 @@ mod disk_cache;
 mod error;
 mod file_system;
 mod handles;
+mod heap;
 mod kernel_cache;
 mod kernel_limits;
 mod locks;
@@ -29,4 +30,5 @@ mod tests;
 
 pub use config::{Config, DiskCacheConfig};
 pub use error::MountError;
+pub use heap::share_heap;
 pub use mount::{Mount, Unmounted};

@@ -85,6 +85,7 @@ impl MountArgs {
             return background::start(&arguments, self.directory.as_deref().unwrap_or(&directory));
         }
         options.logging(background::is_here()).install()?;
+        fdfs_mount::share_heap();
         let runtime = tokio::runtime::Runtime::new()?;
         let result = runtime.block_on(self.serve(options, &directory, trackers, secret));
         // A call that still waits for a peer must not keep the process.
