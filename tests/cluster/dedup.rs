@@ -8,10 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use fastrand::Rng;
 use fdfs_client::{ByteRange, UploadKind, UploadSpec};
-use fdfs_tests::{
-    Cluster, ClusterConfig, Deadline, FileState, Files, fdfs_binary, files_of, wait_for_equal_replicas,
-};
-use fdfs_types::Extension;
+use fdfs_tests::{Cluster, ClusterConfig, Deadline, FileState, Files, fdfs_binary, wait_for_equal_replicas};
+use fdfs_types::{Extension, FileId};
 
 use crate::fleet::{client_of, fleet};
 use crate::load::{Load, name_of_target};
@@ -59,15 +57,16 @@ fn a_group_that_keeps_equal_uploads_once_is_equal_after_kills_at_random() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_uploads_of_a_hundred_contents_take_the_space_of_a_hundred() -> Result<()> {
-    let mut cluster = Cluster::start(group_of(1)?)?;
+    let mut cluster = Cluster::start(group_of(2)?)?;
     let client = client_of(&cluster.config().trackers);
+    let source = cluster.config().storages[0].address;
     let content = |kind: usize| vec![kind as u8; 5000 + kind];
     let mut files = Vec::new();
     for batch in 0..100 {
         let uploads = (0..100).map(|kind| {
             let client = client.clone();
             async move {
-                let spec = UploadSpec::new(Extension::none());
+                let spec = UploadSpec { storage: Some(source), ..UploadSpec::new(Extension::none()) };
                 anyhow::Ok(client.upload(spec, &content(kind)).await?.file_id)
             }
         });
@@ -81,25 +80,35 @@ async fn ten_thousand_uploads_of_a_hundred_contents_take_the_space_of_a_hundred(
     }
     let regular =
         |files: &Files| files.values().filter(|file| matches!(file, FileState::Regular { .. })).count();
-    let there = files_of(&cluster, 0)?;
+    // The other member has links and contents of its own, as many.
+    let there = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
     ensure!((there.len(), regular(&there)) == (10_100, 100), "{} files, {}", there.len(), regular(&there));
     // The index goes while the storage is down, and is made anew.
     cluster.kill_storage(0)?;
     dedup(&cluster, 0, "rebuild")?;
     cluster.start_storage(0)?;
     let last = files.pop().unwrap_or_default();
-    for file in files.iter().flatten() {
-        client.delete(file).await?;
-    }
+    let delete = |files: Vec<FileId>| {
+        let client = client.clone();
+        async move {
+            for part in files.chunks(64) {
+                futures_util::future::try_join_all(part.iter().map(|file| client.delete(file))).await?;
+            }
+            anyhow::Ok(())
+        }
+    };
+    delete(files.concat()).await?;
     for (kind, file) in last.iter().enumerate() {
         ensure!(client.read(file, ByteRange::ALL, 1 << 20).await? == content(kind));
     }
-    ensure!(regular(&files_of(&cluster, 0)?) == 100);
-    for file in &last {
-        client.delete(file).await?;
-    }
-    ensure!(files_of(&cluster, 0)?.is_empty());
-    Ok(())
+    let left = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    ensure!((left.len(), regular(&left)) == (200, 100), "{} files, {}", left.len(), regular(&left));
+    delete(last).await?;
+    Deadline::after(LIMIT).wait_for("the end of the contents", || {
+        let left = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+        ensure!(left.is_empty(), "{} files", left.len());
+        anyhow::Ok(())
+    })
 }
 
 #[tokio::test]

@@ -1,18 +1,22 @@
 //! Small files in trunk files, in a group whose members are killed at random, and that changes its trunk server.
 //!
-//! A larger run by one command: `FDFS_TRUNK_FILES=30000 cargo test -p fdfs-tests --test cluster trunk -- --nocapture`.
+//! A larger run by one command: `FDFS_TRUNK_FILES=1000000 cargo test -p fdfs-tests --test cluster trunk -- --nocapture`; with
+//! `FDFS_TRUNK_LARGEST` (KiB) its files can be smaller, and `FDFS_TRUNK_PAUSE` (ms) is the longest time between two kills.
 
 use std::env;
 use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fastrand::Rng;
 use fdfs_client::{ByteRange, Client, UploadSpec};
 use fdfs_proto::Request as _;
+use fdfs_proto::ours::ScrubAction;
 use fdfs_proto::storage::DownloadRequest;
 use fdfs_tests::{Answer, Cluster, ClusterConfig, Deadline, Wire, fdfs_binary};
 use fdfs_types::{Extension, FileId, RemoteFilename};
@@ -35,7 +39,9 @@ fn group_of(members: usize) -> Result<ClusterConfig> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_small_file_and_no_slot_is_lost_when_members_are_killed_at_random() -> Result<()> {
-    let files = env::var("FDFS_TRUNK_FILES").map_or(Ok(5000), |files| files.parse())?;
+    let files = number("FDFS_TRUNK_FILES", 30_000)?;
+    let pause = number("FDFS_TRUNK_PAUSE", 3000)? as u64;
+    let largest = number("FDFS_TRUNK_LARGEST", 60)? << 10;
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut rng = Rng::with_seed(seed);
@@ -50,7 +56,9 @@ async fn no_acknowledged_small_file_and_no_slot_is_lost_when_members_are_killed_
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
             {
                 let seed = rng.u64(..);
-                if let Ok(stored) = client.upload(UploadSpec::new(Extension::none()), &content(seed)).await {
+                if let Ok(stored) =
+                    client.upload(UploadSpec::new(Extension::none()), &content(seed, largest)).await
+                {
                     kept.push((stored.file_id, seed));
                 }
                 if rng.u8(..3) == 0 && !kept.is_empty() {
@@ -62,7 +70,7 @@ async fn no_acknowledged_small_file_and_no_slot_is_lost_when_members_are_killed_
             kept
         })
     };
-    let workers: Vec<_> = (0..4).map(|_| work(rng.fork())).collect();
+    let workers: Vec<_> = (0..8).map(|_| work(rng.fork())).collect();
     let done = Arc::clone(&ended);
     let mut kills = 0;
     let watched = tokio::spawn(async move {
@@ -74,7 +82,10 @@ async fn no_acknowledged_small_file_and_no_slot_is_lost_when_members_are_killed_
         anyhow::Ok(kept)
     });
     while !ended.load(Ordering::Relaxed) {
-        sleep(Duration::from_millis(rng.u64(200..900))).await;
+        sleep(Duration::from_millis(rng.u64(pause / 4..pause))).await;
+        if ended.load(Ordering::Relaxed) {
+            break;
+        }
         cluster.crash_storage(rng.usize(..2))?;
         kills += 1;
     }
@@ -85,25 +96,18 @@ async fn no_acknowledged_small_file_and_no_slot_is_lost_when_members_are_killed_
     let in_slots = kept.iter().filter(|(id, _)| is_in_slot(&id.filename)).count();
     println!("{kills} kills, {} files kept, {in_slots} of them in trunk files", kept.len());
     // Everything is everywhere.
+    let kept = Arc::new(kept);
+    let mut readers = Vec::new();
     for storage in &cluster.config().storages {
-        let mut wire = Wire::connect(storage.address)?;
-        for (file_id, seed) in &kept {
-            let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() }.frame();
-            let deadline = Instant::now() + LIMIT;
-            loop {
-                wire.send(&request)?;
-                let answer = wire.read_answer()?;
-                if let Answer::Frame { status: 0, body, .. } = &answer {
-                    ensure!(*body == content(*seed), "{file_id} at {}", storage.address);
-                    break;
-                }
-                if Instant::now() > deadline {
-                    bail!("{file_id} at {}: {answer:?}", storage.address);
-                }
-                sleep(Duration::from_millis(200)).await;
-                wire = Wire::connect(storage.address)?;
-            }
+        for part in 0..READERS {
+            let (kept, address) = (Arc::clone(&kept), storage.address);
+            readers.push(tokio::task::spawn_blocking(move || {
+                reads_back(address, kept.iter().skip(part).step_by(READERS), largest)
+            }));
         }
+    }
+    for reader in readers {
+        reader.await??;
     }
     // Every part of every trunk file has one owner, once gaps are found.
     let deadline = Instant::now() + LIMIT;
@@ -129,8 +133,42 @@ async fn no_acknowledged_small_file_and_no_slot_is_lost_when_members_are_killed_
         }
     }
     println!("{}", checks[0].1);
-    let inodes = inodes(&cluster.store_path(0, 0).join("data"))?;
-    println!("{inodes} files on the disk");
+    // What came while there was no trunk server lies outside.
+    let plain = kept.len() - in_slots;
+    for index in 0..2 {
+        let inodes = inodes(&cluster.store_path(index, 0).join("data"))?;
+        println!("{inodes} files on the disk of one member, {plain} of them plain ones");
+        let trunk_files = usize::try_from(inodes)?.saturating_sub(plain);
+        ensure!(trunk_files * 100 <= in_slots, "{trunk_files} trunk files for {in_slots} files");
+    }
+    ensure!(plain * 5 <= kept.len(), "{plain} plain files of {}", kept.len());
+    Ok(())
+}
+
+/// Whether a storage itself has these files.
+fn reads_back<'a>(
+    address: SocketAddr,
+    files: impl Iterator<Item = &'a (FileId, u64)>,
+    largest: usize,
+) -> Result<()> {
+    let mut wire = Wire::connect(address)?;
+    for (file_id, seed) in files {
+        let request = DownloadRequest { offset: 0, length: 0, file_id: file_id.clone() }.frame();
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            wire.send(&request)?;
+            let answer = wire.read_answer()?;
+            if let Answer::Frame { status: 0, body, .. } = &answer {
+                ensure!(*body == content(*seed, largest), "{file_id} at {address}");
+                break;
+            }
+            if Instant::now() > deadline {
+                bail!("{file_id} at {address}: {answer:?}");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+            wire = Wire::connect(address)?;
+        }
+    }
     Ok(())
 }
 
@@ -141,32 +179,90 @@ async fn a_change_of_trunk_server_refuses_no_upload() -> Result<()> {
     wait_for_slots(&client).await?;
     let mut ids = Vec::new();
     for seed in 0..20 {
-        ids.push(client.upload(UploadSpec::new(Extension::none()), &content(seed)).await?.file_id);
+        ids.push(client.upload(UploadSpec::new(Extension::none()), &content(seed, 60 << 10)).await?.file_id);
     }
     let server = usize::from(sign(&cluster, 1));
     ensure!(sign(&cluster, server), "no trunk server");
-    cluster.kill_storage(server)?;
     // The other goes on with plain files, and with slots when it is the trunk server.
     let address = cluster.config().storages[1 - server].address;
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let spec = UploadSpec { storage: Some(address), ..UploadSpec::new(Extension::none()) };
-        let begun = Instant::now();
-        let id = client.upload(spec, &content(1)).await.context("while the trunk server is away")?.file_id;
-        ensure!(begun.elapsed() < Duration::from_secs(5), "an upload took {:?}", begun.elapsed());
-        if is_in_slot(&id.filename) {
-            break;
-        }
-        ensure!(Instant::now() < deadline, "no other trunk server");
-        sleep(Duration::from_millis(100)).await;
+    let ended = Arc::new(AtomicBool::new(false));
+    let uploads: Vec<_> = (0..4)
+        .map(|worker| {
+            let (client, ended) = (client.clone(), Arc::clone(&ended));
+            tokio::spawn(async move {
+                let (mut longest, mut count, mut last) = (Duration::ZERO, 0, None);
+                while !ended.load(Ordering::Relaxed) {
+                    let spec = UploadSpec { storage: Some(address), ..UploadSpec::new(Extension::none()) };
+                    let begun = Instant::now();
+                    let stored = client.upload(spec, &content(worker, 60 << 10)).await;
+                    last = Some(stored.context("while the trunk server is away")?.file_id);
+                    longest = longest.max(begun.elapsed());
+                    count += 1;
+                    // Slots are what this is about, not load.
+                    sleep(Duration::from_millis(5)).await;
+                }
+                anyhow::Ok((longest, count, last))
+            })
+        })
+        .collect();
+    sleep(Duration::from_millis(300)).await;
+    cluster.kill_storage(server)?;
+    Deadline::after(LIMIT).wait_for("another trunk server", || {
+        ensure!(sign(&cluster, 1 - server), "none yet");
+        Ok(())
+    })?;
+    sleep(Duration::from_millis(500)).await;
+    ended.store(true, Ordering::Relaxed);
+    for upload in uploads {
+        let (longest, count, last) = upload.await??;
+        println!("{count} uploads, the longest took {longest:?}");
+        // Less than a second where nothing else runs.
+        ensure!(longest < Duration::from_secs(3), "an upload took {longest:?}");
+        let last = last.context("no upload")?;
+        ensure!(is_in_slot(&last.filename), "{last} has no slot of the new trunk server");
     }
     cluster.launch_storage(server)?;
     cluster.wait_until_active(server)?;
     for (seed, id) in (0..).zip(&ids) {
-        ensure!(client.read(id, ByteRange::ALL, MAX).await? == content(seed), "{id}");
+        ensure!(client.read(id, ByteRange::ALL, MAX).await? == content(seed, 60 << 10), "{id}");
     }
     Deadline::after(LIMIT).wait_for("one trunk server", || {
         ensure!(!sign(&cluster, server) && sign(&cluster, 1 - server), "two, or none");
+        Ok(())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_slot_that_nobody_reads_is_found_and_healed() -> Result<()> {
+    let cluster = Cluster::start(group_of(2)?)?;
+    let client = client_of(&cluster.config().trackers);
+    wait_for_slots(&client).await?;
+    let wanted = content(7, 60 << 10);
+    let id = client.upload(UploadSpec::new(Extension::none()), &wanted).await?.file_id;
+    let slot = id.filename.trunk_part().context("no slot")?;
+    let subdir = id.filename.subdir();
+    let place = |index: usize| {
+        let local = format!("data/{:02X}/{:02X}/{:06}", subdir.high, subdir.low, slot.trunk_id);
+        cluster.store_path(index, 0).join(local)
+    };
+    let at = u64::from(slot.offset) + 24 + 100;
+    for index in 0..2 {
+        // The replica may be on its way.
+        Deadline::after(LIMIT).wait_for("the file at both", || {
+            let mut byte = [0];
+            fs::File::open(place(index))?.read_exact_at(&mut byte, at)?;
+            ensure!(byte[0] == wanted[100], "not yet");
+            Ok(())
+        })?;
+    }
+    let file = fs::File::options().read(true).write(true).open(place(1))?;
+    file.write_all_at(&[!wanted[100]], at)?;
+    let address = cluster.config().storages[1].address;
+    client.scrub(address, "group1".parse()?, ScrubAction::Search).await?;
+    Deadline::after(LIMIT).wait_for("the sound byte", || {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at)?;
+        ensure!(byte[0] == wanted[100], "still damaged");
         Ok(())
     })
 }
@@ -194,12 +290,25 @@ fn is_in_slot(name: &RemoteFilename) -> bool {
     name.as_str().len() == RemoteFilename::TRUNK_LEN
 }
 
-/// Content of 1 to 60 KiB.
-fn content(seed: u64) -> Vec<u8> {
+/// Content of 1 KiB to `largest`, more small ones than large ones.
+fn content(seed: u64, largest: usize) -> Vec<u8> {
+    static BLOCK: OnceLock<Vec<u8>> = OnceLock::new();
+    let block = BLOCK.get_or_init(|| {
+        let mut block = vec![0; 128 << 10];
+        Rng::with_seed(0).fill(&mut block);
+        block
+    });
     let mut rng = Rng::with_seed(seed);
-    let mut bytes = vec![0; rng.usize(1024..60 * 1024)];
-    rng.fill(&mut bytes);
+    let size = 1024.0 * (largest as f64 / 1024.0).powf(rng.f64());
+    let from = rng.usize(..64 << 10);
+    let mut bytes = block[from..from + size as usize].to_vec();
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
     bytes
+}
+
+/// A number from the environment.
+fn number(name: &str, default: usize) -> Result<usize> {
+    Ok(env::var(name).map_or(Ok(default), |value| value.parse())?)
 }
 
 fn trunk(cluster: &Cluster, index: usize, operation: &str) -> Result<(bool, String)> {
@@ -220,4 +329,5 @@ fn inodes(path: &std::path::Path) -> Result<u64> {
 }
 
 const MAX: usize = 1 << 20;
+const READERS: usize = 2;
 const LIMIT: Duration = Duration::from_secs(120);

@@ -18,7 +18,10 @@ use std::sync::Arc;
 use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
     Command, Encode, Header, Status, Writer,
-    ours::{DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest, ScrubRequest},
+    ours::{
+        DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest, ScrubRequest,
+        TrunkSlotsRequest,
+    },
     storage::{
         AppendRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest, SetMetadataRequest,
         TruncateRequest, UploadAppenderRequest, UploadRequest, UploadSlaveRequest,
@@ -194,6 +197,7 @@ impl StorageService {
                 self.replicate::<SyncRenameRequest>(connection, header, session.sender).await
             }
             Command::TRUNK_ALLOC_SPACE => self.answer::<TrunkAllocRequest>(connection, header).await,
+            Command::TRUNK_SLOTS => self.answer::<TrunkSlotsRequest>(connection, header).await,
             Command::TRUNK_ALLOC_CONFIRM => self.answer::<TrunkConfirmRequest>(connection, header).await,
             Command::TRUNK_FREE_SPACE => self.answer::<TrunkFreeRequest>(connection, header).await,
             Command::TRUNK_SYNC_BINLOG => self.answer::<TrunkSyncBinlogRequest>(connection, header).await,

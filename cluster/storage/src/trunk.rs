@@ -1,10 +1,12 @@
 //! Small files in trunk files: who the trunk server of the group is, and slots from it.
 //!
-//! An upload never waits for the office: where no slot can be had at once, the file becomes a plain one.
+//! An upload waits for the trunk server for less than a second: where no slot can be had by then, the file becomes a plain one, and so do
+//! the next ones at once.
 
 mod feed;
 mod heal;
 mod keeper;
+mod remote;
 
 pub(crate) use self::keeper::Keeper;
 
@@ -18,15 +20,13 @@ use std::{
 
 use fdfs_conf::TrunkParameters;
 use fdfs_net::{Pool, PoolConfig};
-use fdfs_proto::{
-    Brief, Status,
-    sync::{TrunkAllocRequest, TrunkConfirmRequest},
-};
-use fdfs_store::{Block, OfficeSettings, TrunkPolicy};
+use fdfs_proto::{Brief, Status};
+use fdfs_store::{AllocError, Block, OfficeSettings, TrunkPolicy};
 use parking_lot::{Mutex, RwLock};
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
+use self::remote::Remote;
 use crate::{settings, shared::Shared};
 
 /// What this storage knows of the trunk files of its group.
@@ -35,6 +35,7 @@ pub(crate) struct Trunk {
     /// What trackers prescribe, once they want trunk files.
     parameters: RwLock<Option<TrunkParameters>>,
     server: Mutex<Server>,
+    remote: Mutex<Remote>,
     to_members: PoolConfig,
     /// A connection belongs to the thread that made it.
     pools: Mutex<HashMap<ThreadId, Arc<Pool>>>,
@@ -49,6 +50,8 @@ struct Server {
     brief: Option<Brief>,
     /// It gave no slot a moment ago.
     away_until: Option<Instant>,
+    /// Since when no slot can be had.
+    lost: Option<Instant>,
 }
 
 /// Who gives slots.
@@ -62,7 +65,8 @@ impl Trunk {
     pub(crate) fn new(parameters: &TrunkParameters, to_members: PoolConfig, patience: Duration) -> Self {
         Self {
             parameters: RwLock::new(parameters.enabled.then(|| parameters.clone())),
-            server: Mutex::default(),
+            server: Mutex::new(Server { lost: Some(Instant::now()), ..Server::default() }),
+            remote: Mutex::default(),
             to_members,
             pools: Mutex::default(),
             patience,
@@ -92,7 +96,11 @@ impl Trunk {
         let brief = brief.id.is_some().then(|| brief.clone());
         let mut server = self.server.lock();
         let is_news = server.brief.as_ref().map(|brief| brief.id) != brief.as_ref().map(|brief| brief.id);
-        *server = Server { brief, away_until: None };
+        server.brief = brief;
+        if is_news {
+            server.away_until = None;
+            self.remote.lock().forget();
+        }
         is_news
     }
 
@@ -145,59 +153,80 @@ impl Shared {
         }
     }
 
+    /// Where the trunk server is, if that is another member.
+    fn trunk_server_elsewhere(&self) -> Option<Vec<SocketAddr>> {
+        match self.office() {
+            Office::At(addresses) => Some(addresses),
+            Office::Here | Office::Nobody => None,
+        }
+    }
+
     /// A slot of at least `size` bytes on a store path; nothing where none can be had now.
+    ///
+    /// A trunk server that is started again, or followed by another, is waited for, but for no more than [`WAIT`] since it gave a
+    /// slot last.
     pub(crate) async fn obtain_slot(&self, store_path: u8, size: u32) -> Option<Block> {
-        let addresses = match self.office() {
-            Office::Here => match self.store.alloc_slot(store_path, size) {
-                Ok(block) => return Some(block),
-                Err(error) => {
-                    debug!(%error, "no slot");
-                    count_plain("office");
-                    return None;
-                }
-            },
-            Office::At(addresses) => addresses,
-            Office::Nobody => {
-                count_plain("away");
+        loop {
+            let why = match self.office() {
+                Office::Here => match self.store.alloc_slot(store_path, size) {
+                    Ok(block) => {
+                        self.has_slots();
+                        return Some(block);
+                    }
+                    Err(AllocError::NotInOffice) => "office",
+                    Err(error) => {
+                        debug!(%error, "no slot");
+                        count_plain("office");
+                        return None;
+                    }
+                },
+                Office::At(addresses) => match self.slot_from(&addresses, store_path, size).await {
+                    Some(block) => {
+                        self.has_slots();
+                        return Some(block);
+                    }
+                    None => "refused",
+                },
+                Office::Nobody => "away",
+            };
+            if !self.may_wait_for_slots() {
+                count_plain(why);
                 return None;
             }
-        };
-        let request = TrunkAllocRequest { group: self.group(), size, store_path };
-        let pool = self.trunk.pool();
-        for address in addresses {
-            match timeout(PATIENCE, pool.ask(address, &request, MAX_ANSWER)).await {
-                Ok(Ok(space)) => return Some(space.into()),
-                Ok(Err(error)) => debug!(%address, %error, "the trunk server gives no slot"),
-                Err(_elapsed) => debug!(%address, "the trunk server does not answer"),
-            }
+            // It may be back, or another be told, at any moment.
+            sleep(ASK_AGAIN).await;
         }
-        warn!("the trunk server gives no slot: small files become plain ones for a moment");
-        count_plain("refused");
-        self.trunk.server.lock().away_until = Some(Instant::now() + AWAY);
-        None
+    }
+
+    fn has_slots(&self) {
+        self.trunk.server.lock().lost = None;
+    }
+
+    fn may_wait_for_slots(&self) -> bool {
+        let now = Instant::now();
+        let mut server = self.trunk.server.lock();
+        let since = *server.lost.get_or_insert(now);
+        if now.saturating_duration_since(since) < WAIT {
+            return true;
+        }
+        if server.away_until.is_none_or(|until| until < now) {
+            warn!("the trunk server gives no slot: small files become plain ones for a moment");
+            server.away_until = Some(now + AWAY);
+        }
+        false
     }
 
     /// Tells the trunk server what became of a slot; whether it takes that.
     pub(crate) async fn confirm_slot(&self, block: Block, outcome: Status) -> bool {
-        let addresses = match self.office() {
+        match self.office() {
             Office::Here => {
                 let is_occupied = outcome == Status::EEXIST;
                 let told = self.store.confirm_slot(block, outcome != Status::OK, is_occupied);
-                return told.is_ok();
+                told.is_ok()
             }
-            Office::At(addresses) => addresses,
-            Office::Nobody => return false,
-        };
-        let request = TrunkConfirmRequest { group: self.group(), space: block.into(), outcome };
-        let pool = self.trunk.pool();
-        for address in addresses {
-            match timeout(PATIENCE, pool.ask(address, &request, 0)).await {
-                Ok(Ok(_)) => return true,
-                Ok(Err(error)) => debug!(%address, %error, "the trunk server does not know a slot"),
-                Err(_elapsed) => debug!(%address, "the trunk server does not answer"),
-            }
+            Office::At(addresses) => self.confirm_to(&addresses, block, outcome).await,
+            Office::Nobody => false,
         }
-        false
     }
 }
 
@@ -205,13 +234,15 @@ fn count_plain(why: &'static str) {
     metrics::counter!("fdfs_storage_trunk_plain_instead_total", "why" => why).increment(1);
 }
 
-/// The trunk server answers within this time, or the file becomes a plain one.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// The trunk server answers a question within this time, or counts as away.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// So long after the last slot uploads wait for the next: together with one question less than a second.
+const WAIT: Duration = Duration::from_millis(600);
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// It is not asked again so soon after it gave no slot.
 const AWAY: Duration = Duration::from_millis(500);
 /// Slots are not given out again for so long after their file was deleted.
 const REST: Duration = Duration::from_secs(10);
-const MAX_ANSWER: usize = 15;
 /// From the moment when a slot was asked for to that when it is filled no more time may pass: the trunk server looks after what
 /// was given out long ago.
 pub(crate) const FILL_WITHIN: Duration = Duration::from_secs(5);

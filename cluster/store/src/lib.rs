@@ -56,7 +56,10 @@ pub use self::{
         Replica, Replicated, SlotContent, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect,
         Upload, Verdict,
     },
-    trunk::{AllocError, Block, OfficeSettings, TrunkCheck, TrunkFault, TrunkFile, TrunkGap, TrunkPolicy},
+    trunk::{
+        AllocError, Block, OfficeSettings, ReadySlots, SlotScan, TrunkCheck, TrunkFault, TrunkFile, TrunkGap,
+        TrunkPolicy,
+    },
 };
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ mod walk;
 pub use self::{
     check::{TrunkCheck, TrunkFault},
     office::{AllocError, OfficeSettings, TrunkGap},
+    ready_slots::ReadySlots,
+    walk::SlotScan,
 };
 pub(crate) use self::{
     files::{Content, TrunkFiles, clear, header_at, is_empty, write_slot},
@@ -20,7 +22,6 @@ pub(crate) use self::{
     header::{SlotHeader, SlotKind},
     log::TrunkLog,
     office::Trunk,
-    ready_slots::ReadySlots,
     walk::{is_sound, walk},
 };
 

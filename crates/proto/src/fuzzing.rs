@@ -13,7 +13,7 @@ use crate::cluster::{
 };
 use crate::ours::{
     ChallengeRequest, DeadLettersRequest, ExplainRequest, ForgetOwnedRequest, HelloRequest, JoinFilesRequest,
-    ListOwnedRequest, ListRawRequest, ProofRequest, ScrubRequest, UploadFramedRequest,
+    ListOwnedRequest, ListRawRequest, ProofRequest, ScrubRequest, TrunkSlotsRequest, UploadFramedRequest,
 };
 use crate::storage::{
     AppendRequest, CreateLinkRequest, DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest,
@@ -123,7 +123,7 @@ decoders! {
     OURS {
         plain:
             HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest,
-            ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ScrubRequest, ChallengeRequest, ProofRequest;
+            ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ScrubRequest, TrunkSlotsRequest, ChallengeRequest, ProofRequest;
         streamed: ;
     }
 }

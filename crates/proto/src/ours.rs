@@ -9,6 +9,7 @@ mod member;
 mod owner;
 mod raw_files;
 mod scrub;
+mod trunk_slots;
 mod upload_framed;
 
 pub use dead_letters::{DeadLetter, DeadLettersRequest, DeadLettersResponse};
@@ -23,4 +24,5 @@ pub use member::{
 pub use owner::{ForgetOwnedRequest, ListOwnedRequest, ListOwnedResponse, OwnedFile, OwnerToken};
 pub use raw_files::{ListRawRequest, ListRawResponse, RawFile};
 pub use scrub::{DamagedFile, ScrubAction, ScrubRequest, ScrubResponse};
+pub use trunk_slots::{SlotOutcome, TrunkSlotsRequest, TrunkSlotsResponse};
 pub use upload_framed::{Frame, Trailer, UploadFramedRequest, WriteConcern};

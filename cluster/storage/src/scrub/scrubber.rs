@@ -7,7 +7,7 @@ use std::{
 
 use fdfs_conf::ScrubSettings;
 use fdfs_net::PoolConfig;
-use fdfs_store::{ScrubProgress, Suspect};
+use fdfs_store::{Block, ScrubProgress, Suspect};
 use fdfs_types::RemoteFilename;
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
@@ -112,6 +112,9 @@ impl Scrubber {
             if let Some(suspect) = part.suspect {
                 self.heal(&suspect).await;
             }
+            for slot in part.slots {
+                self.heal_slot(slot).await;
+            }
             if part.is_end {
                 return self.end().await;
             }
@@ -155,6 +158,17 @@ impl Scrubber {
         self.shared.scrub.advance(|progress| progress.damaged += 1);
         self.deal_with(suspect).await;
         self.save().await;
+    }
+
+    /// Heals a slot that was found damaged. One that cannot be healed is found again by the next search.
+    async fn heal_slot(&self, slot: Block) {
+        warn!(%slot, "a damaged slot was found");
+        metrics::counter!("fdfs_storage_scrub_damaged_total").increment(1);
+        self.shared.scrub.advance(|progress| progress.damaged += 1);
+        if self.shared.slot_is_healed(slot).await {
+            metrics::counter!("fdfs_storage_scrub_healed_total").increment(1);
+            self.shared.scrub.advance(|progress| progress.healed += 1);
+        }
     }
 
     async fn deal_with(&self, suspect: &Suspect) {

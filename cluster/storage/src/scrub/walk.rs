@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use fdfs_store::{Examination, Store, StoreError, Suspect, Verdict};
+use fdfs_store::{Block, Examination, Store, StoreError, Suspect, TrunkFile, Verdict};
 use fdfs_types::{RemoteFilename, Subdir};
 use tracing::warn;
 
@@ -19,6 +19,9 @@ pub(super) struct Walk {
     names: VecDeque<RemoteFilename>,
     has_more: bool,
     current: Option<Examination>,
+    /// Trunk files that are still to be searched, behind everything else, and how far the first of them is.
+    trunk_files: Option<VecDeque<TrunkFile>>,
+    offset: u64,
     block: Vec<u8>,
 }
 
@@ -37,6 +40,8 @@ pub(super) struct Part {
     pub(super) sound: Vec<RemoteFilename>,
     /// A file that is damaged: the part ends with it.
     pub(super) suspect: Option<Suspect>,
+    /// Slots that are damaged.
+    pub(super) slots: Vec<Block>,
     /// The way is at its end.
     pub(super) is_end: bool,
 }
@@ -55,6 +60,8 @@ impl Walk {
             names: VecDeque::new(),
             has_more: true,
             current: None,
+            trunk_files: None,
+            offset: 0,
             block: vec![0; BLOCK],
         }
     }
@@ -62,14 +69,15 @@ impl Walk {
     /// To one file, however young, and no further.
     pub(super) fn only(store: Store, name: RemoteFilename) -> Self {
         let names = VecDeque::from([name]);
-        Self { at: None, names, has_more: false, ..Self::new(store, Duration::ZERO, None) }
+        let trunk_files = Some(VecDeque::new());
+        Self { at: None, names, has_more: false, trunk_files, ..Self::new(store, Duration::ZERO, None) }
     }
 
     /// Goes on until that has cost `portion`, or something is found.
     pub(super) fn go(&mut self, portion: u64) -> Part {
         let mut part = Part::default();
         for _ in 0..STEPS {
-            if part.cost >= portion || part.suspect.is_some() || part.is_end {
+            if part.cost >= portion || part.suspect.is_some() || !part.slots.is_empty() || part.is_end {
                 break;
             }
             if let Some(examination) = self.current.take() {
@@ -108,6 +116,43 @@ impl Walk {
         }
     }
 
+    /// Reads on in trunk files.
+    fn read_slots(&mut self, part: &mut Part) {
+        let files = match &mut self.trunk_files {
+            Some(files) => files,
+            None => {
+                let found = self.store.trunk_files().unwrap_or_else(|error| {
+                    warn!(%error, "trunk files cannot be searched for damage");
+                    metrics::counter!("fdfs_storage_scrub_errors_total").increment(1);
+                    Vec::new()
+                });
+                self.trunk_files.insert(found.into())
+            }
+        };
+        let Some(file) = files.front().copied() else {
+            part.is_end = true;
+            return;
+        };
+        part.cost += DIRECTORY_COST;
+        match self.store.scan_slots(file, self.offset, BLOCK as u64) {
+            Ok(scan) => {
+                part.bytes += scan.bytes;
+                part.cost += scan.bytes;
+                part.files += scan.slots;
+                part.slots.extend(scan.damaged);
+                self.offset = scan.next.unwrap_or(0);
+            }
+            Err(error) => {
+                warn!(file = %file.container_name(), %error, "a trunk file cannot be searched for damage");
+                metrics::counter!("fdfs_storage_scrub_errors_total").increment(1);
+                self.offset = 0;
+            }
+        }
+        if self.offset == 0 {
+            files.pop_front();
+        }
+    }
+
     /// Takes more names from this directory, or goes to the next.
     fn next_names(&mut self, part: &mut Part) {
         if !self.has_more {
@@ -115,7 +160,7 @@ impl Walk {
             (self.after, self.has_more) = (None, true);
         }
         let Some((path, subdir)) = self.at.filter(|(path, _)| usize::from(*path) < self.paths) else {
-            part.is_end = true;
+            self.read_slots(part);
             return;
         };
         let after = self.after.as_ref().map(RemoteFilename::base_name);

@@ -56,7 +56,11 @@ impl Handle for DeleteRequest {
     }
 
     fn handle(self, shared: &Shared, _peer: IpAddr) -> Result<Changed<Empty>, Refusal> {
+        let slot = shared.store.lies_in(&self.file_id.filename);
         let records = shared.store.delete(&self.file_id.filename)?;
+        if let Some(slot) = slot {
+            shared.slot_was_freed(slot);
+        }
         Ok(Changed::new(Empty, records))
     }
 }

@@ -38,6 +38,7 @@ impl Handle for HelloRequest {
             | Capabilities::DEAD_LETTERS
             | Capabilities::FOR_ANOTHER
             | Capabilities::SCRUB
+            | Capabilities::TRUNK_SLOTS
             | Capabilities::WRITE_CONCERN;
         Ok(Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() })
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use fdfs_net::{Connection, NetError};
 use fdfs_proto::{
     Empty, Header, Status,
+    ours::{SlotOutcome, TrunkSlotsRequest, TrunkSlotsResponse},
     storage::CreateLinkRequest,
     sync::{
         TrunkAllocRequest, TrunkBinlogSizeRequest, TrunkBinlogSizeResponse, TrunkConfirmRequest,
@@ -37,6 +38,36 @@ impl Handle for TrunkAllocRequest {
     fn handle(self, shared: &Shared, peer: IpAddr) -> Result<TrunkSpace, Refusal> {
         check(shared, peer)?;
         Ok(shared.store.alloc_slot(self.store_path, self.size)?.into())
+    }
+}
+
+impl Handle for TrunkSlotsRequest {
+    type Answer = TrunkSlotsResponse;
+
+    fn group(&self) -> Option<GroupName> {
+        Some(self.group)
+    }
+
+    fn handle(self, shared: &Shared, peer: IpAddr) -> Result<TrunkSlotsResponse, Refusal> {
+        check(shared, peer)?;
+        for (outcome, space) in self.outcomes {
+            let told = shared.store.confirm_slot(
+                space.into(),
+                outcome != SlotOutcome::Filled,
+                outcome == SlotOutcome::Occupied,
+            );
+            match told {
+                // It was held for too long: a gap if nothing is in it.
+                Ok(()) | Err(AllocError::Unknown) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if self.count == 0 {
+            return Ok(TrunkSlotsResponse::default());
+        }
+        let count = self.count.min(TrunkSlotsRequest::MOST);
+        let slots = shared.store.alloc_slots(self.store_path, self.size, count)?;
+        Ok(TrunkSlotsResponse { slots: slots.into_iter().map(TrunkSpace::from).collect() })
     }
 }
 
@@ -88,7 +119,8 @@ impl Handle for TrunkBinlogSizeRequest {
         if !shared.trunk.is_on() {
             return Err(AllocError::Invalid("trunk files are not in use").into());
         }
-        let size = shared.store.trunk_binlog_size()?.ok_or(StoreError::NotFound)?;
+        // The original's trackers do not elect a member that says there is none.
+        let size = shared.store.trunk_binlog_size()?.unwrap_or(0);
         Ok(TrunkBinlogSizeResponse { size })
     }
 }

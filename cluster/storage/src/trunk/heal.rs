@@ -30,16 +30,21 @@ impl Shared {
         }
         let shared = Arc::clone(self);
         tokio::spawn(async move {
-            let pool = Pool::new(shared.trunk.to_members.clone());
-            let is_healed = shared.healed(&pool, block).await;
+            shared.slot_is_healed(block).await;
             shared.trunk.healing.lock().remove(&block);
-            let answer = if is_healed { "healed" } else { "no" };
-            metrics::counter!("fdfs_storage_trunk_slots_healed_total", "answer" => answer).increment(1);
-            match is_healed {
-                true => info!(slot = %block, "a damaged slot was fetched again"),
-                false => warn!(slot = %block, "a slot is damaged, and no member that answers has it sound"),
-            }
         });
+    }
+
+    /// Fetches a damaged slot again; whether it is sound now.
+    pub(crate) async fn slot_is_healed(&self, block: Block) -> bool {
+        let is_healed = self.healed(&Pool::new(self.trunk.to_members.clone()), block).await;
+        let answer = if is_healed { "healed" } else { "no" };
+        metrics::counter!("fdfs_storage_trunk_slots_healed_total", "answer" => answer).increment(1);
+        match is_healed {
+            true => info!(slot = %block, "a damaged slot was fetched again"),
+            false => warn!(slot = %block, "a slot is damaged, and no member that answers has it sound"),
+        }
+        is_healed
     }
 
     async fn healed(&self, pool: &Arc<Pool>, block: Block) -> bool {

@@ -66,6 +66,8 @@ impl Keeper {
             }
             if !self.shared.store.is_trunk_server() {
                 self.seen.clear();
+                self.shared.tell_trunk_server().await;
+                self.tidy_as_member().await;
                 continue;
             }
             let members = self.shared.members();
@@ -154,6 +156,25 @@ impl Keeper {
             }
         }
         true
+    }
+
+    /// Once a day a member that is not the trunk server deletes trunk files in which it has nothing, where that is wanted.
+    async fn tidy_as_member(&mut self) {
+        let Some(parameters) = self.shared.trunk.parameters() else { return };
+        let now = second_of_day() / 60;
+        let is_due = self.ran_at.is_some_and(|ran| ran != now)
+            && now == parameters.compress_time_base.seconds() / 60 % DAY;
+        self.ran_at = Some(now);
+        if !parameters.delete_unused_files || !is_due {
+            return;
+        }
+        let store = self.shared.store.clone();
+        match tokio::task::spawn_blocking(move || store.delete_empty_trunk_files()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(deleted)) => info!(deleted, "trunk files without content deleted"),
+            Ok(Err(error)) => warn!(%error, "trunk files without content stay"),
+            Err(error) => warn!(%error, "trunk files without content stay"),
+        }
     }
 
     /// Does what is due at this time of the day.

@@ -9,7 +9,7 @@ use rustix::{
 };
 
 use super::{SIDECAR, Store};
-use crate::StoreError;
+use crate::{StoreError, contents::is_content};
 
 /// A page of the files of a store path.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -157,6 +157,8 @@ fn is_file_name(directory: &OwnedFd, prefix: &str, name: &str) -> bool {
     let Ok(filename) = format!("{prefix}{name}").parse::<RemoteFilename>() else { return false };
     match filename.kind() {
         Ok(FileKind::Trunk(_)) | Err(_) => false,
+        // No client knows it: its links are the files.
+        Ok(_) if is_content(&filename) => false,
         Ok(_) => name
             .strip_suffix(SIDECAR)
             .is_none_or(|owner| statat(directory, owner, AtFlags::SYMLINK_NOFOLLOW).is_err()),

@@ -13,7 +13,7 @@ use std::{
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use rustix::{
-    fs::{FallocateFlags, Mode, OFlags, fallocate, ftruncate, openat},
+    fs::{FallocateFlags, Mode, OFlags, SeekFrom, fallocate, ftruncate, openat, seek},
     io::{Errno, ReadWriteFlags, preadv2},
 };
 
@@ -149,6 +149,24 @@ pub(crate) fn is_empty(file: &File, mut offset: u64, end: u64) -> io::Result<boo
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+    Ok(true)
+}
+
+/// Whether a trunk file has nothing at all; holes are not read.
+pub(crate) fn is_unwritten(file: &File, length: u64) -> io::Result<bool> {
+    let mut position = 0;
+    while position < length {
+        let data = match seek(file, SeekFrom::Data(position)) {
+            Ok(data) => data,
+            Err(Errno::NXIO) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        };
+        let end = seek(file, SeekFrom::Hole(data))?.min(length);
+        if !is_empty(file, data, end)? {
+            return Ok(false);
+        }
+        position = end.max(data + 1);
     }
     Ok(true)
 }

@@ -185,6 +185,12 @@ impl Store {
 
     /// Gives out a slot of at least `size` bytes, the header included.
     pub fn alloc_slot(&self, store_path: u8, size: u32) -> Result<Block, AllocError> {
+        let slots = self.alloc_slots(store_path, size, 1)?;
+        slots.first().copied().ok_or(AllocError::Invalid("more than a trunk file has"))
+    }
+
+    /// Gives out up to `count` slots of at least `size` bytes, the header included; one at least.
+    pub fn alloc_slots(&self, store_path: u8, size: u32, count: u32) -> Result<Vec<Block>, AllocError> {
         let begun = Instant::now();
         let shared = &self.0;
         let mut guard = shared.trunk.office()?;
@@ -196,39 +202,47 @@ impl Store {
         let path =
             shared.paths.get(usize::from(store_path)).ok_or(AllocError::Invalid("no such store path"))?;
         let size = policy.aligned(size);
+        let mut given: Vec<Block> = (0..count).map_while(|_| office.ready.take(store_path, size)).collect();
         let mut logged = Ok(());
-        let block = match office.ready.take(store_path, size) {
-            Some(block) => block,
-            None => {
-                let most = u64::from(policy.file_size) / 2;
-                let wanted = office.ready.wanted(store_path, size, most, begun);
-                let (time, mut lines) = (now().0, std::mem::take(&mut office.unlogged));
-                let take = |free: &mut FreeSpace, lines: &mut String| {
-                    free.take_many(store_path, size, wanted, &policy, begun, time, lines)
+        let missing = count.saturating_sub(u32::try_from(given.len()).unwrap_or(u32::MAX));
+        if given.is_empty() {
+            let most = u64::from(policy.file_size) / 2;
+            let wanted = office.ready.wanted(store_path, size, most, begun).max(missing);
+            let (time, mut lines) = (now().0, std::mem::take(&mut office.unlogged));
+            let take = |free: &mut FreeSpace, lines: &mut String| {
+                free.take_many(store_path, size, wanted, &policy, begun, time, lines)
+            };
+            let mut slots = take(&mut office.free, &mut lines);
+            if slots.is_empty() {
+                let whole = match self.make_trunk_file(path, policy.file_size) {
+                    Ok(whole) => whole,
+                    Err(error) => {
+                        office.unlogged = lines;
+                        return Err(error.into());
+                    }
                 };
-                let mut slots = take(&mut office.free, &mut lines);
-                if slots.is_empty() {
-                    let whole = self.make_trunk_file(path, policy.file_size)?;
-                    office.free.add(whole, None, false, time, &mut lines);
-                    slots = take(&mut office.free, &mut lines);
-                }
-                if slots.is_empty() {
-                    office.unlogged = lines;
-                    return Err(AllocError::Invalid("more than a trunk file has"));
-                }
-                logged = shared.trunk.log.append(&lines, shared.fsync_after != 0);
-                let first = slots.remove(0);
-                office.held.extend(slots.iter().map(|slot| ((slot.file, slot.offset), (slot.size, None))));
-                office.ready.put(store_path, size, slots);
-                first
+                office.free.add(whole, None, false, time, &mut lines);
+                slots = take(&mut office.free, &mut lines);
             }
-        };
-        office.held.insert((block.file, block.offset), (block.size, Some(begun)));
+            logged = shared.trunk.log.append(&lines, shared.fsync_after != 0);
+            let ready = slots.split_off(slots.len().min(missing as usize));
+            given = slots;
+            office.held.extend(ready.iter().map(|slot| ((slot.file, slot.offset), (slot.size, None))));
+            office.ready.put(store_path, size, ready);
+        }
+        let held = given.iter().map(|slot| ((slot.file, slot.offset), (slot.size, Some(begun))));
+        office.held.extend(held);
         drop(guard);
         self.logged(logged)?;
-        metrics::counter!("fdfs_storage_trunk_slots_given_total").increment(1);
+        metrics::counter!("fdfs_storage_trunk_slots_given_total").increment(given.len() as u64);
         metrics::histogram!("fdfs_storage_trunk_alloc_seconds").record(begun.elapsed());
-        Ok(block)
+        if given.is_empty() { Err(AllocError::Invalid("more than a trunk file has")) } else { Ok(given) }
+    }
+
+    /// The slot in which a file lies here.
+    pub fn lies_in(&self, name: &RemoteFilename) -> Option<Block> {
+        let path = self.0.path_for_client(name).ok()?;
+        Some(path.slot_of(name).ok()??.block)
     }
 
     /// Ends the upload into a slot that was given out: it is in use, or, where the upload has `failed`, free again.
@@ -471,6 +485,34 @@ impl Store {
             flag.trunk_binlog_compress_stage = 9;
         })?;
         Ok(())
+    }
+
+    /// Deletes trunk files in which nothing is, at a member that is not the trunk server; how many. One is made anew when something
+    /// for it comes.
+    pub fn delete_empty_trunk_files(&self) -> Result<u64, AllocError> {
+        let mut deleted = 0;
+        for file in self.0.trunk_files()? {
+            if self.is_trunk_server() {
+                return Err(AllocError::Invalid("this storage is the trunk server"));
+            }
+            let path = &self.0.paths[usize::from(file.store_path)];
+            let Ok(open) = path.trunk.open(path, file) else { continue };
+            let reading = io_error("reading a trunk file");
+            let length = open.metadata().map_err(&reading)?.len();
+            // Once without keeping others from writing, for that takes its time, and then for sure.
+            if !files::is_unwritten(&open, length).map_err(&reading)? {
+                continue;
+            }
+            let _lock = path.trunk.lock(file);
+            if files::is_unwritten(&open, length).map_err(&reading)? {
+                path.trunk.forget(file);
+                match rustix::fs::unlinkat(&path.data, file.local_path(), AtFlags::empty()) {
+                    Ok(()) => deleted += 1,
+                    Err(error) => return Err(StoreError::from_errno("deleting a trunk file", error).into()),
+                }
+            }
+        }
+        Ok(deleted)
     }
 
     /// Bytes of the trunk binlog; none where there is none.

@@ -10,7 +10,7 @@ use super::Block;
 
 /// Slots kept ready, by store path and size. How many depends on how fast they go: none for sizes that are asked for now and then.
 #[derive(Debug, Default)]
-pub(crate) struct ReadySlots {
+pub struct ReadySlots {
     sizes: HashMap<(u8, u32), Ready>,
     bytes: u64,
 }
@@ -26,14 +26,14 @@ struct Ready {
 
 impl ReadySlots {
     /// A slot that is ready.
-    pub(crate) fn take(&mut self, store_path: u8, size: u32) -> Option<Block> {
+    pub fn take(&mut self, store_path: u8, size: u32) -> Option<Block> {
         let slot = self.sizes.get_mut(&(store_path, size))?.slots.pop()?;
         self.bytes -= u64::from(slot.size);
         Some(slot)
     }
 
     /// How many slots are to be fetched now that there is none: more when the last ones went at once.
-    pub(crate) fn wanted(&mut self, store_path: u8, size: u32, most: u64, now: Instant) -> u32 {
+    pub fn wanted(&mut self, store_path: u8, size: u32, most: u64, now: Instant) -> u32 {
         if self.sizes.len() >= SIZES {
             self.sizes.retain(|_, ready| !ready.slots.is_empty());
         }
@@ -48,7 +48,7 @@ impl ReadySlots {
     }
 
     /// Keeps slots ready.
-    pub(crate) fn put(&mut self, store_path: u8, size: u32, slots: impl IntoIterator<Item = Block>) {
+    pub fn put(&mut self, store_path: u8, size: u32, slots: impl IntoIterator<Item = Block>) {
         if let Some(ready) = self.sizes.get_mut(&(store_path, size)) {
             // The first is taken first.
             let before = ready.slots.len();
@@ -59,12 +59,12 @@ impl ReadySlots {
     }
 
     /// Bytes of the slots that are ready.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Slots of sizes that were not fetched for so long, which are to be free again.
-    pub(crate) fn idle(&mut self, for_so_long: Duration, now: Instant) -> Vec<Block> {
+    pub fn idle(&mut self, for_so_long: Duration, now: Instant) -> Vec<Block> {
         let mut idle = Vec::new();
         self.sizes.retain(|_, ready| {
             let is_idle = now.saturating_duration_since(ready.at) >= for_so_long;

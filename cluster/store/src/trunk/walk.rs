@@ -5,7 +5,11 @@ use std::{fs::File, io, os::unix::fs::FileExt};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
-use super::{SlotHeader, SlotKind, files::header_at};
+use super::{Block, SlotHeader, SlotKind, TrunkFile, files::header_at};
+use crate::{
+    StoreError,
+    store::{Store, io_error},
+};
 
 /// What a trunk file holds.
 #[derive(Debug, Default)]
@@ -48,6 +52,68 @@ pub(crate) fn walk(file: &File) -> io::Result<Walked> {
         walked.debris.push((from, position));
     }
     Ok(walked)
+}
+
+/// What a part of a trunk file has, as the search for damage sees it.
+#[derive(Debug, Default)]
+pub struct SlotScan {
+    /// Where to go on; none at the end.
+    pub next: Option<u64>,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Slots in use.
+    pub slots: u64,
+    /// Those whose content is not that of their header.
+    pub damaged: Vec<Block>,
+}
+
+impl Store {
+    /// The trunk files that are here.
+    pub fn trunk_files(&self) -> Result<Vec<TrunkFile>, StoreError> {
+        self.0.trunk_files()
+    }
+
+    /// Compares the slots of a trunk file with their headers, from an offset on, about as many bytes as `portion`.
+    pub fn scan_slots(&self, file: TrunkFile, from: u64, portion: u64) -> Result<SlotScan, StoreError> {
+        let index = file.store_path;
+        let path = self.0.paths.get(usize::from(index)).ok_or(StoreError::NoSuchStorePath { index })?;
+        let reading = io_error("reading a trunk file");
+        let open = match path.trunk.open(path, file) {
+            Err(Errno::NOENT) => return Ok(SlotScan::default()),
+            open => open.map_err(StoreError::doing("opening a trunk file"))?,
+        };
+        let length = open.metadata().map_err(&reading)?.len();
+        let (mut scan, mut position) = (SlotScan::default(), from);
+        let mut buffer = vec![0; BUFFER];
+        while let Some(found) = next_content(&open, position, length, &mut buffer).map_err(&reading)? {
+            let header =
+                header_at(&open, found).map_err(&reading)?.filter(|header| header.fits(found, length));
+            let (Some(header), Ok(offset)) = (header, u32::try_from(found)) else {
+                position = found + 1;
+                continue;
+            };
+            let block = Block { file, offset, size: header.allocated };
+            scan.slots += 1;
+            scan.bytes += u64::from(header.size);
+            if !is_sound(&open, found, &header).map_err(&reading)? {
+                // It may have been written or cleared this moment.
+                let _lock = path.trunk.lock(file);
+                let again = header_at(&open, found).map_err(&reading)?;
+                if again == Some(header) && !is_sound(&open, found, &header).map_err(&reading)? {
+                    scan.damaged.push(block);
+                }
+            }
+            position = block.end();
+            if position >= length {
+                break;
+            }
+            if scan.bytes >= portion || !scan.damaged.is_empty() {
+                scan.next = Some(position);
+                break;
+            }
+        }
+        Ok(scan)
+    }
 }
 
 /// Whether the content behind a header has the CRC32 of the header.

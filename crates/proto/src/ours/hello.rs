@@ -51,6 +51,9 @@ impl Capabilities {
     /// Private files are made, and kept for members: this storage shares a secret with them.
     pub const PRIVATE: Self = Self(1 << 8);
 
+    /// `TRUNK_SLOTS` (209).
+    pub const TRUNK_SLOTS: Self = Self(1 << 9);
+
     /// Of a storage: asks the other members for files that it lacks. Of a request: what follows on this connection is asked
     /// for somebody else, and is answered and done from here alone.
     pub const FOR_ANOTHER: Self = Self(1 << 6);

@@ -8,10 +8,12 @@ use fdfs_proto::ours::{
     DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
     HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, ListOwnedRequest, ListOwnedResponse,
     ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
-    RawFile, ScrubAction, ScrubRequest, ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
+    RawFile, ScrubAction, ScrubRequest, ScrubResponse, SlotOutcome, Trailer, TrunkSlotsRequest,
+    TrunkSlotsResponse, UploadFramedRequest, WriteConcern,
 };
+use fdfs_proto::sync::TrunkSpace;
 use fdfs_proto::{Command, Decode, Encode, Header, Request};
-use fdfs_types::{StorageStatus, Timestamp};
+use fdfs_types::{StorageStatus, Subdir, Timestamp, TrunkSlot};
 
 const GROUP: &str = "67726f757031 00000000000000000000";
 const NAME: &str = "M00/00/01/wKgBcFxyz.jpg";
@@ -182,6 +184,25 @@ fn damaged_files_are_told_with_what_is_wrong() {
     let numbers = "0000000000000005 0000000000000006 0000000000000007 0000000000000008 00000009";
     let file = "000000006b027ba0 000000006b027ba1 00000002";
     is_encoded(&answer, &[times, numbers, file, "000b", "4d30302f30302f30302f61", "0004", "746f726e"]);
+}
+
+#[test]
+fn slots_are_asked_for_with_what_became_of_earlier_ones() {
+    let space = TrunkSpace {
+        store_path: 1,
+        subdir: Subdir { high: 2, low: 3 },
+        slot: TrunkSlot { trunk_id: 4, offset: 512, allocated: 256 },
+    };
+    let request = TrunkSlotsRequest {
+        group: "group1".parse().unwrap(),
+        store_path: 1,
+        size: 280,
+        count: 8,
+        outcomes: vec![(SlotOutcome::Filled, space), (SlotOutcome::Occupied, space)],
+    };
+    let slot = "01 02 03 00000004 00000200 00000100";
+    is_encoded(&request, &[GROUP, "01 00000118 00000008", "00", slot, "02", slot]);
+    is_encoded(&TrunkSlotsResponse { slots: vec![space, space] }, &[slot, slot]);
 }
 
 #[test]

@@ -65,6 +65,17 @@ fn count(store: &Store, content: &RemoteFilename) -> u64 {
 }
 
 #[test]
+fn contents_are_not_listed() {
+    let base = tempfile::tempdir().unwrap();
+    let store = Store::open(&once(base.path())).unwrap();
+    let mut stored: Vec<_> = (0..2).map(|_| upload(&store, "txt", b"equal content").filename).collect();
+    stored.sort();
+    let listing = store.list(0, None, 100).unwrap();
+    let listed: Vec<_> = listing.files.into_iter().map(|file| (file.filename, file.size)).collect();
+    assert_eq!(listed, stored.into_iter().map(|name| (name, 13)).collect::<Vec<_>>());
+}
+
+#[test]
 fn equal_uploads_are_kept_once_and_each_has_a_name_of_its_own() {
     for method in [SignatureMethod::Hash, SignatureMethod::Md5] {
         let base = tempfile::tempdir().unwrap();

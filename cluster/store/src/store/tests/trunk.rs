@@ -91,6 +91,51 @@ fn a_small_file_lies_in_a_slot_and_gives_it_back_when_it_is_deleted() {
 }
 
 #[test]
+fn a_damaged_slot_is_found_and_sound_ones_are_not() {
+    use std::os::unix::fs::FileExt as _;
+    let base = tempfile::tempdir().unwrap();
+    let store = in_office(base.path());
+    let stored: Vec<_> = (0..5).map(|at| put(&store, &[at; 3000])).collect();
+    let [file] = store.trunk_files().unwrap()[..] else { panic!("one trunk file") };
+    let scan = |store: &Store| {
+        let (mut slots, mut damaged, mut from) = (0, Vec::new(), 0);
+        loop {
+            let scan = store.scan_slots(file, from, 4000).unwrap();
+            slots += scan.slots;
+            damaged.extend(scan.damaged);
+            match scan.next {
+                Some(next) => from = next,
+                None => return (slots, damaged),
+            }
+        }
+    };
+    assert_eq!(scan(&store), (5, Vec::new()));
+    let block = Block::of_name(&stored[2].filename).unwrap();
+    let path = base.path().join("data").join(file.local_path());
+    let open = fs::File::options().write(true).open(path).unwrap();
+    open.write_all_at(b"x", u64::from(block.offset) + 1000).unwrap();
+    assert_eq!(scan(&store), (5, vec![block]));
+}
+
+#[test]
+fn a_member_deletes_trunk_files_in_which_it_has_nothing() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (source, member) = (in_office(one.path()), open_with_trunk(two.path()));
+    let stored = put(&source, b"small");
+    assert!(source.delete_empty_trunk_files().is_err(), "the trunk server knows what it has");
+    let replicate = || {
+        let mut replica = member.receive_create(&stored.filename, 5, stored.modified).unwrap();
+        replica.write(b"small").unwrap();
+        replica.finish().unwrap();
+    };
+    replicate();
+    assert_eq!(member.delete_empty_trunk_files().unwrap(), 0);
+    member.delete(&stored.filename).unwrap();
+    assert_eq!(member.delete_empty_trunk_files().unwrap(), 1);
+    assert_eq!(member.trunk_files().unwrap(), []);
+}
+
+#[test]
 fn an_empty_file_and_the_largest_go_into_slots_and_a_larger_one_does_not() {
     let base = tempfile::tempdir().unwrap();
     let store = in_office(base.path());

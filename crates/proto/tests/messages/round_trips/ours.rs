@@ -7,10 +7,12 @@ use fdfs_proto::ours::{
     DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
     HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, ListOwnedRequest, ListOwnedResponse,
     ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
-    RawFile, ScrubAction, ScrubRequest, ScrubResponse, Trailer, UploadFramedRequest, WriteConcern,
+    RawFile, ScrubAction, ScrubRequest, ScrubResponse, SlotOutcome, Trailer, TrunkSlotsRequest,
+    TrunkSlotsResponse, UploadFramedRequest, WriteConcern,
 };
 use proptest::prelude::*;
 
+use super::sync::space;
 use super::words::{
     extension, file_id, filename, group, list, number, number32, storage_id, storage_status, text, time,
 };
@@ -84,6 +86,17 @@ round_trips! {
     }) => ScrubResponse;
     request lend: make!(LendFileRequest { length: number(), file_id: file_id() }) => LendFileRequest;
     message lend_answer: make!(LendFileResponse { start: number(), size: number() }) => LendFileResponse;
+    request trunk_slots: make!(TrunkSlotsRequest {
+        group: group(), store_path: any::<u8>(), size: number32(), count: number32(),
+        outcomes: list(
+            (
+                prop::sample::select(vec![SlotOutcome::Filled, SlotOutcome::Unused, SlotOutcome::Occupied]),
+                space(),
+            ),
+            0..=100,
+        ),
+    }) => TrunkSlotsRequest;
+    message trunk_slots_answer: make!(TrunkSlotsResponse { slots: list(space(), 0..=64) }) => TrunkSlotsResponse;
     request explain: make!(ExplainRequest { group: group() }) => ExplainRequest;
     message explain_answer: make!(ExplainResponse {
         storages: list(

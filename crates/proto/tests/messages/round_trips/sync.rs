@@ -56,7 +56,7 @@ fn range() -> impl Strategy<Value = SyncedRange> {
     make!(SyncedRange { file_id: file_id(), offset: number(), length: content(), time: time32() })
 }
 
-fn space() -> impl Strategy<Value = TrunkSpace> {
+pub(super) fn space() -> impl Strategy<Value = TrunkSpace> + Clone {
     let subdir = any::<(u8, u8)>().prop_map(|(high, low)| Subdir { high, low });
     let slot = (number32(), number32(), number32()).prop_map(|(trunk_id, offset, allocated)| TrunkSlot {
         trunk_id,
