@@ -42,7 +42,10 @@ impl Browser {
         let mut stream = TcpStream::connect_timeout(&self.0, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let host = self.0;
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n")?;
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{lines}\r\n");
+        // In one segment: where many connect at once the kernel answers with cookies, and can then lose a first segment of three
+        // bytes without anybody noticing.
+        stream.write_all(head.as_bytes())?;
         Ok(stream)
     }
 }
