@@ -87,6 +87,11 @@ impl Passthrough {
 }
 
 impl HandleBacking {
+    /// True if the kernel reads a file of the cache.
+    pub(crate) fn passes_through(&self) -> bool {
+        matches!(*self.0.lock(), Through::File(_))
+    }
+
     /// The handle is closed.
     pub(crate) fn close(&self, inode: &Mutex<Backing>) {
         let mut inode = inode.lock();

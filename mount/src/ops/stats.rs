@@ -56,12 +56,14 @@ fn report(fs: &FileSystem) -> String {
     let mut text = String::new();
     let unsaved: Vec<_> =
         fs.files.all().iter().filter_map(|file| Some((file.inode(), file.unsaved()?))).collect();
+    let passed = fs.handles.all().iter().filter(|handle| handle.backing.passes_through()).count();
     let lines = [
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("pid", std::process::id().to_string()),
         ("session", fs.objects.namespace().session().to_string()),
         ("open_files", fs.files.all().len().to_string()),
         ("open_handles", fs.handles.all().len().to_string()),
+        ("passthrough_handles", passed.to_string()),
         ("uncommitted_files", unsaved.len().to_string()),
         ("uncommitted_bytes", unsaved.iter().map(|(_, size)| size).sum::<u64>().to_string()),
         ("memory_of_requests_bytes", fs.budget.taken().0.to_string()),
