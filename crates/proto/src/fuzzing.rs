@@ -13,7 +13,8 @@ use crate::cluster::{
 };
 use crate::ours::{
     ChallengeRequest, DeadLettersRequest, ExplainRequest, ForgetOwnedRequest, HelloRequest, JoinFilesRequest,
-    ListOwnedRequest, ListRawRequest, ProofRequest, ScrubRequest, TrunkSlotsRequest, UploadFramedRequest,
+    LendFileRequest, ListOwnedRequest, ListRawRequest, ProofRequest, ScrubRequest, TrunkSlotsRequest,
+    UploadFramedRequest,
 };
 use crate::storage::{
     AppendRequest, CreateLinkRequest, DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest,
@@ -123,7 +124,7 @@ decoders! {
     OURS {
         plain:
             HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest,
-            ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ScrubRequest, TrunkSlotsRequest, ChallengeRequest, ProofRequest;
+            ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ScrubRequest, TrunkSlotsRequest, LendFileRequest, ChallengeRequest, ProofRequest;
         streamed: ;
     }
 }
