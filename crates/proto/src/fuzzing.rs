@@ -124,7 +124,8 @@ decoders! {
     OURS {
         plain:
             HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest,
-            ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ScrubRequest, TrunkSlotsRequest, LendFileRequest, ChallengeRequest, ProofRequest;
+            ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ScrubRequest, TrunkSlotsRequest, LendFileRequest,
+            ChallengeRequest, ProofRequest;
         streamed: ;
     }
 }
