@@ -42,30 +42,33 @@ impl ObjectReader {
 
     /// The bytes of `range`, which is cut at the content's end. Nothing is asked of a storage before the stream is polled.
     pub fn read(&self, range: Range<u64>) -> ObjectStream {
-        let end = range.end.min(self.info.size());
-        let start = range.start.min(end);
-        let stretches = stretches(&self.extents, start..end);
-        let state = (stretches, Arc::clone(&self.files), Arc::clone(&self.pin));
-        let streams = stream::unfold(state, |(mut stretches, files, pin)| async move {
-            let stretch = stretches.pop_front()?;
-            let stream = open(&files, stretch).await;
-            Some((stream, (stretches, files, pin)))
-        });
-        Box::pin(streams.flatten())
+        Box::pin(self.in_turn(range, open))
     }
 
     /// As [`ObjectReader::read`], but what lies on this machine may come as pieces of files, to be sent on without being read.
     pub fn read_pieces(&self, range: Range<u64>) -> ObjectPieces {
+        Box::pin(self.in_turn(range, open_pieces))
+    }
+
+    /// What lies in `range`, a stretch after the other, each opened when the one before is at its end.
+    fn in_turn<S, Opening>(
+        &self,
+        range: Range<u64>,
+        open: fn(Arc<dyn Files>, Stretch) -> Opening,
+    ) -> impl Stream<Item = S::Item> + Send + use<S, Opening>
+    where
+        S: Stream + Send,
+        Opening: Future<Output = S> + Send,
+    {
         let end = range.end.min(self.info.size());
         let start = range.start.min(end);
-        let stretches = stretches(&self.extents, start..end);
-        let state = (stretches, Arc::clone(&self.files), Arc::clone(&self.pin));
-        let streams = stream::unfold(state, |(mut stretches, files, pin)| async move {
+        let state = (stretches(&self.extents, start..end), Arc::clone(&self.files), Arc::clone(&self.pin));
+        let streams = stream::unfold(state, move |(mut stretches, files, pin)| async move {
             let stretch = stretches.pop_front()?;
-            let stream = open_pieces(&files, stretch).await;
+            let stream = open(Arc::clone(&files), stretch).await;
             Some((stream, (stretches, files, pin)))
         });
-        Box::pin(streams.flatten())
+        streams.flatten()
     }
 
     /// Where bytes that were written come next, from `offset` on; none after the last of them.
@@ -139,7 +142,7 @@ fn stretches(extents: &[Extent], range: Range<u64>) -> VecDeque<Stretch> {
     stretches
 }
 
-async fn open(files: &Arc<dyn Files>, stretch: Stretch) -> ObjectStream {
+async fn open(files: Arc<dyn Files>, stretch: Stretch) -> ObjectStream {
     match stretch {
         Stretch::Zeros(length) => Box::pin(stream::iter(zeros(length).map(Ok))),
         Stretch::File(extent) => match files.read(&extent.file, extent.file_offset, extent.length).await {
@@ -149,7 +152,7 @@ async fn open(files: &Arc<dyn Files>, stretch: Stretch) -> ObjectStream {
     }
 }
 
-async fn open_pieces(files: &Arc<dyn Files>, stretch: Stretch) -> ObjectPieces {
+async fn open_pieces(files: Arc<dyn Files>, stretch: Stretch) -> ObjectPieces {
     match stretch {
         Stretch::Zeros(length) => Box::pin(stream::iter(zeros(length).map(|bytes| Ok(Piece::Bytes(bytes))))),
         Stretch::File(extent) => {

@@ -131,7 +131,15 @@ pub(super) struct Shared {
     watcher: Mutex<Option<Weak<dyn Watcher>>>,
 }
 
-pub(super) struct Handed(pub(super) Arc<Shared>);
+pub(super) struct Handed(Arc<Shared>);
+
+impl Handed {
+    /// Objects as one of the processes has them.
+    pub(super) fn objects(shared: &Arc<Shared>, files: &MemoryFiles) -> Arc<Objects> {
+        let names = Namespace::open(Arc::new(Self(Arc::clone(shared))), Defaults::default()).unwrap();
+        Objects::new(names, Arc::new(files.clone()), Settings::default())
+    }
+}
 
 impl Engine for Handed {
     fn read(&self, job: &mut dyn FnMut(&dyn Read) -> Result<(), EngineError>) -> Result<(), EngineError> {
@@ -155,10 +163,7 @@ impl Engine for Handed {
 fn an_open_finds_the_file_and_its_size_of_now_before_anybody_tells_of_a_change() {
     let shared = Arc::new(Shared::default());
     let files = MemoryFiles::default();
-    let open = || {
-        let names = Namespace::open(Arc::new(Handed(Arc::clone(&shared))), Defaults::default()).unwrap();
-        Objects::new(names, Arc::new(files.clone()), Settings::default())
-    };
+    let open = || Handed::objects(&shared, &files);
     let Some(mounted) = Mounted::of(open(), files.clone(), |_| {}) else { return };
     let elsewhere = open();
     let path = mounted.path("file");

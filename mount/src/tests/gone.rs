@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fdfs_objects::testing::MemoryFiles;
-use fdfs_objects::{Defaults, Namespace, Objects, Preconditions, PutOptions, Settings};
+use fdfs_objects::{Preconditions, PutOptions};
 use rustix::fs::FallocateFlags;
 
 use super::bytes;
@@ -18,10 +18,7 @@ use super::kernel::Mounted;
 fn a_file_that_is_open_outlives_its_name_that_another_process_removes() {
     let shared = Arc::new(Shared::default());
     let files = MemoryFiles::default();
-    let open = || {
-        let names = Namespace::open(Arc::new(Handed(Arc::clone(&shared))), Defaults::default()).unwrap();
-        Objects::new(names, Arc::new(files.clone()), Settings::default())
-    };
+    let open = || Handed::objects(&shared, &files);
     let Some(mounted) = Mounted::of(open(), files.clone(), |_| {}) else { return };
     let elsewhere = open();
     for (length, is_replaced, is_written) in [
