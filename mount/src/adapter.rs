@@ -403,7 +403,7 @@ impl Filesystem for FuseAdapter {
         let span = info_span!("fsync", req = request.unique().0, ino = inode.0);
         let fs = Arc::clone(&self.fs);
         self.run(span, Patience::WhileBytesMove, async move {
-            empty(ops::content::flush(&fs, handle).await, reply);
+            empty(ops::content::sync(&fs, handle).await, reply);
         });
     }
 

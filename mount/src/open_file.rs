@@ -211,7 +211,7 @@ impl OpenFile {
 
     /// Begins a new content if somebody has the file open for writing, who will end it; else false.
     pub(crate) async fn truncate_to_write(&self, fs: &FileSystem) -> bool {
-        let begins = self.writers.load(Ordering::Acquire) > 0 && self.content.lock().await.lost.is_none();
+        let begins = self.is_written() && self.content.lock().await.lost.is_none();
         if begins {
             self.truncate(fs).await;
         }
@@ -226,6 +226,11 @@ impl OpenFile {
     /// A handle that may write goes.
     pub(crate) fn writer_goes(&self) {
         self.writers.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// True while a handle is open that may write: its close commits.
+    pub(crate) fn is_written(&self) -> bool {
+        self.writers.load(Ordering::Acquire) > 0
     }
 
     /// Where the bytes of a range are to be had.
@@ -431,6 +436,17 @@ impl OpenFile {
     /// Commits what was written. Once this is answered, it is there for everybody.
     pub(crate) async fn flush(&self, fs: &FileSystem) -> Result<(), FsError> {
         let mut content = self.content.lock().await;
+        self.flush_locked(fs, &mut content).await
+    }
+
+    /// Commits what was written and those who could write left behind.
+    pub(crate) async fn flush_left(&self, fs: &FileSystem) -> Result<(), FsError> {
+        let mut content = self.content.lock().await;
+        // Looked at while nobody writes: who comes next writes after this.
+        if self.is_written() { Ok(()) } else { self.flush_locked(fs, &mut content).await }
+    }
+
+    async fn flush_locked(&self, fs: &FileSystem, content: &mut Content) -> Result<(), FsError> {
         if let Some(error) = &content.lost {
             return Err(FsError::Lost(error.clone()));
         }
@@ -438,7 +454,7 @@ impl OpenFile {
             // Its last name is gone: nobody but who has it open can ever see it.
             return Ok(());
         }
-        self.commit(fs, &mut content).await
+        self.commit(fs, content).await
     }
 
     /// Commits a stream that nobody wrote to lately: a storage does not wait for ever.

@@ -165,14 +165,23 @@ pub(crate) async fn append(
     Ok(())
 }
 
-/// Commits what was written: after fsync, and after close, it is there for everybody.
-pub(crate) async fn flush(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
+/// Commits what was written: after fsync it is there for everybody.
+pub(crate) async fn sync(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
     let handle = fs.handles.get(handle)?;
     let _pass = pass_to_commit(fs, &handle.file).await;
     handle.file.flush(fs).await
 }
 
-/// Closes a handle. Nobody sees an error of this, so that it is logged.
+/// A program closes a handle: what was written is committed. Who only reads leaves that to those who write.
+pub(crate) async fn flush(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
+    match fs.handles.get(handle)? {
+        writer if writer.writes => sync(fs, handle).await,
+        reader => commit_what_is_left(fs, &reader.file).await,
+    }
+}
+
+/// Closes a handle; the kernel tells of it some time after the program closed it, when others may already write. Nobody sees an error of this, so
+/// that it is logged.
 pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), FsError> {
     let handle = fs.handles.remove(handle)?;
     let inode = handle.file.inode();
@@ -180,9 +189,7 @@ pub(crate) async fn release(fs: &FileSystem, handle: FileHandle) -> Result<(), F
     if handle.writes {
         handle.file.writer_goes();
     }
-    let pass = pass_to_commit(fs, &handle.file).await;
-    let flushed = handle.file.flush(fs).await;
-    drop(pass);
+    let flushed = commit_what_is_left(fs, &handle.file).await;
     if let Err(error) = &flushed {
         metrics::counter!("fdfs_mount_lost_files_total").increment(1);
         error!(ino = inode, %error, "a file was closed and what was written to it is lost");
@@ -198,6 +205,15 @@ async fn local(fs: &FileSystem, file: &OpenFile) -> Local {
         Some(reader) => Local::of(cache, reader.info()).await,
         None => Local::Nothing,
     }
+}
+
+/// Commits what nobody who has the file open will commit.
+async fn commit_what_is_left(fs: &FileSystem, file: &OpenFile) -> Result<(), FsError> {
+    if file.is_written() {
+        return Ok(());
+    }
+    let _pass = pass_to_commit(fs, file).await;
+    file.flush_left(fs).await
 }
 
 /// Memory for the pieces that a commit moves, where there is anything to commit.

@@ -189,6 +189,43 @@ async fn an_answered_flush_or_fsync_has_committed() {
 }
 
 #[tokio::test]
+async fn who_closes_late_or_only_reads_commits_nothing_of_who_still_writes() {
+    let rig = Rig::new().await;
+    let (old, new) = (bytes(6, 100_000), bytes(7, 3_000_000));
+    let (inode, first) = rig.create("file.bin").await;
+    rig.write(first, 0, &old).await;
+    content::flush(&rig.fs, first).await.unwrap();
+    let reader = content::open(&rig.fs, inode, READ).await.unwrap();
+    let second = content::open(&rig.fs, inode, OVERWRITE).await.unwrap();
+    assert_eq!(rig.get("file.bin").await, old);
+    // The kernel tells of a close when it comes to it.
+    content::release(&rig.fs, first).await.unwrap();
+    assert!(rig.get("file.bin").await == old, "it is emptied for those only who have it open");
+    rig.write(second, 0, &new[..2_000_000]).await;
+    rig.close(reader).await;
+    assert!(rig.get("file.bin").await == old, "it is half written");
+    rig.write(second, 2_000_000, &new[2_000_000..]).await;
+    rig.close(second).await;
+    let file_id = rig.file_id(inode).await;
+    assert!(rig.files.content(&file_id).unwrap() == new, "it is one file");
+}
+
+#[tokio::test]
+async fn what_a_writer_left_behind_is_committed_by_the_last_close() {
+    let rig = Rig::new().await;
+    let (inode, writer) = rig.create("file").await;
+    let reader = content::open(&rig.fs, inode, READ).await.unwrap();
+    rig.write(writer, 0, b"content").await;
+    rig.files.state(|state| state.away = true);
+    content::flush(&rig.fs, writer).await.unwrap_err();
+    content::release(&rig.fs, writer).await.unwrap_err();
+    rig.files.state(|state| state.away = false);
+    assert_eq!(rig.get("file").await, b"");
+    rig.close(reader).await;
+    assert_eq!(rig.get("file").await, b"content");
+}
+
+#[tokio::test]
 async fn writes_in_any_order_are_kept() {
     // In memory, and with no memory to be had in the spool.
     for memory in [256 << 20, 0] {
