@@ -115,5 +115,7 @@ impl fmt::Debug for Context {
     }
 }
 
+/// The account of every user and bucket: accounts are not told apart.
+pub(crate) const ACCOUNT: &str = "000000000000";
 /// The id and name of the owner of everything.
 pub(crate) const OWNER: &str = "fdfs";

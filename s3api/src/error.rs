@@ -211,6 +211,7 @@ error_codes! {
     InvalidArgument BAD_REQUEST "Invalid Argument"
     InvalidBucketAclWithObjectOwnership BAD_REQUEST "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"
     InvalidBucketName BAD_REQUEST "The specified bucket is not valid."
+    InvalidBucketOwnerAWSAccountID BAD_REQUEST "The value of the expected bucket owner parameter must be an AWS account ID"
     InvalidDigest BAD_REQUEST "The Content-MD5 you specified is not valid."
     InvalidLocationConstraint BAD_REQUEST "The specified location-constraint is not valid"
     InvalidPart BAD_REQUEST "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."

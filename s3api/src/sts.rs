@@ -14,6 +14,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
+use crate::context::ACCOUNT;
 use crate::credentials::Identity;
 use crate::error::{ErrorCode, S3Error};
 use crate::respond;
@@ -121,8 +122,6 @@ fn invalid(what: &str) -> S3Error {
 
 const SCOPE_END: &[u8] = b"/sts/aws4_request";
 const NAMESPACE: &str = "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"";
-/// Accounts are not told apart.
-const ACCOUNT: &str = "000000000000";
 const TAKEN: &[&str] = &["Action", "Version", "RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId"];
 const DEFAULT_SECONDS: u64 = 3600;
 const SECONDS: std::ops::RangeInclusive<u64> = 900..=43_200;

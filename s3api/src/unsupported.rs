@@ -1,12 +1,13 @@
-//! Headers that ask for what is not served: they are refused, never ignored.
+//! Headers that ask for what is not served, or not to them: they are refused, never ignored.
 
 use fdfs_objects::access::CannedAcl;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::context::ACCOUNT;
 use crate::error::{ErrorCode, S3Error};
 use crate::uri::Query;
 
-/// Refuses a request that asks for something not served.
+/// Refuses a request that asks for something not served, or for the bucket of another account.
 pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
     for (name, value) in headers {
         let name = name.as_str();
@@ -16,6 +17,10 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
             "x-amz-bucket-object-lock-enabled" => value == "false",
             "x-amz-object-ownership" => true,
             "x-amz-write-offset-bytes" | "x-amz-mfa" => false,
+            EXPECTED_OWNER | EXPECTED_SOURCE_OWNER => {
+                check_owner(value)?;
+                true
+            }
             _ => !REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
         };
         if !harmless {
@@ -25,6 +30,16 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
         }
     }
     Ok(())
+}
+
+/// Refuses what expects a bucket to belong to another account than the one that owns all.
+fn check_owner(expected: &HeaderValue) -> Result<(), S3Error> {
+    let is_account = |text: &&str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    match expected.to_str().ok().filter(is_account) {
+        Some(ACCOUNT) => Ok(()),
+        Some(_) => Err(ErrorCode::AccessDenied.into()),
+        None => Err(ErrorCode::InvalidBucketOwnerAWSAccountID.into()),
+    }
 }
 
 /// The headers of a request, with those that a presigned URL has in its query: some SDKs put `x-amz-acl` or `x-amz-meta-...` there.
@@ -66,12 +81,14 @@ const SIGNING: [&str; 8] = [
     "x-amz-signedheaders",
 ];
 
+/// The account that the bucket is expected to belong to, and that of the bucket copied from.
+const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+const EXPECTED_SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
 const REFUSED_PREFIXES: &[&str] = &[
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
     "x-amz-object-lock-",
     "x-amz-grant-",
-    "x-amz-expected-bucket-owner",
 ];
 
 #[cfg(test)]
@@ -111,6 +128,21 @@ mod tests {
         assert!(with(&format!("{signed}&x-amz-copy-source=a%2Fb")).is_err());
         assert!(with(&format!("{signed}&x-amz-meta-a=%0A")).is_err());
         assert!(with("x-amz-meta-a=b").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_bucket_that_another_account_is_expected_to_own_is_denied() {
+        for name in [EXPECTED_OWNER, EXPECTED_SOURCE_OWNER] {
+            let code = |value: &'static str| {
+                let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+                refuse_unsupported(&headers).map_err(|error| error.code())
+            };
+            assert_eq!(code(ACCOUNT), Ok(()));
+            assert_eq!(code("111122223333"), Err(ErrorCode::AccessDenied));
+            for value in ["", "fdfs", "00000000000", "0000000000000", "00000000000a"] {
+                assert_eq!(code(value), Err(ErrorCode::InvalidBucketOwnerAWSAccountID), "{value}");
+            }
+        }
     }
 
     #[test]

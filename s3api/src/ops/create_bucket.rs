@@ -98,11 +98,13 @@ pub(super) fn parse_body(body: &[u8]) -> Result<Option<String>, S3Error> {
 /// Refuses names that S3 refuses.
 fn check_name(name: &str) -> Result<(), S3Error> {
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    // As in names of hosts, which buckets are: nothing between two dots is empty, begins or ends with a hyphen.
+    let is_label = |label: &str| {
+        label.bytes().next().is_some_and(letters) && label.bytes().next_back().is_some_and(letters)
+    };
     let valid = (3..=63).contains(&name.len())
         && name.bytes().all(|byte| letters(byte) || byte == b'-' || byte == b'.')
-        && name.bytes().next().is_some_and(letters)
-        && name.bytes().next_back().is_some_and(letters)
-        && !name.contains("..")
+        && name.split('.').all(is_label)
         && !RESERVED_STARTS.iter().any(|start| name.starts_with(start))
         && !RESERVED_ENDS.iter().any(|end| name.ends_with(end))
         && name.parse::<std::net::Ipv4Addr>().is_err();
@@ -133,6 +135,9 @@ mod tests {
             "abc-",
             ".abc",
             "a..b",
+            "abc.",
+            "a.-b",
+            "a-.b",
             "a_b",
             "10.0.0.1",
             "a b",
