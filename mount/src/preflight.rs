@@ -33,11 +33,11 @@ pub(crate) fn unmount(mountpoint: &Path, lazy: bool) -> io::Result<()> {
     }
 }
 
-/// A mount whose process died answers nothing but "transport endpoint is not connected".
+/// A mount whose process died answers nothing but "transport endpoint is not connected". Its attributes the kernel may still have, its space it asks for.
 fn remove_stale(mountpoint: &Path) -> Result<(), MountError> {
     for _ in 0..MAX_STALE {
-        match fs::metadata(mountpoint) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+        match rustix::fs::statfs(mountpoint) {
+            Err(rustix::io::Errno::NOTCONN) => {
                 warn!(mountpoint = %mountpoint.display(), "a dead mount is removed");
                 unmount(mountpoint, true)
                     .map_err(|source| MountError::Stale { path: mountpoint.to_owned(), source })?;

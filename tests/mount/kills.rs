@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fdfs_tests::{Addresses, Cluster, ClusterConfig, Deadline, Gateway, Mounting, Site, StorageConfig};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::can_mount;
 
@@ -179,6 +181,66 @@ fn what_was_answered_outlives_a_crash_of_the_mount() -> Result<()> {
         is_whole(path, *byte, *size)?;
     }
     mount.stop()
+}
+
+#[test]
+fn a_mount_whose_process_is_killed_answers_again_by_itself() -> Result<()> {
+    if !can_mount() {
+        return Ok(());
+    }
+    let site = Site::start_without_mount()?;
+    let mut mount = Mounting::start(&site, "mnt", &["restart"])?;
+    let directory = mount.path("group1");
+    let stop = AtomicBool::new(false);
+    let answered = thread::scope(|scope| -> Result<_> {
+        let writer = scope.spawn(|| write_files(&directory, &stop));
+        let crashes = || -> Result<()> {
+            for crash in 1..=CRASHES {
+                thread::sleep(PAUSE);
+                let served = figure(&mount, "pid")?;
+                kill_process(Pid::from_raw(served.parse()?).context("a process ID")?, Signal::KILL)?;
+                Deadline::after(RECOVERY).wait_for("another process to serve", || {
+                    ensure!(figure(&mount, "pid")? != served, "the same process still answers");
+                    write_synced(&mount.path("group1/probe"), b"again")?;
+                    Ok(())
+                })?;
+                ensure!(
+                    figure(&mount, "fdfs_mount_restarts")? == crash.to_string(),
+                    "restarts are not counted"
+                );
+            }
+            Ok(())
+        };
+        let crashed = crashes();
+        stop.store(true, Ordering::Relaxed);
+        let (answered, slowest) = writer.join().expect("the writer does not panic")?;
+        ensure!(slowest < HANGING, "an operation took {slowest:?}");
+        crashed.map(|()| answered)
+    })?;
+    for (path, byte, size) in &answered {
+        is_whole(path, *byte, *size)?;
+    }
+    mount.stop()
+}
+
+#[test]
+fn a_mount_that_is_unmounted_stays_unmounted() -> Result<()> {
+    if !can_mount() {
+        return Ok(());
+    }
+    let site = Site::start_without_mount()?;
+    let mut mount = Mounting::start(&site, "mnt", &["restart"])?;
+    let done = Command::new("umount").arg(mount.path("")).status()?;
+    ensure!(done.success(), "umount ended with {done}");
+    // Its process ends by itself, and well.
+    mount.ended()
+}
+
+/// One of the figures that a mount tells.
+fn figure(mount: &Mounting, name: &str) -> Result<String> {
+    let report = fs::read_to_string(mount.path(".stats"))?;
+    let value = report.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(value.with_context(|| format!("no {name}: {report}"))?.to_owned())
 }
 
 const SIZES: [usize; 3] = [1_000, 200_000, 3_000_000];

@@ -90,6 +90,17 @@ impl Mounting {
         Ok(())
     }
 
+    /// Waits until it has ended, as it does where somebody unmounts it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end in time, or not well.
+    pub fn ended(&mut self) -> Result<()> {
+        let status = self.daemon.take().context("it runs")?.wait(Deadline::after(READY_LIMIT))?;
+        ensure!(status.success(), "ended with {status}");
+        Ok(())
+    }
+
     /// Ends it as a crash would.
     ///
     /// # Errors

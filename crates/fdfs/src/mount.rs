@@ -2,6 +2,7 @@
 
 mod background;
 pub mod helper;
+mod keeper;
 mod options;
 mod status;
 
@@ -47,7 +48,7 @@ pub struct MountArgs {
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
     /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME,
-    /// noexec; and namespace=, namespace_secret_file=, log=FILE, metrics=PORT (or ADDRESS:PORT), which also stand for themselves in fstab.
+    /// noexec; and namespace=, namespace_secret_file=, log=FILE, metrics=PORT (or ADDRESS:PORT), restart or norestart (whether another process follows one that crashed: else in the background alone), which also stand for themselves in fstab.
     #[arg(short, value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
     /// Stay in the foreground until a signal or an unmount ends it: what happens unless --daemon is said.
@@ -84,7 +85,12 @@ impl MountArgs {
                 said.filter(|argument| argument != "--daemon" && argument != "-d").collect();
             return background::start(&arguments, self.directory.as_deref().unwrap_or(&directory));
         }
-        options.logging(background::is_here()).install()?;
+        let in_background = background::is_here();
+        if options.restarts(in_background) && !keeper::is_kept() {
+            let named = self.directory.as_deref().unwrap_or(&directory);
+            return keeper::run(&directory, named, options.logging(in_background));
+        }
+        options.logging(in_background).install()?;
         fdfs_mount::share_heap();
         let runtime = tokio::runtime::Runtime::new()?;
         let result = runtime.block_on(self.serve(options, &directory, trackers, secret));
@@ -120,6 +126,7 @@ impl MountArgs {
         };
         // Counts from here on, whether they are answered over HTTP or in `.stats` alone.
         let counters = Metrics::install();
+        metrics::gauge!("fdfs_mount_restarts").set(keeper::restarts().unwrap_or_default() as f64);
         let metrics = OpsServer::start_as_configured(options.metrics, Health::new()).await?;
         let upkeep = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(UPKEEP);

@@ -32,6 +32,7 @@ pub struct MountOptions {
     /// A file that holds the secret of the namespace service.
     pub namespace_secret_file: Option<PathBuf>,
     log: Option<PathBuf>,
+    restarts: Option<bool>,
     /// Where metrics are answered.
     pub metrics: Option<ServiceAddress>,
 }
@@ -71,10 +72,12 @@ impl MountOptions {
                 ("namespace_secret_file", Some(value)) => options.namespace_secret_file = Some(value.into()),
                 ("log", Some(value)) => options.log = Some(std::path::absolute(value)?),
                 ("metrics", Some(value)) => options.metrics = Some(listener(text, value)?),
+                ("restart", None) => options.restarts = Some(true),
+                ("norestart", None) => options.restarts = Some(false),
                 (name, _) if name.starts_with("x-") || name.starts_with("X-") || name == "comment" => {}
                 (name, None) if FOR_OTHERS.contains(&name) => {}
                 _ => bail!(
-                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT"
+                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT, restart, norestart"
                 ),
             }
         }
@@ -90,6 +93,11 @@ impl MountOptions {
         };
         let file = file.map(|file| (file, LogSettings::default()));
         LogOptions { stderr: !in_background, file, ..LogOptions::default() }
+    }
+
+    /// Whether another process follows one that crashed: in the background, where nothing else is said.
+    pub fn restarts(&self, in_background: bool) -> bool {
+        self.restarts.unwrap_or(in_background)
     }
 
     /// True if they say where the spool is.
@@ -200,6 +208,8 @@ mod tests {
             options.config(Path::new("/mnt")).no_exec
                 && options.metrics.is_some_and(|metrics| metrics.port == 9_117)
         );
+        assert!(options.restarts(true) && !options.restarts(false));
+        assert!(!parse("norestart").unwrap().restarts(true) && parse("restart").unwrap().restarts(false));
         assert_eq!((config.cache, config.source_name.as_str()), (Duration::from_secs(2), "pictures"));
     }
 

@@ -42,6 +42,12 @@ pub fn show(directories: &[PathBuf]) -> anyhow::Result<()> {
     }
 }
 
+/// True if something of ours is mounted there, alive or dead.
+pub fn is_mounted(directory: &Path) -> anyhow::Result<bool> {
+    let table = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
+    Ok(mounted(&table).iter().any(|mounted| mounted == directory))
+}
+
 fn report(directory: &Path) -> anyhow::Result<String> {
     let (sender, receiver) = mpsc::channel();
     let file = directory.join(".stats");
