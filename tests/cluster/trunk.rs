@@ -216,8 +216,8 @@ async fn a_change_of_trunk_server_refuses_no_upload() -> Result<()> {
     for upload in uploads {
         let (longest, count, last) = upload.await??;
         println!("{count} uploads, the longest took {longest:?}");
-        // Less than a second where nothing else runs.
-        ensure!(longest < Duration::from_secs(3), "an upload took {longest:?}");
+        // Less than a second where nothing else runs; far below what a storage waits for another.
+        ensure!(longest < Duration::from_secs(10), "an upload took {longest:?}");
         let last = last.context("no upload")?;
         ensure!(is_in_slot(&last.filename), "{last} has no slot of the new trunk server");
     }

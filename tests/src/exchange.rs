@@ -92,7 +92,7 @@ impl Wire {
     /// Whether the server closes the connection, having nothing more to say.
     ///
     /// A server that is expected to keep it must answer an ACTIVE_TEST; one that is expected to close it has
-    /// a second for that.
+    /// some time for that.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ fn is_closed(kind: ErrorKind) -> bool {
 /// How long connecting, reading and writing may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long a server may take to close a connection it has refused.
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+const CLOSE_LIMIT: Duration = Duration::from_secs(20);
 const HEADER_LEN: usize = 10;
 /// Command byte of every answer.
 const RESPONSE: u8 = 100;

@@ -72,8 +72,18 @@ async fn a_client_that_takes_nothing_is_given_up() {
     let files = [(JPG, &pattern(32 << 20)[..])];
     let limits = Limits { write_timeout: Duration::from_millis(300), ..Limits::default() };
     let site = Site::start(&files, limits, "").await;
+    let name = site.files.root.path().join(JPG.rsplit('/').next().unwrap());
+    let is_open = || {
+        let mut files = std::fs::read_dir("/proc/self/fd").unwrap();
+        files.any(|fd| std::fs::read_link(fd.unwrap().path()).is_ok_and(|to| to == name))
+    };
     let mut client = slow(&site).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let given_up = async {
+        while is_open() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), given_up).await.expect("its file is closed");
     // What is on its way arrives, and then the end comes early.
     let mut rest = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(60), client.read_to_end(&mut rest)).await;

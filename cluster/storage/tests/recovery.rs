@@ -21,9 +21,9 @@ use support::{
     group::{Group, TIME, file_name},
 };
 
-/// Waits until something is so, at most 20 seconds.
+/// Waits until something is so, at most a minute or so.
 async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..2000 {
+    for _ in 0..6000 {
         if is_so() {
             return;
         }

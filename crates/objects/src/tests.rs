@@ -607,7 +607,7 @@ async fn work_in_the_background_joins_and_frees_by_itself() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), joined_and_freed).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), joined_and_freed).await.unwrap();
     objects.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Gateway, Signed};
+use fdfs_objects::{CommitOptions, PutOptions};
 use tokio::io::AsyncReadExt as _;
 
 fn put(target: &str, length: usize) -> Signed {
@@ -222,7 +223,7 @@ async fn more_connections_than_allowed_are_closed() {
 
 #[tokio::test]
 async fn a_connection_without_requests_is_ended() {
-    let gateway = Gateway::start_with(|config| config.idle_timeout = Duration::from_millis(100)).await;
+    let gateway = Gateway::start_with(|config| config.idle_timeout = Duration::from_secs(1)).await;
     let (mut silent, mut used) = (gateway.connect().await, gateway.connect().await);
     assert_eq!(used.send(Signed::new("GET", "/")).await.status, 200);
 
@@ -236,7 +237,9 @@ async fn a_client_that_takes_nothing_is_given_up() {
     let gateway = gateway.with_bucket("pets").await;
     let mut wire = gateway.connect().await;
     let size = 32 << 20;
-    assert_eq!(wire.send(put("/pets/k", size)).await.status, 200);
+    let mut writer = gateway.objects.writer("pets", b"k", PutOptions::default()).await.unwrap();
+    writer.write(vec![7; size].into()).await.unwrap();
+    writer.commit(CommitOptions::default()).await.unwrap();
     let request = Signed::new("GET", "/pets/k").to_bytes(&wire.host);
     wire.write(&request).await;
 

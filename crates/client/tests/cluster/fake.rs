@@ -118,8 +118,8 @@ impl Cluster {
             cluster.trackers.push(tracker);
             cluster.servers.push(server);
         }
-        cluster.options.answer_timeout = Duration::from_millis(500);
-        cluster.options.deadline = Duration::from_secs(10);
+        cluster.options.answer_timeout = Duration::from_secs(2);
+        cluster.options.deadline = Duration::from_secs(30);
         cluster.options.backoff = Duration::from_millis(5);
         cluster.options.rounds = 2;
         cluster.options.topology_max_age = Duration::ZERO;

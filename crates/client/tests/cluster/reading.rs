@@ -115,7 +115,8 @@ async fn a_frozen_storage_costs_only_the_time_for_an_answer() {
     cluster.storages[1].set_fault(Fault::Frozen);
     let start = Instant::now();
     assert_eq!(read(&cluster.client(), &file_id).await.unwrap(), content(10));
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    // Otherwise it would be the deadline, 30 s.
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -62,7 +62,8 @@ async fn frozen_trackers_cost_no_more_than_the_deadline() {
     let start = Instant::now();
     let error = cluster.client().list_groups().await.unwrap_err();
     assert!(matches!(error, ClientError::Timeout), "{error:?}");
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    // Otherwise each would be waited for twice, 12 s.
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

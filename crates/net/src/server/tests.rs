@@ -171,7 +171,8 @@ fn a_body_larger_than_the_small_buffer_is_read_in_one_piece() {
     let body: Vec<u8> = (0..100_000).map(|number| number as u8).collect();
     client.write_all(&request(Command::SET_METADATA, &body)).expect("request");
     assert_eq!(answer(&mut client).1, body);
-    client.write_all(&request(Command::SET_METADATA, &[0; 100_001])).expect("request");
+    // It is refused by its head; the rest would meet a connection that is closed.
+    client.write_all(&Header::request(Command::SET_METADATA, 100_001).encode()).expect("head");
     assert!(is_closed(&mut client));
 }
 
@@ -294,14 +295,15 @@ fn quit_closes_without_an_answer() {
 
 #[test]
 fn a_silent_client_is_closed_before_its_first_request_and_kept_after_it() {
-    let server = start(|limits| limits.network_timeout = Duration::from_millis(200));
+    // Long enough for a busy machine to send the first request in.
+    let server = start(|limits| limits.network_timeout = Duration::from_secs(1));
     let mut first = connect(&server);
     first.write_all(&request(Command(111), b"a")).expect("request");
     assert_eq!(answer(&mut first).1, b"a");
     let begin = Instant::now();
     let mut silent = connect(&server);
     assert!(is_closed(&mut silent));
-    assert!(begin.elapsed() >= Duration::from_millis(190));
+    assert!(begin.elapsed() >= Duration::from_millis(990));
     // More than the time limit has passed for the first client too.
     first.write_all(&request(Command(111), b"b")).expect("request");
     assert_eq!(answer(&mut first).1, b"b");
@@ -309,25 +311,26 @@ fn a_silent_client_is_closed_before_its_first_request_and_kept_after_it() {
 
 #[test]
 fn a_client_that_stops_inside_a_message_is_closed() {
-    let server = start(|limits| limits.network_timeout = Duration::from_millis(200));
-    for part in [5, 12] {
+    let server = start(|limits| limits.network_timeout = Duration::from_secs(1));
+    let mut clients = [5, 12].map(|part| {
         let mut client = connect(&server);
         client.write_all(&request(Command(111), b"a")).expect("request");
         assert_eq!(answer(&mut client).1, b"a");
         client.write_all(&request(Command(111), b"abcdef")[..part]).expect("part");
-        assert!(is_closed(&mut client));
-    }
+        client
+    });
+    assert!(clients.iter_mut().all(is_closed));
 }
 
 #[test]
 fn a_client_that_does_not_read_is_closed() {
     let content = vec![0; 64 * 1024 * 1024];
     let server = start_with_file(&content, |limits| limits.network_timeout = Duration::from_millis(200));
+    let begin = Instant::now();
     let mut client = connect(&server);
     client.write_all(&request(Command::DOWNLOAD_FILE, b"")).expect("request");
-    let begin = Instant::now();
     while server.connections().current > 0 || server.connections().max == 0 {
-        assert!(begin.elapsed() < Duration::from_secs(10), "the slow client is still served");
+        assert!(begin.elapsed() < Duration::from_secs(30), "the slow client is still served");
         std::thread::yield_now();
     }
     assert!(begin.elapsed() >= Duration::from_millis(190));
@@ -356,16 +359,19 @@ fn a_peer_with_nagles_algorithm_does_not_wait_for_acknowledgements() {
     let server = start(|_| {});
     let mut stream = connect(&server);
     stream.set_nodelay(false).expect("Nagle");
-    let begun = Instant::now();
-    for _ in 0..100 {
+    let mut times = [Duration::ZERO; 100];
+    for time in &mut times {
+        let begun = Instant::now();
         stream.write_all(&Header::request(Command::UPLOAD_FILE, 4).encode()).expect("head");
         stream.write_all(&[1; 4]).expect("content");
         let mut answer = [0; Header::LEN + 8];
         stream.read_exact(&mut answer).expect("answer");
         assert_eq!(answer[Header::LEN + 7], 4);
+        *time = begun.elapsed();
     }
-    // Each would take 40 ms.
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // Each would take 40 ms; a busy machine lets some of them wait.
+    times.sort();
+    assert!(times[50] < Duration::from_millis(38), "{times:?}");
 }
 
 #[tokio::test]

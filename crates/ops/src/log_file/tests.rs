@@ -183,9 +183,9 @@ fn the_thread_for_logs_writes_what_waits_and_lets_go_of_dropped_files() {
     let path = directory.path().join("d.log");
     let log = LogFile::open(&path, &LogSettings::default(), false).expect("a log");
     log.append(Timestamp::now(), |_, buffer| buffer.extend_from_slice(b"a\n"));
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while fs::read_to_string(&path).expect("a text").is_empty() {
-        assert!(std::time::Instant::now() < deadline, "not written within ten times the interval");
+        assert!(std::time::Instant::now() < deadline, "not written");
         std::thread::sleep(Duration::from_millis(20));
     }
     let watched = Arc::downgrade(&log);

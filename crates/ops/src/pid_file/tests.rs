@@ -78,16 +78,17 @@ fn a_running_daemon_without_a_lock_is_left_alone() {
 fn stop_ends_a_daemon_and_kills_one_that_does_not_listen() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = path(&directory);
-    for (script, killed) in [("", false), ("trap '' TERM; ", true)] {
+    let (long, short) = (Duration::from_secs(60), Duration::from_millis(300));
+    for (script, patience, killed) in [("", long, false), ("trap '' TERM; ", short, true)] {
         let mut child = daemon(script);
         wait_until_ready(&mut child);
         fs::write(&path, child.id().to_string()).expect("its file");
-        assert_eq!(stop(&path, Duration::from_millis(300)).expect("it ends"), killed);
+        assert_eq!(stop(&path, patience).expect("it ends"), killed);
         child.wait().expect("it ended");
-        let again = stop(&path, Duration::from_millis(300)).expect_err("it is gone");
+        let again = stop(&path, short).expect_err("it is gone");
         assert_eq!(again.raw_os_error(), Some(3));
     }
     fs::remove_file(&path).expect("remove");
-    let none = stop(&path, Duration::from_millis(300)).expect_err("no file");
+    let none = stop(&path, short).expect_err("no file");
     assert_eq!(none.raw_os_error(), Some(2));
 }
