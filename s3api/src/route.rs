@@ -60,7 +60,11 @@ impl Operation {
     ) -> Result<Self, S3Error> {
         let request = (method, subresource(query));
         match target {
-            Target::Service => Self::on_service(request),
+            Target::Service => Self::on_service(request, query),
+            // What a function of Object Lambda answers; no bucket has such a name.
+            Target::Bucket { bucket } if method == Method::POST && bucket == "WriteGetObjectResponse" => {
+                Err(not_implemented())
+            }
             Target::Bucket { .. } => Self::on_bucket(request, query),
             Target::Object { .. } => Self::on_object(request, query, headers),
             // Nothing else can be done with such a key, as in S3.
@@ -113,8 +117,15 @@ impl Operation {
         }
     }
 
-    fn on_service(request: (&Method, Option<&str>)) -> Result<Self, S3Error> {
+    fn on_service(request: (&Method, Option<&str>), query: &Query) -> Result<Self, S3Error> {
         match request {
+            // Buckets of another kind, of which there are none.
+            (&Method::GET, None)
+                if query.get("x-id") == Some("ListDirectoryBuckets")
+                    || query.has("max-directory-buckets") =>
+            {
+                Err(not_implemented())
+            }
             (&Method::GET, None) => Ok(Self::ListBuckets),
             (_, Some(_)) => Err(not_implemented()),
             _ => Err(ErrorCode::MethodNotAllowed.into()),
@@ -233,6 +244,8 @@ const SUBRESOURCES: &[&str] = &[
     "location",
     "logging",
     "metadataConfiguration",
+    "metadataInventoryTable",
+    "metadataJournalTable",
     "metadataTable",
     "metrics",
     "notification",

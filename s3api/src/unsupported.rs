@@ -151,6 +151,9 @@ mod tests {
         assert!(!refused("x-amz-acl", "public-read"));
         assert!(!refused("x-amz-storage-class", "STANDARD"));
         assert!(!refused("x-amz-meta-a", "b"));
+        assert!(!refused("x-amz-request-payer", "requester"));
+        assert!(!refused("x-amz-bypass-governance-retention", "true"));
+        assert!(!refused("x-amz-optional-object-attributes", "RestoreStatus"));
         assert!(!refused("x-amz-date", "20130524T000000Z"));
     }
 }

@@ -107,8 +107,14 @@ fn check_name(name: &str) -> Result<(), S3Error> {
         && name.split('.').all(is_label)
         && !RESERVED_STARTS.iter().any(|start| name.starts_with(start))
         && !RESERVED_ENDS.iter().any(|end| name.ends_with(end))
-        && name.parse::<std::net::Ipv4Addr>().is_err();
+        && !looks_like_an_address(name);
     if valid { Ok(()) } else { Err(S3Error::from(ErrorCode::InvalidBucketName).detail("BucketName", name)) }
+}
+
+/// Four numbers, which clients take for the address of a host, be it one or not.
+fn looks_like_an_address(name: &str) -> bool {
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    name.split('.').count() == 4 && name.split('.').all(is_number)
 }
 
 /// Whether files of the bucket are read by their IDs, `on` or `off`.
@@ -124,27 +130,58 @@ mod tests {
 
     #[test]
     fn names_follow_the_rules_of_s3() {
-        for name in ["abc", "my-bucket.v1", "123", &"a".repeat(63)] {
+        for name in [
+            "abc",
+            "123",
+            "my-bucket.v1",
+            "a.b.c",
+            "a--b",
+            "1.2.3",
+            "1.2.3.4.5",
+            "10.0.0.a",
+            "xn-a",
+            "sthree",
+            "a-s3alias-b",
+            "ol-s3",
+            "mrap",
+            &"a".repeat(63),
+        ] {
             assert!(check_name(name).is_ok(), "{name}");
         }
         for name in [
+            "",
             "ab",
-            &"a".repeat(64),
             "Abc",
+            "aBc",
+            "a_b",
+            "a b",
+            "a/b",
+            "a:b",
+            "büro",
             "-abc",
             "abc-",
             ".abc",
-            "a..b",
             "abc.",
+            "a..b",
             "a.-b",
             "a-.b",
-            "a_b",
+            "...",
+            "---",
             "10.0.0.1",
-            "a b",
+            "192.168.5.4",
+            "999.0.0.1",
+            "010.000.000.001",
             "xn--a",
+            "xn--80ak6aa92e",
             "sthree-a",
+            "sthree-configurator",
+            "amzn-s3-demo-bucket",
             "a-s3alias",
-            "a--x-s3",
+            "a--ol-s3",
+            "a.mrap",
+            "a--use1-az5--x-s3",
+            "a--table-s3",
+            &"a".repeat(64),
         ] {
             assert_eq!(check_name(name).unwrap_err().code(), ErrorCode::InvalidBucketName, "{name}");
         }

@@ -15,6 +15,7 @@ mod manners;
 mod metadata;
 mod metrics;
 mod objects;
+mod operations;
 mod parts;
 mod proxies;
 mod speed;
