@@ -15,7 +15,7 @@ use crate::{Reader, SourceError};
 
 /// A response body that is read as the peer takes it.
 pub struct Body {
-    pieces: VecDeque<Piece>,
+    pieces: Pieces,
     reader: Option<Box<dyn Reader>>,
     reading: Option<u64>,
     left: u64,
@@ -31,6 +31,13 @@ struct Meter {
     tell: Option<Box<dyn FnOnce(u64) + Send>>,
 }
 
+/// What is to come. Nearly all bodies have one piece alone, which needs no memory of its own.
+#[derive(Default)]
+struct Pieces {
+    first: Option<Piece>,
+    rest: VecDeque<Piece>,
+}
+
 enum Piece {
     Text(Bytes),
     Range(Range<u64>),
@@ -42,6 +49,31 @@ struct PassedOn {
     left: Option<u64>,
 }
 
+impl Pieces {
+    fn push(&mut self, piece: Piece) {
+        if self.first.is_none() && self.rest.is_empty() {
+            self.first = Some(piece);
+        } else {
+            self.rest.push_back(piece);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Piece> {
+        self.first.take().or_else(|| self.rest.pop_front())
+    }
+
+    /// The first piece, if that is a part of a file.
+    fn pop_range(&mut self) -> Option<Range<u64>> {
+        match self.pop()? {
+            Piece::Range(range) => Some(range),
+            text => {
+                self.first = Some(text);
+                None
+            }
+        }
+    }
+}
+
 impl Body {
     /// Parts of files from this size on are sent without being read, where the connection can do that. Smaller ones
     /// leave in one segment with the head.
@@ -49,7 +81,7 @@ impl Body {
 
     /// Nothing.
     pub fn empty() -> Self {
-        let pieces = VecDeque::new();
+        let pieces = Pieces::default();
         Self { pieces, reader: None, reading: None, left: 0, outgoing: None, passed_on: None, meter: None }
     }
 
@@ -83,7 +115,7 @@ impl Body {
         let text = text.into();
         if !text.is_empty() {
             self.left += text.len() as u64;
-            self.pieces.push_back(Piece::Text(text));
+            self.pieces.push(Piece::Text(text));
         }
     }
 
@@ -91,7 +123,7 @@ impl Body {
     pub fn push_range(&mut self, range: Range<u64>) {
         if !range.is_empty() {
             self.left += range.end - range.start;
-            self.pieces.push_back(Piece::Range(range));
+            self.pieces.push(Piece::Range(range));
         }
     }
 
@@ -104,11 +136,7 @@ impl Body {
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
         let Some(reader) = &mut self.reader else { return Poll::Ready(Ok(())) };
         if self.reading.is_none() {
-            let Some(Piece::Range(range)) =
-                self.pieces.pop_front_if(|piece| matches!(piece, Piece::Range(_)))
-            else {
-                return Poll::Ready(Ok(()));
-            };
+            let Some(range) = self.pieces.pop_range() else { return Poll::Ready(Ok(())) };
             self.reading = Some(range.end - range.start);
             reader.seek(range);
         }
@@ -199,7 +227,7 @@ impl Body {
             return passed_on.poll_block(cx);
         }
         if self.reading.is_none() {
-            match self.pieces.pop_front() {
+            match self.pieces.pop() {
                 None => return Poll::Ready(None),
                 Some(Piece::Text(text)) => {
                     self.left -= text.len() as u64;

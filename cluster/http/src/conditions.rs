@@ -1,5 +1,6 @@
 //! Conditional requests (RFC 9110, section 13).
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fdfs_types::Timestamp;
@@ -55,7 +56,11 @@ impl Validators {
     /// The time of the last change as an HTTP date.
     pub(crate) fn last_modified(&self) -> String {
         let seconds = u64::try_from(self.modified.0).unwrap_or(0);
-        httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds))
+        let mut text = String::with_capacity(HTTP_DATE);
+        let date = httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(seconds));
+        // A text takes every byte.
+        let _ = write!(text, "{date}");
+        text
     }
 
     fn any_tag_matches(&self, list: &str, comparison: Comparison) -> bool {
@@ -85,6 +90,9 @@ fn date(headers: &HeaderMap, name: http::HeaderName) -> Option<Timestamp> {
         httpdate::parse_http_date(text).or_else(|_| httpdate::parse_http_date(&words())).ok()?;
     Some(Timestamp::from(time))
 }
+
+/// Bytes of a date in a header.
+const HTTP_DATE: usize = 29;
 
 #[cfg(test)]
 mod tests {

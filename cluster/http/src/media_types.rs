@@ -1,5 +1,6 @@
 //! Media types by extension.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -9,14 +10,14 @@ use http::HeaderValue;
 #[derive(Clone, Debug)]
 pub struct MediaTypes {
     /// The built-in map if absent.
-    own: Option<HashMap<Box<str>, Box<str>>>,
-    default: Box<str>,
+    own: Option<HashMap<Box<str>, HeaderValue>>,
+    default: HeaderValue,
 }
 
 impl MediaTypes {
     /// The built-in map; `default` is the type of what it does not know.
     pub fn built_in(default: &str) -> Self {
-        Self { own: None, default: default.into() }
+        Self { own: None, default: value_of(default) }
     }
 
     /// A map in the form of `mime.types`: a type and its extensions on each line. Types that cannot stand in
@@ -25,20 +26,25 @@ impl MediaTypes {
         let mut own = HashMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let mut words = line.split_ascii_whitespace();
-            let Some(kind) = words.next().filter(|kind| HeaderValue::from_str(kind).is_ok()) else {
+            let Some(kind) = words.next().and_then(|kind| HeaderValue::from_str(kind).ok()) else {
                 continue;
             };
-            own.extend(words.map(|extension| (extension.to_ascii_lowercase().into(), kind.into())));
+            own.extend(words.map(|extension| (extension.to_ascii_lowercase().into(), kind.clone())));
         }
-        Self { own: Some(own), default: default.into() }
+        Self { own: Some(own), default: value_of(default) }
     }
 
     /// The media type of a file name, by what follows its last dot, in any case.
-    pub fn of(&self, name: &str) -> &str {
-        let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    pub fn of(&self, name: &str) -> &HeaderValue {
+        let extension = name.rsplit_once('.').map(|(_, extension)| match extension {
+            extension if extension.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                Cow::Owned(extension.to_ascii_lowercase())
+            }
+            extension => Cow::Borrowed(extension),
+        });
         let known = extension.and_then(|extension| match &self.own {
-            None => BUILT_IN.get(extension.as_str()).copied(),
-            Some(own) => own.get(extension.as_str()).map(|kind| &**kind),
+            None => BUILT_IN.get(&*extension),
+            Some(own) => own.get(&*extension),
         });
         known.unwrap_or(&self.default)
     }
@@ -51,8 +57,15 @@ impl Default for MediaTypes {
 }
 
 /// The map of the stock FastDFS package, and what it lacks.
-static BUILT_IN: LazyLock<HashMap<&'static str, &'static str>> =
-    LazyLock::new(|| include_str!("media_types.txt").lines().filter_map(|row| row.split_once(' ')).collect());
+static BUILT_IN: LazyLock<HashMap<&'static str, HeaderValue>> = LazyLock::new(|| {
+    let rows = include_str!("media_types.txt").lines().filter_map(|row| row.split_once(' '));
+    rows.map(|(extension, kind)| (extension, HeaderValue::from_static(kind))).collect()
+});
+
+/// The type of what a map does not know; one that cannot stand in a header says no more than this.
+fn value_of(default: &str) -> HeaderValue {
+    HeaderValue::from_str(default).unwrap_or(HeaderValue::from_static("application/octet-stream"))
+}
 
 #[cfg(test)]
 mod tests {
@@ -79,6 +92,9 @@ mod tests {
     #[test]
     fn every_row_is_a_type() {
         assert!(BUILT_IN.len() > 600);
-        assert!(BUILT_IN.values().all(|value| value.split('/').count() == 2), "type/subtype");
+        assert!(
+            BUILT_IN.values().all(|value| value.to_str().unwrap().split('/').count() == 2),
+            "type/subtype"
+        );
     }
 }

@@ -35,10 +35,21 @@ impl<L: Local, P: Source> MemberFiles<L, P> {
         &self.local
     }
 
-    /// The file as it is here, unless another member has a better one: the whole of what is cut off here, or the
-    /// present content of an appender file that was accepted there.
-    async fn best(&self, id: &FileId, here: Content) -> Result<Content, SourceError> {
-        if let Some(expected) = announced_size(id).filter(|expected| *expected != here.size) {
+    /// Whether another member may have a better file than the one here: the whole of what is cut off here, or the present
+    /// content of an appender file that was accepted there.
+    fn doubt(&self, id: &FileId, here: &Content) -> Option<Doubt> {
+        match id.filename.kind() {
+            Ok(FileKind::Normal) => {
+                announced_size(id).filter(|expected| *expected != here.size).map(Doubt::Size)
+            }
+            Ok(FileKind::Appender) => (!self.local.is_source(id)).then_some(Doubt::Age),
+            _ => None,
+        }
+    }
+
+    /// The file as it is here, unless another member has a better one.
+    async fn best(&self, id: &FileId, here: Content, doubt: Doubt) -> Result<Content, SourceError> {
+        if let Doubt::Size(expected) = doubt {
             metrics::counter!("fdfs_http_damaged_files_total").increment(1);
             warn!(file_id = %id, expected, size = here.size, "the file here is not as long as its name says");
             return match self.others.open(id).await {
@@ -48,24 +59,35 @@ impl<L: Local, P: Source> MemberFiles<L, P> {
                 _ => Err(SourceError::Damaged),
             };
         }
-        let is_appender = id.filename.kind() == Ok(FileKind::Appender);
-        if is_appender && !self.local.is_source(id) {
-            return match self.others.open(id).await {
-                Ok(other) if (other.size, other.modified) != (here.size, here.modified) => Ok(other),
-                _ => Ok(here),
-            };
+        match self.others.open(id).await {
+            Ok(other) if (other.size, other.modified) != (here.size, here.modified) => Ok(other),
+            _ => Ok(here),
         }
-        Ok(here)
     }
+}
+
+/// Why the file here may not be the best one.
+#[derive(Clone, Copy, Debug)]
+enum Doubt {
+    /// Its name tells another size.
+    Size(u64),
+    /// It may have changed where it was accepted.
+    Age,
 }
 
 impl<L: Local, P: Source> Source for MemberFiles<L, P> {
     async fn open(&self, id: &FileId) -> Result<Content, SourceError> {
         match self.local.open_here(id) {
-            Ok(here) => self.best(id, here).await,
-            Err(SourceError::NotFound) => self.others.open(id).await,
+            // What asks others is much larger than what does not, and seldom.
+            Ok(here) => match self.doubt(id, &here) {
+                None => Ok(here),
+                Some(doubt) => Box::pin(self.best(id, here, doubt)).await,
+            },
+            Err(SourceError::NotFound) => Box::pin(self.others.open(id)).await,
             // The disk failed here: somebody else may have it.
-            Err(SourceError::Io(error)) => self.others.open(id).await.map_err(|_| SourceError::Io(error)),
+            Err(SourceError::Io(error)) => {
+                Box::pin(self.others.open(id)).await.map_err(|_| SourceError::Io(error))
+            }
             Err(error) => Err(error),
         }
     }
@@ -75,8 +97,7 @@ impl<L: Local, P: Source> Source for MemberFiles<L, P> {
     }
 }
 
-/// The size that the name of a file that cannot change tells.
+/// The size that the name of a normal file tells, unless it is a slave's that looks like one.
 fn announced_size(id: &FileId) -> Option<u64> {
-    let is_plain = is_immutable(&id.filename) && id.filename.kind() == Ok(FileKind::Normal);
-    id.filename.fields().ok().filter(|_| is_plain)?.size.size()
+    id.filename.fields().ok().filter(|_| is_immutable(&id.filename))?.size.size()
 }

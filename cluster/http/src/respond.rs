@@ -1,9 +1,10 @@
 //! From an opened file to its response.
 
+use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Range;
 
-use fdfs_types::{FileId, FileKind, RemoteFilename};
+use fdfs_types::{FileId, FileKind, NameFields, RemoteFilename};
 use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
     LAST_MODIFIED, RANGE, RETRY_AFTER,
@@ -120,9 +121,21 @@ fn played(
 /// The same on every replica: names of normal files tell all, slaves and appender files go by time.
 fn validators(id: &FileId, content: &Content) -> Validators {
     let normal = id.filename.fields().ok().filter(|_| is_immutable(&id.filename));
-    let (etag, modified) = match normal {
-        Some(fields) => (format!("\"{}-{:x}\"", fields.encode(), content.size), fields.created()),
-        None => (format!("\"{:x}-{:x}\"", content.modified.0, content.size), content.modified),
+    let mut etag = String::with_capacity(MOST_OF_A_TAG);
+    let modified = match normal {
+        Some(fields) => {
+            let _ = write!(
+                etag,
+                "\"{}-{:x}\"",
+                &id.filename.base_name()[..NameFields::ENCODED_LEN],
+                content.size
+            );
+            fields.created()
+        }
+        None => {
+            let _ = write!(etag, "\"{:x}-{:x}\"", content.modified.0, content.size);
+            content.modified
+        }
     };
     Validators { etag, modified }
 }
@@ -150,13 +163,13 @@ pub(crate) fn requested_ranges(
     ranges.map_err(|error| Refusal::Range { error, size })
 }
 
-fn whole(kind: &str, content: Content) -> Response<Body> {
+fn whole(kind: &HeaderValue, content: Content) -> Response<Body> {
     let mut body = Body::read_from(content.reader);
     body.push_range(0..content.size);
     typed(StatusCode::OK, kind, body)
 }
 
-fn one_range(kind: &str, content: Content, range: Range<u64>) -> Response<Body> {
+fn one_range(kind: &HeaderValue, content: Content, range: Range<u64>) -> Response<Body> {
     let text = content_range(&range, content.size);
     let mut body = Body::read_from(content.reader);
     body.push_range(range);
@@ -166,8 +179,9 @@ fn one_range(kind: &str, content: Content, range: Range<u64>) -> Response<Body> 
 }
 
 /// `multipart/byteranges`. The boundary is random, so that no content can have been made to hold it.
-fn several_ranges(kind: &str, content: Content, ranges: &[Range<u64>]) -> Response<Body> {
+fn several_ranges(kind: &HeaderValue, content: Content, ranges: &[Range<u64>]) -> Response<Body> {
     let boundary = format!("{:016x}", RandomState::new().build_hasher().finish());
+    let kind = kind.to_str().unwrap_or("application/octet-stream");
     let mut body = Body::read_from(content.reader);
     for range in ranges {
         let text = content_range(range, content.size);
@@ -175,11 +189,14 @@ fn several_ranges(kind: &str, content: Content, ranges: &[Range<u64>]) -> Respon
         body.push_range(range.clone());
     }
     body.push_text(format!("\r\n--{boundary}--\r\n"));
-    typed(StatusCode::PARTIAL_CONTENT, &format!("multipart/byteranges; boundary={boundary}"), body)
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    insert(response.headers_mut(), CONTENT_TYPE, &format!("multipart/byteranges; boundary={boundary}"));
+    response
 }
 
 /// A part of a film, as a film of its own.
-fn film(kind: &str, content: Content, part: &flv::Part) -> Response<Body> {
+fn film(kind: &HeaderValue, content: Content, part: &flv::Part) -> Response<Body> {
     let mut body = Body::read_from(content.reader);
     if part.needs_header {
         body.push_text(flv::HEADER);
@@ -196,10 +213,12 @@ fn not_modified(validators: &Validators) -> Response<Body> {
     response
 }
 
-fn typed(status: StatusCode, kind: &str, body: Body) -> Response<Body> {
+fn typed(status: StatusCode, kind: &HeaderValue, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    insert(response.headers_mut(), CONTENT_TYPE, kind);
+    // Room for all headers at once.
+    response.headers_mut().reserve(HEADERS);
+    response.headers_mut().insert(CONTENT_TYPE, kind.clone());
     response
 }
 
@@ -263,7 +282,8 @@ impl Refusal {
 
     /// The response that says so; it is not to be kept by caches.
     pub fn to_response(&self) -> Response<Body> {
-        let mut response = typed(self.status(), "text/plain; charset=utf-8", Body::text(format!("{self}\n")));
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        let mut response = typed(self.status(), &kind, Body::text(format!("{self}\n")));
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
@@ -279,3 +299,8 @@ impl Refusal {
         response
     }
 }
+
+/// Most bytes of an entity tag: the quotes, 27 characters, a dash, a size.
+const MOST_OF_A_TAG: usize = 2 + NameFields::ENCODED_LEN + 1 + 16;
+/// Headers of most answers.
+const HEADERS: usize = 8;

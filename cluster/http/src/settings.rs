@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fdfs_conf::{NativeHttpConfig, ResponseMode, UrlForm};
+use http::HeaderValue;
 use thiserror::Error;
 
 use crate::{MediaTypes, TokenCheck};
@@ -36,7 +37,7 @@ pub struct Picture {
     /// The picture.
     pub bytes: Bytes,
     /// Its media type.
-    pub media_type: String,
+    pub media_type: HeaderValue,
 }
 
 /// A file that the configuration names cannot be used.
@@ -67,7 +68,7 @@ impl Settings {
         let picture = picture.map(|path| {
             let bytes = read("http.anti_steal.token_check_fail", path, MAX_PICTURE)?.into();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            Ok(Picture { bytes, media_type: types.of(&name).to_owned() })
+            Ok(Picture { bytes, media_type: types.of(&name).clone() })
         });
         Ok(Self {
             url_form: config.url_form,

@@ -11,8 +11,10 @@ use crate::Query;
 /// are checked before.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
-    group: Option<String>,
-    name: String,
+    /// The path without its leading slash.
+    path: String,
+    /// Where the group ends, if there is one.
+    group: Option<usize>,
     /// What the query asks for.
     pub query: Query,
 }
@@ -55,57 +57,70 @@ impl Target {
         if path.len() > Self::MAX_LEN {
             return Err(ParseTargetError::TooLong);
         }
-        let path = normalise(&decode(path)?)?;
+        let path = match path.strip_prefix('/') {
+            Some(rest) if is_plain(rest) => rest.to_owned(),
+            _ => normalise(&decode(path)?)?,
+        };
         let without_group = match form {
             UrlForm::WithGroup => false,
             UrlForm::WithoutGroup => true,
             UrlForm::Either => is_store_path(&path),
         };
-        let (group, name) = if without_group {
-            (None, &*path)
-        } else {
-            let (group, name) = path.split_once('/').ok_or(ParseTargetError::TooShort)?;
-            (Some(group.to_owned()), name)
+        let group = match without_group {
+            true => None,
+            false => Some(path.find('/').ok_or(ParseTargetError::TooShort)?),
         };
-        if name.len() < Self::MIN_PART {
-            return Err(ParseTargetError::TooShort);
-        }
-        let name = name.to_owned();
-        Ok(Self { group, name, query: query.map(Query::parse).unwrap_or_default() })
+        let target = Self { path, group, query: query.map(Query::parse).unwrap_or_default() };
+        if target.name().len() < Self::MIN_PART { Err(ParseTargetError::TooShort) } else { Ok(target) }
     }
 
     /// The name without its group, as tokens are made of it.
     pub fn name(&self) -> &str {
-        &self.name
+        self.group.map_or(&self.path, |end| &self.path[end + 1..])
+    }
+
+    fn group(&self) -> Option<&str> {
+        self.group.map(|end| &self.path[..end])
     }
 
     /// The path, decoded, with its group if it has one.
     pub fn path(&self) -> String {
-        match &self.group {
-            Some(group) => format!("/{group}/{}", self.name),
-            None => format!("/{}", self.name),
-        }
+        format!("/{}", self.path)
     }
 
     /// The file. `own_group` is the group of paths without one; such paths are refused if it is absent.
     pub fn file_id(&self, own_group: Option<GroupName>) -> Result<FileId, ParseTargetError> {
-        let group = match &self.group {
+        let group = match self.group() {
             Some(group) => group.parse()?,
             None => own_group.ok_or(ParseTargetError::TooShort)?,
         };
-        if !is_store_path(&self.name) {
+        let name = self.name();
+        if !is_store_path(name) {
             return Err(ParseTargetError::NotAName);
         }
-        let name = format!("{}{}", self.name[..3].to_ascii_uppercase(), &self.name[3..]);
-        let filename: RemoteFilename = name.parse().map_err(ParseFileIdError::from)?;
-        if name.len() < RemoteFilename::NORMAL_LEN || filename.fields().is_err() {
-            return Err(ParseTargetError::NotAName);
+        let filename: Result<RemoteFilename, _> =
+            match name[..3].bytes().any(|byte| byte.is_ascii_lowercase()) {
+                true => format!("{}{}", name[..3].to_ascii_uppercase(), &name[3..]).parse(),
+                false => name.parse(),
+            };
+        let filename = filename.map_err(ParseFileIdError::from)?;
+        let fields = filename.fields().ok().filter(|_| name.len() >= RemoteFilename::NORMAL_LEN);
+        match fields {
+            None => Err(ParseTargetError::NotAName),
+            Some(fields) if fields.size.is_private() => Err(ParseTargetError::Private),
+            Some(_) => Ok(FileId { group, filename }),
         }
-        if filename.is_private() {
-            return Err(ParseTargetError::Private);
-        }
-        Ok(FileId { group, filename })
     }
+}
+
+/// Whether a path without its leading slash has nothing to be decoded, joined or resolved.
+fn is_plain(path: &str) -> bool {
+    let mut after_slash = true;
+    path.bytes().all(|byte| {
+        let is_plain = byte != b'%' && !(after_slash && matches!(byte, b'/' | b'.'));
+        after_slash = byte == b'/';
+        is_plain
+    })
 }
 
 /// Percent-decodes a path strictly.

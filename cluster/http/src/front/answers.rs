@@ -230,7 +230,7 @@ impl<O: Origin> Front<O> {
         match (refusal, &self.native.picture) {
             (Refusal::Token(error), Some(picture)) if *error != TokenError::Missing => {
                 let mut response = Response::new(Body::text(picture.bytes.clone()));
-                insert(response.headers_mut(), CONTENT_TYPE, &picture.media_type);
+                response.headers_mut().insert(CONTENT_TYPE, picture.media_type.clone());
                 response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 response
             }
