@@ -2,19 +2,24 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{BufMut as _, Bytes, BytesMut};
 use fdfs_net::Tls;
+use fdfs_types::Network;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{Instrument as _, debug, debug_span, warn};
 
 use crate::Body;
@@ -22,6 +27,7 @@ use crate::socket::Socket;
 use workers::Workers;
 
 mod encrypted;
+mod proxy_header;
 mod workers;
 
 /// What is done with a request.
@@ -76,6 +82,7 @@ pub struct HttpServer<H> {
     handler: Arc<H>,
     limits: Limits,
     tls: Option<Arc<Tls>>,
+    proxies: Arc<[Network]>,
 }
 
 impl<H: Handler> HttpServer<H> {
@@ -83,9 +90,9 @@ impl<H: Handler> HttpServer<H> {
     pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 
     /// Listens on `address`.
-    pub async fn bind(address: SocketAddr, handler: Arc<H>, limits: Limits) -> std::io::Result<Self> {
+    pub async fn bind(address: SocketAddr, handler: Arc<H>, limits: Limits) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, handler, limits, tls: None })
+        Ok(Self { listener, handler, limits, tls: None, proxies: Arc::new([]) })
     }
 
     /// Encrypts connections; over those HTTP/2 is spoken, too.
@@ -94,8 +101,14 @@ impl<H: Handler> HttpServer<H> {
         self
     }
 
+    /// Connections from `proxies` begin with a header of the PROXY protocol, which tells for whom they are; others do not.
+    pub fn behind(mut self, proxies: Vec<Network>) -> Self {
+        self.proxies = proxies.into();
+        self
+    }
+
     /// Where it listens.
-    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
@@ -126,16 +139,16 @@ impl<H: Handler> HttpServer<H> {
             match given {
                 Ok((stream, peer)) => {
                     let (handler, limits, stop) = (Arc::clone(&self.handler), self.limits, stop.clone());
-                    let tls = self.tls.clone();
+                    let (tls, proxies) = (self.tls.clone(), Arc::clone(&self.proxies));
                     let task = async move {
-                        match TcpStream::from_std(stream) {
-                            Ok(stream) => match tls {
-                                None => serve(stream, peer, handler, limits, stop).await,
+                        match opened(stream, peer, &proxies).await {
+                            Ok((stream, connection)) => match tls {
+                                None => serve(stream, connection, handler, limits, stop).await,
                                 Some(tls) => {
-                                    encrypted::serve(stream, peer, handler, limits, &tls, stop).await;
+                                    encrypted::serve(stream, connection, handler, limits, &tls, stop).await;
                                 }
                             },
-                            Err(error) => warn!(%error, "connection not taken over"),
+                            Err(error) => debug!(%error, "connection ended before it began"),
                         }
                         drop(place);
                     };
@@ -155,7 +168,7 @@ impl<H: Handler> HttpServer<H> {
         }
         drop(self.listener);
         let finished = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.limits.grace, finished).await.is_err() {
+        if timeout(self.limits.grace, finished).await.is_err() {
             warn!("requests still running at the end of the grace time are cut off");
         }
         connections.shutdown().await;
@@ -163,25 +176,64 @@ impl<H: Handler> HttpServer<H> {
     }
 }
 
-async fn serve<H: Handler>(
-    stream: TcpStream,
+/// Takes a connection over. One from a proxy is first asked for whom it is.
+async fn opened(
+    stream: std::net::TcpStream,
     peer: SocketAddr,
+    proxies: &[Network],
+) -> io::Result<(TcpStream, Connection)> {
+    let mut stream = TcpStream::from_std(stream)?;
+    stream.set_nodelay(true)?;
+    let mut connection = Connection { local: stream.local_addr()?, peer };
+    if proxies.iter().any(|network| network.contains(peer.ip().to_canonical())) {
+        let header = timeout(OPENING, proxy_header::read(&mut stream)).await;
+        let client = header.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).inspect_err(|_| {
+            metrics::counter!("fdfs_http_refusals_total", "reason" => "proxy-header").increment(1);
+        })?;
+        connection.peer = client.unwrap_or(peer);
+    }
+    Ok((stream, connection))
+}
+
+/// Reads as many bytes as tell whether the client speaks HTTP/2 without having been asked, and gives them back.
+async fn first_bytes(stream: &mut TcpStream) -> io::Result<Bytes> {
+    let mut first = BytesMut::with_capacity(HTTP_2.len());
+    while first.len() < HTTP_2.len() && HTTP_2.starts_with(&first) {
+        let missing = HTTP_2.len() - first.len();
+        let mut room = (&mut first).limit(missing);
+        if stream.read_buf(&mut room).await? == 0 {
+            break;
+        }
+    }
+    Ok(first.freeze())
+}
+
+async fn serve<H: Handler>(
+    mut stream: TcpStream,
+    connection: Connection,
     handler: Arc<H>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!(%error, "no TCP_NODELAY");
-    }
-    let local = match stream.local_addr() {
-        Ok(local) => local,
-        Err(error) => return debug!(%error, "connection is gone"),
+    let first = tokio::select! {
+        biased;
+        first = timeout(limits.head_timeout, first_bytes(&mut stream)) => first,
+        () = stopped(&mut stop) => return,
     };
-    let (socket, outgoing) = Socket::new(stream, limits.write_timeout);
+    let first = match first.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(first) if first.is_empty() => return,
+        Ok(first) => first,
+        Err(error) => return debug!(%error, "connection ended before its first request"),
+    };
+    let is_http_2 = first == HTTP_2;
+    let (socket, outgoing) = Socket::new(stream, first, limits.write_timeout);
+    if is_http_2 {
+        return encrypted::serve_http2(socket, connection, handler, limits, stop).await;
+    }
     let service = service_fn(move |request| {
         let (handler, outgoing) = (Arc::clone(&handler), outgoing.clone());
         async move {
-            let mut response = handler.answer(request, &Connection { local, peer }).await;
+            let mut response = handler.answer(request, &connection).await;
             response.body_mut().send_files_through(outgoing);
             Ok::<_, Infallible>(response)
         }
@@ -214,6 +266,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// What HTTP/2 begins with.
+const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long a proxy may take to say for whom it connects.
+const OPENING: Duration = Duration::from_secs(10);
 /// Largest request head, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fdfs_net::Outgoing;
 use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
@@ -14,6 +15,8 @@ use tokio::time::{Instant, Sleep};
 /// A plain TCP connection.
 pub(crate) struct Socket {
     stream: TokioIo<TcpStream>,
+    /// What was read of it before.
+    first: Bytes,
     outgoing: Outgoing,
     patience: Duration,
     /// Ends the patience; it is set while the peer takes nothing.
@@ -22,13 +25,12 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// A connection, and where to put the pieces that it is to send. It fails when its peer has taken nothing for
-    /// `patience`.
-    pub(crate) fn new(stream: TcpStream, patience: Duration) -> (Self, Outgoing) {
+    /// A connection of which `first` was read, and where to put the pieces that it is to send. It fails when its peer has
+    /// taken nothing for `patience`.
+    pub(crate) fn new(stream: TcpStream, first: Bytes, patience: Duration) -> (Self, Outgoing) {
         let outgoing = Outgoing::default();
-        let stream = TokioIo::new(stream);
-        let socket = Self { stream, outgoing: outgoing.clone(), patience, stalled: None, is_stalled: false };
-        (socket, outgoing)
+        let (given, stream) = (outgoing.clone(), TokioIo::new(stream));
+        (Self { stream, first, outgoing, patience, stalled: None, is_stalled: false }, given)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -57,8 +59,13 @@ impl hyper::rt::Read for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
+        mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let length = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }

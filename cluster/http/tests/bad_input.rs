@@ -81,13 +81,17 @@ async fn heads_that_are_no_heads_end_the_connection_and_nothing_else() {
         b"GET /group1 HTTP/9.9\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nzz",
         b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
     ] {
         let answer = site.send(request).await;
         let line = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
         assert!(line.is_empty() || line.starts_with("HTTP/1.1 4"), "{line}");
         assert_eq!(site.get(&format!("/group1/{JPG}"), "").await.status, 200);
     }
+    // HTTP/2 that goes on as HTTP/1 is neither.
+    let neither = format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET /group1/{JPG} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer = site.send(neither.as_bytes()).await;
+    assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

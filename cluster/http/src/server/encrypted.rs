@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,32 +20,25 @@ use super::{Connection, Handler, Limits, MAX_HEAD, stopped};
 /// Agrees on keys and a protocol, and serves the connection.
 pub(super) async fn serve<H: Handler>(
     stream: TcpStream,
-    peer: SocketAddr,
+    connection: Connection,
     handler: Arc<H>,
     limits: Limits,
     tls: &Tls,
     stop: watch::Receiver<bool>,
 ) {
-    let opened = timeout(HANDSHAKE, open(stream, tls)).await;
-    let (stream, local) = match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-        Ok(opened) => opened,
+    let opened = timeout(HANDSHAKE, tls.accept(stream)).await;
+    let stream = match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(stream) => stream,
         Err(error) => {
             metrics::counter!("fdfs_http_tls_handshakes_failed_total").increment(1);
             return debug!(%error, "no keys were agreed on");
         }
     };
-    let connection = Connection { local, peer };
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        serve_http2(stream, connection, handler, limits, stop).await;
+        serve_http2(TokioIo::new(stream), connection, handler, limits, stop).await;
     } else {
         serve_http1(stream, connection, handler, limits, stop).await;
     }
-}
-
-async fn open(stream: TcpStream, tls: &Tls) -> io::Result<(TlsStream<TcpStream>, SocketAddr)> {
-    stream.set_nodelay(true)?;
-    let local = stream.local_addr()?;
-    Ok((tls.accept(stream).await?, local))
 }
 
 async fn serve_http1<H: Handler>(
@@ -78,8 +70,9 @@ async fn serve_http1<H: Handler>(
     }
 }
 
-async fn serve_http2<H: Handler>(
-    stream: TlsStream<TcpStream>,
+/// Serves HTTP/2 on a connection whose ends have agreed on it.
+pub(super) async fn serve_http2<H: Handler>(
+    stream: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     connection: Connection,
     handler: Arc<H>,
     limits: Limits,
@@ -96,7 +89,7 @@ async fn serve_http2<H: Handler>(
         .keep_alive_timeout(limits.write_timeout)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(stream, service);
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,

@@ -322,6 +322,7 @@ mod tests {
             "front.http_conf |",
             "front.purge_from | loopback",
             "front.purge_peers |",
+            "front.proxy_protocol_from |",
             "front.tls_cert, front.tls_key |",
             "front.connect_timeout | 1 s",
             "front.first_byte_timeout | 5 s",

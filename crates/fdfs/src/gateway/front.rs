@@ -59,7 +59,7 @@ pub(super) async fn bind(
     }
     let kept = kept.map(|(kept, _)| kept);
     servers.spawn(look(client, kept, readiness.clone(), interval, stopped.clone()));
-    Ok(server.encrypted(tls))
+    Ok(server.encrypted(tls).behind(config.front.proxy_protocol_from.clone()))
 }
 
 /// Keeps groups and storages known, and looks which storages answer, until told to stop.

@@ -51,6 +51,9 @@ pub struct FrontConfig {
     pub purge_from: Vec<Network>,
     /// Other fronts that are told of purges.
     pub purge_peers: Vec<String>,
+    /// Proxies whose connections begin with a header of the PROXY protocol.
+    #[serde(deserialize_with = "networks")]
+    pub proxy_protocol_from: Vec<Network>,
     /// Certificate and those behind it, PEM.
     pub tls_cert: Option<PathBuf>,
     /// Its private key, PEM.
@@ -96,6 +99,7 @@ impl Default for FrontConfig {
             show_cache: false,
             purge_from: answers.purge_from,
             purge_peers: Vec::new(),
+            proxy_protocol_from: Vec::new(),
             tls_cert: None,
             tls_key: None,
             connect_timeout: 1,
