@@ -1,6 +1,7 @@
 //! The cache over a real cluster: one fetch, ranges, tokens, an outage, headers for browsers.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use fdfs_http::token_of;
 use fdfs_tests::Deadline;
 
-use crate::browser::Page;
+use crate::browser::{Browser, Page};
 use crate::stage::Stage;
 
 /// `FDFS_FRONT_CLIENTS=1000` for a long run.
@@ -40,17 +41,19 @@ fn many_clients_that_want_one_file_at_once_are_one_fetch() -> Result<()> {
     Ok(())
 }
 
+/// `FDFS_FRONT_LARGE=1024` for a file of so many MiB.
 #[test]
 fn the_end_of_a_large_file_is_served_without_the_rest() -> Result<()> {
+    let mebibytes: usize = std::env::var("FDFS_FRONT_LARGE").ok().map_or(Ok(20), |text| text.parse())?;
     let stage = Stage::start(&[("group1", 1)])?;
-    let file = stage.store("group1", 20 << 20)?;
+    let file = stage.store("group1", mebibytes << 20)?;
     let cache = tempfile::tempdir()?;
     let (gateway, browser) = stage.front(&format!("[front]\ncache = '{}'\n", cache.path().display()))?;
     let page = browser.ask("GET", &file.path(), "Range: bytes=-10\r\n")?;
     ensure!(page.status == 206 && page.body == file.content[file.content.len() - 10..], "{}", page.head);
     ensure!(gateway.metric("fdfs_front_origin_bytes_total")? <= 2.0 * 1024.0 * 1024.0);
     let head = browser.ask("HEAD", &file.path(), "")?;
-    ensure!(head.header("content-length") == Some("20971520"), "{}", head.head);
+    ensure!(head.header("content-length") == Some(&*file.content.len().to_string()), "{}", head.head);
     let again = format!("If-None-Match: {}\r\n", etag_of(&page)?);
     // Tags are case-sensitive: the lower-case one of this client is another.
     ensure!(browser.ask("GET", &file.path(), &again)?.status == 200);
@@ -123,7 +126,52 @@ fn prefixes_health_and_other_methods_are_answered_as_the_document_says() -> Resu
         ensure!(browser.get(path)?.status == 200, "{path}");
     }
     ensure!(browser.ask("PUT", &file.path(), "")?.status == 405);
+    ensure!(browser.ask("OPTIONS", &file.path(), "")?.status == 405, "unless pages of other sites may ask");
     Ok(())
+}
+
+#[test]
+fn pages_of_other_sites_may_read_where_that_is_configured_and_every_address_is_listened_on() -> Result<()> {
+    let stage = Stage::start(&[("group1", 1)])?;
+    let file = stage.store("group1", 5000)?;
+    let cache = tempfile::tempdir()?;
+    // Nobody else has addresses of this network.
+    let address = SocketAddr::from(([127, 99, fastrand::u8(..), fastrand::u8(1..255)], 8000));
+    let lines =
+        format!("[front]\ncors = true\nlisten_also = ['{address}']\ncache = '{}'\n", cache.path().display());
+    let (gateway, browser) = stage.front(&lines)?;
+    for browser in [browser, Browser(address)] {
+        let asked = browser.ask("OPTIONS", &file.path(), "Origin: http://a.test\r\n")?;
+        ensure!(asked.status == 204 && asked.header("allow").is_some(), "{}", asked.head);
+        let page = browser.ask("GET", &file.path(), "Origin: http://a.test\r\n")?;
+        ensure!(page.body == file.content, "{}", page.status);
+        ensure!(page.header("access-control-allow-origin") == Some("*"), "{}", page.head);
+    }
+    // What was fetched a while ago has an age.
+    Deadline::after(LIMIT).wait_for("an age", || {
+        let page = browser.get(&file.path())?;
+        let age = page.header("age").context("no age")?;
+        ensure!(page.body == file.content && age.parse::<u64>()? >= 1, "{}", page.head);
+        Ok(())
+    })?;
+    // Every second figure of the contract, as it is called here.
+    for name in [
+        "fdfs_front_responses_total",
+        "fdfs_front_bytes_sent_total",
+        "fdfs_front_request_seconds_count",
+        "fdfs_front_requests_running",
+        "fdfs_client_storage_requests_total",
+        "fdfs_client_storage_seconds_count",
+        "fdfs_client_tracker_up",
+    ] {
+        ensure!(gateway.metric(name)? > 0.0 || name == "fdfs_front_requests_running", "{name}");
+    }
+    Deadline::after(LIMIT).wait_for("what the front looks at now and then", || {
+        for name in ["fdfs_cache_bytes", "fdfs_cache_objects", "fdfs_client_probe_seconds_count"] {
+            ensure!(gateway.metric(name)? > 0.0, "{name}");
+        }
+        Ok(())
+    })
 }
 
 #[test]

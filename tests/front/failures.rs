@@ -85,10 +85,12 @@ fn a_file_that_cannot_be_reached_takes_no_other_down_and_returns_with_its_storag
     Ok(())
 }
 
+/// `FDFS_FRONT_DOWNLOAD=100` for a file of so many MiB.
 #[test]
 fn a_storage_killed_in_the_middle_of_a_download_is_not_noticed() -> Result<()> {
     let mut stage = Stage::start(&[("group1", 2)])?;
-    let file = stage.store("group1", 48 << 20)?;
+    let mebibytes: usize = std::env::var("FDFS_FRONT_DOWNLOAD").ok().map_or(Ok(48), |text| text.parse())?;
+    let file = stage.store("group1", mebibytes << 20)?;
     stage.settle(&[0, 1])?;
     let (gateway, browser) = stage.front("")?;
     for victim in [0, 1, 0, 1] {

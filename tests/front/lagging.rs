@@ -76,6 +76,32 @@ fn a_link_and_an_appender_file_are_served_by_a_replica_that_has_not_got_them() -
 }
 
 #[test]
+fn a_slave_made_two_days_after_its_master_is_served_by_a_replica_that_has_not_got_it() -> Result<()> {
+    let stage = Stage::start(&[("group1", 2)])?;
+    let master = stage.put_old(&[0, 1], 700, 2 * 24 * 3600)?;
+    let (_gateway, browser) = stage.front("")?;
+    ensure!(browser.get(&master.path())?.body == master.content);
+    let kind = UploadKind::Slave { master: master.id.clone(), prefix: "_late".parse()? };
+    let slave = stage.store_as("group1", 400, kind)?;
+    let local = format!("data/{}", &slave.id.filename.as_str()[4..]);
+    let replica = stage.cluster.store_path(1, 0).join(local);
+    Deadline::after(LIMIT).wait_for("the slave at the replica", || {
+        ensure!(replica.exists());
+        Ok(())
+    })?;
+    // The replica lacks it, as if it had not come yet; the name says that it is two days old.
+    std::fs::remove_file(&replica)?;
+    let address = stage.cluster.config().storages[1].address.ip();
+    for _ in 0..20 {
+        let page = browser.get(&slave.path())?;
+        ensure!(page.status == 200 && page.body == slave.content, "{} at the front", page.status);
+        let answer = http_get(&format!("http://{address}:8888{}", slave.path()))?;
+        ensure!(answer.status == 200 && answer.body == slave.content, "{} at the replica", answer.status);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_storage_that_swallows_packets_holds_no_request_up() -> Result<()> {
     let mut stage = Stage::start(&[("group1", 2)])?;
     let files: Vec<Stored> = (0..6).map(|_| stage.store("group1", 2000)).collect::<Result<_>>()?;

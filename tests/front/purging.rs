@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use fdfs_client::UploadKind;
 use fdfs_tests::Deadline;
 use tokio::net::TcpSocket;
 
@@ -47,6 +48,24 @@ fn a_purge_reaches_every_front_and_is_for_allowed_networks_alone() -> Result<()>
     ensure!(all.status == 200, "{}", String::from_utf8_lossy(&all.body));
     ensure!(browser.get(&format!("/purge{}", file.path()))?.status == 404);
     ensure!(other.get(&file.path())?.header("x-cache") == Some("miss"));
+    // A file goes with its slaves where that is asked for.
+    let kind = UploadKind::Slave { master: file.id.clone(), prefix: "_small".parse()? };
+    let slave = stage.store_as("group1", 400, kind)?;
+    let cached = |front: Browser| -> Result<bool> {
+        ensure!(front.get(&file.path())?.status == 200);
+        Ok(front.get(&slave.path())?.header("x-cache") == Some("hit"))
+    };
+    for front in [browser, other] {
+        Deadline::after(Duration::from_secs(60)).wait_for("a slave in the cache", || {
+            ensure!(cached(front)?);
+            Ok(())
+        })?;
+    }
+    ensure!(browser.get(&format!("/purge{}", file.path()))?.status == 200);
+    ensure!(cached(browser)? && cached(other)?, "the slaves stay");
+    let both = browser.get(&format!("/purge{}?slaves=1", file.path()))?;
+    ensure!(both.status == 200 && both.body.starts_with(b"purged 2"), "{both:?}");
+    ensure!(!cached(browser)? && !cached(other)?, "the slaves go, too");
     // A front that is away is told when it is back.
     browser.get(&file.path())?;
     let pid = second.daemon().pid()?;
@@ -55,7 +74,7 @@ fn a_purge_reaches_every_front_and_is_for_allowed_networks_alone() -> Result<()>
     ensure!(String::from_utf8_lossy(&told.body).contains("told later"), "{told:?}");
     rustix::process::kill_process(pid, rustix::process::Signal::CONT)?;
     Deadline::after(Duration::from_secs(60)).wait_for("the purge at the other front", || {
-        ensure!(second.metric("fdfs_purges_total")? >= 4.0);
+        ensure!(second.metric("fdfs_purges_total")? >= 6.0);
         Ok(())
     })
 }

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use fdfs_client::{Client, UploadKind, UploadSpec};
 use fdfs_tests::{Cluster, Gateway, wait_for_equal_replicas};
-use fdfs_types::FileId;
+use fdfs_types::{FileId, NameFields, RemoteFilename, SizeField, Source, Subdir};
 
 use crate::browser::Browser;
 use crate::fleet::{client_of, fleet};
@@ -47,6 +47,29 @@ impl Stage {
         let spec = UploadSpec::new("bin".parse()?).in_group(group.parse()?).of_kind(kind);
         let stored = self.runtime.block_on(self.client.upload(spec, &content))?;
         Ok(Stored { id: stored.file_id, content })
+    }
+
+    /// Puts a file on the disks of these storages as it lay there so many seconds after it was stored at the first of them.
+    pub(crate) fn put_old(&self, storages: &[usize], size: usize, age: u32) -> Result<Stored> {
+        let mut content = vec![0; size];
+        fastrand::fill(&mut content);
+        let IpAddr::V4(source) = self.cluster.config().storages[storages[0]].address.ip() else {
+            bail!("an address of another family");
+        };
+        let now = u32::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+        let fields = NameFields {
+            source: Source::Ip(source),
+            created: now - age,
+            size: SizeField::normal(u64::try_from(size)?, fastrand::u32(..)),
+            crc32: crc32fast::hash(&content),
+        };
+        let filename = RemoteFilename::compose(0, Subdir { high: 0, low: 0 }, &fields, None, "123.bin")?;
+        for storage in storages {
+            let path = self.cluster.store_path(*storage, 0).join("data").join(filename.local_path());
+            std::fs::create_dir_all(path.parent().context("a directory")?)?;
+            std::fs::write(path, &content)?;
+        }
+        Ok(Stored { id: FileId { group: "group1".parse()?, filename }, content })
     }
 
     /// Runs something of the client.

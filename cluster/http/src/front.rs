@@ -12,6 +12,7 @@ mod cluster;
 mod fetching;
 mod fill;
 mod flights;
+mod meters;
 mod named;
 mod origin;
 mod purge_peers;

@@ -96,8 +96,8 @@ impl<H: Handler> HttpServer<H> {
     }
 
     /// Encrypts connections; over those HTTP/2 is spoken, too.
-    pub fn encrypted(mut self, tls: Option<Tls>) -> Self {
-        self.tls = tls.map(Arc::new);
+    pub fn encrypted(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
         self
     }
 

@@ -14,7 +14,7 @@ use tracing::info;
 use crate::patience::Patience;
 use crate::search::{Attempt, Purpose, Search};
 use crate::servers::Busy;
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, Trail};
 
 /// A part of a file.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -42,6 +42,8 @@ pub struct Download {
     length: u64,
     /// Resumptions since the last byte came.
     failures: u32,
+    /// Who wants to know which storages were asked.
+    trail: Option<Trail>,
 }
 
 /// What comes from a storage, and how many bytes; `None` where it does not send the range.
@@ -97,6 +99,7 @@ impl Client {
             left: 0,
             length: 0,
             failures: 0,
+            trail: Trail::followed(),
         };
         if range.length != Some(0) {
             let length = download.open(range.length.unwrap_or(0)).await?;
@@ -181,7 +184,7 @@ impl Download {
             return Err(ClientError::unavailable("the content breaks off at every storage", None));
         }
         let left = self.left;
-        let length = self.open(left).await?;
+        let length = Trail::follow_if(self.trail.clone(), self.open(left)).await?;
         if length < left {
             return Err(ClientError::unavailable("the file has become shorter while it was read", None));
         }

@@ -12,6 +12,7 @@ mod file_info;
 mod hedging;
 mod local_storages;
 mod metadata;
+mod meters;
 mod monitor;
 mod options;
 mod ours;
@@ -22,6 +23,7 @@ mod search;
 mod servers;
 mod topology;
 mod trackers;
+mod trail;
 mod upload;
 
 use std::sync::Arc;
@@ -36,6 +38,7 @@ pub use crate::options::ClientOptions;
 pub use crate::pieces::{Piece, Pieces};
 pub use crate::placement::Placement;
 pub use crate::topology::{Group, Topology};
+pub use crate::trail::Trail;
 pub use crate::upload::{Upload, UploadKind, UploadSpec, Uploaded};
 
 use crate::capabilities::CapabilityCache;

@@ -5,21 +5,21 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fdfs_net::CallError;
 use fdfs_proto::tracker::{QueryFetchAllRequest, QueryUpdateRequest};
 use fdfs_proto::{Command, Request, Status};
-use fdfs_types::{FileId, FileKind, Timestamp};
+use fdfs_types::{FileId, FileKind, GroupName, Timestamp};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::error::is_local_fault;
+use crate::meters::word_for;
 use crate::patience::Patience;
 use crate::topology::{Group, SYNC_MAX_DELAY, Topology};
-use crate::{ClientError, ClientInner};
+use crate::{ClientError, ClientInner, Trail};
 
 /// What the storage is wanted for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -165,9 +165,17 @@ impl<'a> Search<'a> {
     where
         F: Future<Output = Attempt<T>>,
     {
+        let (client, group) = (self.client, self.file_id.group);
+        // Two may be asked at once, and each question is large.
+        let ask = |address| Box::pin(noted(client, group, address, ask(address)));
+        let mut tries = 0;
         while let Some(address) = self.next().await? {
+            if tries > 0 {
+                metrics::counter!("fdfs_client_retries_total", "group" => group.to_string()).increment(1);
+            }
+            tries += 1;
             let began = Instant::now();
-            let mut first = pin!(ask(address));
+            let mut first = ask(address);
             let Some(delay) = self.hedged_after() else {
                 match self.take(address, first.await).await? {
                     Some(done) => return Ok(Some((address, done))),
@@ -184,7 +192,7 @@ impl<'a> Search<'a> {
                 (Ok(attempt), _) => self.take(address, attempt).await?.map(|done| (address, done)),
                 (Err(_), None) => self.take(address, first.await).await?.map(|done| (address, done)),
                 (Err(_), Some(other)) => {
-                    let mut second = pin!(ask(other));
+                    let mut second = ask(other);
                     let (sooner, attempt, later) = tokio::select! {
                         attempt = first.as_mut() => (address, attempt, other),
                         attempt = second.as_mut() => (other, attempt, address),
@@ -239,6 +247,12 @@ impl<'a> Search<'a> {
         match error {
             CallError::Status(Status::ENOENT) => {
                 self.missing.push(address);
+                // The trackers, or what they told, say that this one has it.
+                if self.stage == Stage::Members && self.purpose == Purpose::Read {
+                    let (group, storage) = (self.file_id.group.to_string(), address.to_string());
+                    metrics::counter!("fdfs_client_replica_missing_total", "group" => group, "storage" => storage)
+                        .increment(1);
+                }
                 if !self.client.options.ask_everybody && self.is_source(address).await? {
                     Err(ClientError::NotFound)
                 } else {
@@ -390,4 +404,21 @@ impl<'a> Search<'a> {
         let topology = self.topology.as_ref().ok_or(ClientError::NotFound)?;
         topology.groups.get(&self.file_id.group).ok_or(ClientError::NotFound)
     }
+}
+
+/// Asks a storage, and takes note of what came of it.
+async fn noted<T>(
+    client: &ClientInner,
+    group: GroupName,
+    address: SocketAddr,
+    asking: impl Future<Output = Attempt<T>>,
+) -> Attempt<T> {
+    let began = Instant::now();
+    let attempt = asking.await;
+    let (result, took) = (word_for(&attempt), began.elapsed());
+    client.servers.meters().asked(group, address, result, took);
+    if let Some(trail) = Trail::followed() {
+        trail.note(address, result, took);
+    }
+    attempt
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::ClientOptions;
+use crate::meters::Meters;
 
 /// Connections to all servers, and the patience with each.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Servers {
     new: Mutex<HashMap<SocketAddr, Instant>>,
     /// Conversations that go on, by server.
     busy: Mutex<HashMap<SocketAddr, Arc<AtomicUsize>>>,
+    meters: Meters,
 }
 
 /// A conversation that goes on, for as long as this lives.
@@ -39,9 +41,9 @@ pub(crate) struct Busy(Arc<AtomicUsize>);
 
 impl Servers {
     pub(crate) fn new(options: &ClientOptions) -> Self {
-        let (silent, failures, new, busy) = Default::default();
+        let (silent, failures, new, busy, meters) = Default::default();
         let (pool, answer_timeout) = (Pool::new(options.pool.clone()), options.answer_timeout);
-        Self { pool, answer_timeout, silent, is_probed: AtomicBool::new(false), failures, new, busy }
+        Self { pool, answer_timeout, silent, is_probed: AtomicBool::new(false), failures, new, busy, meters }
     }
 
     /// Whether a server has not answered in time lately, so that others are better asked first. Once in a while somebody is
@@ -55,6 +57,11 @@ impl Servers {
             }
             None => false,
         }
+    }
+
+    /// Counters of storages.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// A server has come, or come back: its part of the work grows from now on.
@@ -88,10 +95,12 @@ impl Servers {
     /// Looks whether a server answers.
     pub(crate) async fn probe(&self, address: SocketAddr, limit: Duration) {
         self.is_probed.store(true, Ordering::Relaxed);
+        let began = Instant::now();
         let answer =
             tokio::time::timeout(limit, self.pool.ask(address, &ActiveTestRequest, ANSWER_LIMIT)).await;
         let answer = answer.unwrap_or(Err(NetError::Timeout.into()));
         let was_silent = self.silent.lock().contains_key(&address);
+        metrics::histogram!("fdfs_client_probe_seconds").record(began.elapsed());
         let is_there = self.told(address, answer).is_ok();
         metrics::gauge!("fdfs_client_storage_up", "storage" => address.to_string()).set(if is_there {
             1.0

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fdfs_proto::tracker::{GroupRecord, ListAllGroupsRequest, ListStoragesRequest, StorageRecord};
-use fdfs_types::{FileId, FileKind, GroupName, Source, StorageStatus, Timestamp};
+use fdfs_types::{FileId, FileKind, GroupName, Source, StorageId, StorageStatus, Timestamp};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -44,6 +44,15 @@ pub(crate) struct TopologyCache {
 }
 
 impl Topology {
+    /// Who belongs to which group, and in which state.
+    fn members(&self) -> Vec<(GroupName, StorageId, StorageStatus)> {
+        let members = |(name, group): (&GroupName, &Group)| {
+            let name = *name;
+            group.storages.iter().map(move |member| (name, member.id, member.status)).collect::<Vec<_>>()
+        };
+        self.groups.iter().flat_map(members).collect()
+    }
+
     /// Storages that serve and did not before.
     fn newly_active(&self, before: &Self) -> Vec<SocketAddr> {
         let addresses = |topology: &Self| -> Vec<SocketAddr> {
@@ -168,6 +177,9 @@ impl TopologyCache {
         let topology = Arc::new(fetch(trackers).await?);
         let before = self.present.write().replace((Some(Instant::now()), Arc::clone(&topology)));
         if let Some((_, before)) = before {
+            if topology.members() != before.members() {
+                metrics::counter!("fdfs_client_topology_changes_total").increment(1);
+            }
             for address in topology.newly_active(&before) {
                 trackers.servers().has_come(address);
             }

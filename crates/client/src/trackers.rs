@@ -1,11 +1,13 @@
 //! Asking trackers: any of them, until one answers.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fdfs_net::CallError;
 use fdfs_proto::{Request, ServerAddress, Status};
+use parking_lot::Mutex;
 use tokio::time::timeout_at;
 use tracing::debug;
 
@@ -21,13 +23,15 @@ pub(crate) struct Trackers {
     options: Arc<ClientOptions>,
     /// The one that answered last.
     current: AtomicUsize,
+    /// Whether each answered when it was asked last.
+    answering: Mutex<HashMap<SocketAddr, bool>>,
 }
 
 impl Trackers {
     pub(crate) fn new(servers: Arc<Servers>, options: Arc<ClientOptions>) -> Self {
         let trackers = options.trackers.clone();
         let current = AtomicUsize::new(fastrand::usize(..trackers.len().max(1)));
-        Self { trackers, servers, options, current }
+        Self { trackers, servers, options, current, answering: Mutex::default() }
     }
 
     /// Asks one tracker after another, from the one that answered last on, until one has an answer.
@@ -45,6 +49,14 @@ impl Trackers {
             if !patience.next_round("tracker").await {
                 return Err(failure);
             }
+        }
+    }
+
+    /// Takes note of whether a tracker answers.
+    fn note(&self, tracker: SocketAddr, answers: bool) {
+        if self.answering.lock().insert(tracker, answers) != Some(answers) {
+            let up = if answers { 1.0 } else { 0.0 };
+            metrics::gauge!("fdfs_client_tracker_up", "tracker" => tracker.to_string()).set(up);
         }
     }
 
@@ -66,7 +78,9 @@ impl Trackers {
         for step in 0..self.trackers.len() {
             let index = (first + step) % self.trackers.len();
             for address in self.trackers.get(index).into_iter().flat_map(ServerAddress::sockets) {
-                match self.servers.ask(address, request).await {
+                let answer = self.servers.ask(address, request).await;
+                self.note(address, matches!(answer, Ok(_) | Err(CallError::Status(_))));
+                match answer {
                     Ok(answer) => {
                         if step > 0 {
                             self.current.store(index, Ordering::Relaxed);

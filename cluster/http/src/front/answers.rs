@@ -2,20 +2,25 @@
 
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use fdfs_client::Trail;
 use fdfs_conf::UrlForm;
 use fdfs_ops::LogFile;
 use fdfs_types::{FileId, FileKind, GroupName, Network};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HeaderName,
+    HeaderValue,
+};
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
-use metrics::{Counter, Histogram};
 use tracing::{debug, info};
 
 use super::access_log::Begun;
 use super::client_address::client_address;
+use super::meters::{Meters, age_of};
 use super::named::{Named, is_native};
 use super::purge_peers::{PurgePeers, TOLD};
 use super::{CachedFiles, Origin, Outcome, Readiness};
@@ -39,6 +44,8 @@ pub struct FrontSettings {
     pub trusted_proxies: Vec<Network>,
     /// Whether answers say in `X-Cache` where they come from.
     pub show_cache: bool,
+    /// Whether pages of other sites may read what is answered.
+    pub cors: bool,
     /// Where each request leaves a line.
     pub access_log: Option<Arc<LogFile>>,
     /// What answers paths that are no native ones: `/BUCKET/key`.
@@ -52,7 +59,7 @@ pub struct Front<O> {
     settings: FrontSettings,
     peers: PurgePeers,
     readiness: Readiness,
-    served: OnceLock<(Counter, Histogram)>,
+    meters: Meters,
 }
 
 impl Default for FrontSettings {
@@ -65,6 +72,7 @@ impl Default for FrontSettings {
             purge_peers: Vec::new(),
             trusted_proxies: Vec::new(),
             show_cache: false,
+            cors: false,
             access_log: None,
             named: None,
         }
@@ -80,7 +88,7 @@ impl<O: Origin> Front<O> {
         readiness: Readiness,
     ) -> Self {
         let peers = PurgePeers::new(&settings.purge_peers);
-        Self { files, native, settings, peers, readiness, served: OnceLock::new() }
+        Self { files, native, settings, peers, readiness, meters: Meters::default() }
     }
 
     /// Answers a request that came from `peer`.
@@ -89,7 +97,8 @@ impl<O: Origin> Front<O> {
         let client = client_address(peer, &self.settings.trusted_proxies, headers);
         let file = self.settings.access_log.as_ref();
         let begun = file.map(|file| Begun::new(file, client, method, uri, headers));
-        let started = Instant::now();
+        let asked = self.meters.asked();
+        let trail = begun.as_ref().map(|begun| begun.trail().clone());
         let served = self.without_prefix(uri.path());
         let path = served.unwrap_or(uri.path());
         let purged = path.strip_prefix("/purge").filter(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -100,11 +109,12 @@ impl<O: Origin> Front<O> {
                 Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
             },
             (_, Some(rest)) if matches!(*method, Method::GET | Method::POST | Method::HEAD) => {
-                self.purge(rest, client, headers.contains_key(TOLD)).await
+                self.purge(rest, uri.query(), client, headers.contains_key(TOLD)).await
             }
             _ if method.as_str() == "PURGE" => {
-                self.purge(purged.unwrap_or(path), client, headers.contains_key(TOLD)).await
+                self.purge(purged.unwrap_or(path), uri.query(), client, headers.contains_key(TOLD)).await
             }
+            _ if *method == Method::OPTIONS && self.settings.cors => allowed(),
             _ => {
                 let result = match served {
                     Some(path)
@@ -112,14 +122,13 @@ impl<O: Origin> Front<O> {
                     {
                         Ok(named.answer(method, path, headers, client).await)
                     }
-                    Some(path) => self.find(method, uri, path, headers).await,
+                    Some(path) => Trail::follow_if(trail, self.find(method, uri, path, headers)).await,
                     None => Err(Refusal::Source(SourceError::NotFound)),
                 };
                 result.unwrap_or_else(|refusal| self.refused(path, &refusal))
             }
         };
         let status = response.status();
-        self.count(status, started.elapsed());
         if *method == Method::HEAD {
             let bodiless = matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT);
             if let Some(length) = response.body().length().filter(|_| !bodiless)
@@ -129,28 +138,16 @@ impl<O: Origin> Front<O> {
             }
             *response.body_mut() = Body::empty();
         }
-        if let Some(begun) = begun {
-            insert(response.headers_mut(), X_REQUEST_ID, begun.request_id());
-            let cache = response.extensions().get().map_or("-", |outcome: &Outcome| outcome.as_str());
-            let over = begun.answered(status.as_u16(), cache);
-            response.body_mut().when_over(over);
+        if self.settings.cors {
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
+        let outcome = response.extensions().get::<Outcome>().copied();
+        let log = begun.map(|begun| {
+            insert(response.headers_mut(), X_REQUEST_ID, begun.request_id());
+            begun.answered(status.as_u16(), outcome.map_or("-", Outcome::as_str))
+        });
+        self.meters.answered(asked, method, status, outcome, response.body_mut(), log);
         response
-    }
-
-    fn count(&self, status: StatusCode, until_head: Duration) {
-        let meters = |status: StatusCode| {
-            let status = status.as_str().to_owned();
-            let count = metrics::counter!("fdfs_front_responses_total", "status" => status.clone());
-            (count, metrics::histogram!("fdfs_front_head_seconds", "status" => status))
-        };
-        let (count, seconds) = match status {
-            // Nearly all: they are looked up once.
-            StatusCode::OK => self.served.get_or_init(|| meters(status)),
-            status => &meters(status),
-        };
-        count.increment(1);
-        seconds.record(until_head);
     }
 
     async fn find(
@@ -176,7 +173,7 @@ impl<O: Origin> Front<O> {
         if !self.native.expose_metadata && id.filename.as_str().ends_with("-m") {
             return Err(Refusal::Metadata);
         }
-        let (content, outcome) = self.files.find(&id).await?;
+        let (content, outcome, age) = self.files.find(&id).await?;
         let mut response = serve(&self.native, &id, &target.query, headers, content)?;
         if *method == Method::GET
             && let Err(error) = poll_fn(|cx| response.body_mut().poll_ready(cx)).await
@@ -185,6 +182,9 @@ impl<O: Origin> Front<O> {
             return Err(Refusal::Source(error));
         }
         self.mark(&mut response, &id, granted, outcome);
+        if let Some(age) = age_of(age) {
+            response.headers_mut().insert(AGE, age.into());
+        }
         Ok(response)
     }
 
@@ -238,22 +238,27 @@ impl<O: Origin> Front<O> {
         }
     }
 
-    async fn purge(&self, path: &str, client: IpAddr, told: bool) -> Response<Body> {
+    async fn purge(&self, path: &str, query: Option<&str>, client: IpAddr, told: bool) -> Response<Body> {
+        let with_slaves = query.is_some_and(|query| query.split('&').any(|pair| pair == SLAVES));
         let allowed = self.settings.purge_from.iter().any(|network| network.contains(client));
         let (status, line) = if allowed {
-            self.purge_path(self.without_prefix(path).unwrap_or(path))
+            self.purge_path(self.without_prefix(path).unwrap_or(path), with_slaves)
         } else {
             (StatusCode::FORBIDDEN, format!("{client} may not purge\n"))
         };
         info!(%client, path, %status, "purge");
         metrics::counter!("fdfs_purges_total", "status" => status.as_str().to_owned()).increment(1);
         let is_told = allowed && !told && status != StatusCode::BAD_REQUEST;
-        let others = if is_told { self.peers.tell(path).await } else { String::new() };
+        let others = match (is_told, with_slaves) {
+            (false, _) => String::new(),
+            (true, false) => self.peers.tell(path).await,
+            (true, true) => self.peers.tell(&format!("{path}?{SLAVES}")).await,
+        };
         text(status, &format!("{line}{others}"))
     }
 
-    /// Purges a file, or with `*` at the end everything below a group or a store path.
-    fn purge_path(&self, path: &str) -> (StatusCode, String) {
+    /// Purges a file, with its slaves if they are to go, too; or with `*` at the end everything below a group or a store path.
+    fn purge_path(&self, path: &str, with_slaves: bool) -> (StatusCode, String) {
         let purged = match path.strip_suffix('*') {
             Some(prefix) => {
                 let prefix = prefix.trim_start_matches('/');
@@ -266,6 +271,7 @@ impl<O: Origin> Front<O> {
             None => {
                 let target = Target::parse(path, None, self.url_form());
                 match target.and_then(|target| target.file_id(self.settings.default_group)) {
+                    Ok(id) if with_slaves => self.files.purge_all(|cached| is_family(&id, cached)),
                     Ok(id) => usize::from(self.files.purge(&id)),
                     Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")),
                 }
@@ -290,6 +296,30 @@ impl<O: Origin> Handler for Front<O> {
     }
 }
 
+/// Whether a file is `master`, or a slave of it by its name.
+fn is_family(master: &FileId, file: &FileId) -> bool {
+    let (master_name, name) = (master.filename.as_str(), file.filename.as_str());
+    let stem = master_name.split_once('.').map_or(master_name, |(stem, _)| stem);
+    master.group == file.group
+        && (master == file || (name.starts_with(stem) && !crate::is_immutable(&file.filename)))
+}
+
+/// What pages of other sites may do.
+fn allowed() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (ALLOW, "GET, HEAD, OPTIONS"),
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "range, if-range, if-none-match, if-modified-since"),
+        (ACCESS_CONTROL_MAX_AGE, "86400"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 fn text(status: StatusCode, text: &str) -> Response<Body> {
     let mut response = Response::new(Body::text(text.to_owned()));
     *response.status_mut() = status;
@@ -299,6 +329,8 @@ fn text(status: StatusCode, text: &str) -> Response<Body> {
     response
 }
 
+/// Purges the slaves of a file, too.
+const SLAVES: &str = "slaves=1";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// Longest request target, in bytes.

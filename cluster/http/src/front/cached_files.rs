@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fdfs_client::Trail;
 use fdfs_types::{FileId, FileKind, Timestamp};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -107,15 +108,16 @@ impl<O: Origin> CachedFiles<O> {
         Ok(Self(Arc::new(Shared { settings, cache, fetching, questions: Flights::default(), missing })))
     }
 
-    /// Opens a file, and tells how it was found.
-    pub async fn find(&self, id: &FileId) -> Result<(Content, Outcome), SourceError> {
+    /// Opens a file, and tells how it was found, and how long ago a storage was last known to have it.
+    pub async fn find(&self, id: &FileId) -> Result<(Content, Outcome, Duration), SourceError> {
         let found = self.0.find(id).await?;
         metrics::counter!("fdfs_cache_requests_total", "outcome" => found.outcome.as_str()).increment(1);
         let Found { identity, object, outcome } = found;
+        let age = object.as_ref().map_or(Duration::ZERO, |object| self.now().since(object.validated()));
         let reader = CachedReader::new(Arc::clone(&self.0.fetching), id.clone(), identity, object);
         let (size, modified) = (identity.size, identity.modified);
         let content = Content { size, modified, holder: None, reader: Box::new(reader) };
-        Ok((content, outcome))
+        Ok((content, outcome, age))
     }
 
     /// The time that it goes by.
@@ -202,7 +204,8 @@ impl<O: Origin> Shared<O> {
         if missing_since.is_some_and(|since| now.since(since) < self.settings.valid_not_found) {
             return Err(OriginError::NotFound);
         }
-        let answer = self.questions.ask(id, || self.fetching.origin().stat(id)).await;
+        let question = || Trail::follow_if(Trail::followed(), self.fetching.origin().stat(id));
+        let answer = self.questions.ask(id, question).await;
         let answer =
             answer.unwrap_or_else(|| Err(OriginError::Unavailable("the question was broken off".into())));
         let mut missing = self.missing.lock();

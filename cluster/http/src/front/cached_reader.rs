@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fdfs_client::Trail;
 use fdfs_types::FileId;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -35,6 +36,8 @@ pub(super) struct CachedReader<O> {
     failing_since: Option<Instant>,
     /// Whether bytes of what was being fetched were handed out.
     began: bool,
+    /// Who wants to know which storages are asked.
+    trail: Option<Trail>,
 }
 
 /// Where the next bytes come from.
@@ -80,6 +83,7 @@ impl<O: Origin> CachedReader<O> {
             failures: 0,
             failing_since: None,
             began: false,
+            trail: Trail::followed(),
         }
     }
 
@@ -111,8 +115,11 @@ impl<O: Origin> CachedReader<O> {
             None if self.failures > Self::MOST_FAILURES => self.past_the_cache(),
             None => {
                 let last = u32::try_from((self.end - 1) / Cache::SLICE).unwrap_or(u32::MAX);
-                match self.fetching.fill(object, index..last.saturating_add(1)) {
+                let fill = || self.fetching.fill(object, index..last.saturating_add(1));
+                match Trail::follow_now(self.trail.as_ref(), fill) {
                     Some(fill) => From::Fill(fill, index),
+                    // It has arrived since it was looked for.
+                    None if self.is_cached() => From::Nowhere,
                     None => self.past_the_cache(),
                 }
             }
@@ -126,7 +133,8 @@ impl<O: Origin> CachedReader<O> {
     }
 
     fn past_the_cache(&self) -> From {
-        From::Origin(self.fetching.read(&self.id, self.identity, self.next..self.end))
+        let read = || self.fetching.read(&self.id, self.identity, self.next..self.end);
+        From::Origin(Trail::follow_now(self.trail.as_ref(), read))
     }
 
     /// What of a part, from `within` on, belongs to the range.

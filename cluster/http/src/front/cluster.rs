@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use fdfs_client::{ByteRange, Client, ClientError};
+use fdfs_client::{ByteRange, Client, ClientError, Trail};
 use fdfs_types::{FileId, NameFields};
 use futures_util::TryStreamExt as _;
 use tracing::warn;
@@ -37,6 +37,7 @@ impl Origin for Cluster {
     fn read(&self, id: &FileId, identity: Identity, range: Range<u64>) -> Blocks {
         let (client, id) = (self.0.clone(), id.clone());
         let part = ByteRange::of(range.start, range.end - range.start);
+        let trail = Trail::followed();
         let download = async move {
             let download = client.download_version(&id, part, identity.size, identity.modified).await;
             let download = download.map_err(|error| failure(&id, &error))?;
@@ -45,7 +46,7 @@ impl Origin for Cluster {
             }
             Ok(download.into_stream().map_err(move |error| failure(&id, &error)))
         };
-        Box::pin(futures_util::stream::once(download).try_flatten())
+        Box::pin(futures_util::stream::once(Trail::follow_if(trail, download)).try_flatten())
     }
 }
 

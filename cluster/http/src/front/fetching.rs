@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fdfs_client::Trail;
 use fdfs_types::FileId;
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
@@ -40,7 +41,7 @@ impl<O: Origin> Fetching<O> {
         &self.origin
     }
 
-    /// A part that is on its way, if it is.
+    /// A part that is on its way, or is from now on; `None` where nothing is cached, or the part has arrived meanwhile.
     pub(super) fn fill(self: &Arc<Self>, object: &Arc<Object>, parts: Range<u32>) -> Option<Arc<Fill>> {
         let cache = self.cache.as_ref()?;
         let mut run = Vec::new();
@@ -49,6 +50,10 @@ impl<O: Origin> Fetching<O> {
             if let Some(fill) = fills.get(&(object.number, parts.start)) {
                 metrics::counter!("fdfs_front_collapsed_requests_total").increment(1);
                 return Some(Arc::clone(fill));
+            }
+            // It is cached before it is taken off the list of those on their way.
+            if cache.has(object, parts.start) {
+                return None;
             }
             for index in parts.start..parts.end.min(parts.start.saturating_add(Self::RUN)) {
                 let key = (object.number, index);
@@ -62,7 +67,7 @@ impl<O: Origin> Fetching<O> {
             run.first().map(|(_, fill)| Arc::clone(fill))
         };
         let landing = Landing { fetching: Arc::clone(self), object: Arc::clone(object), run };
-        tokio::spawn(landing.fetch());
+        tokio::spawn(Trail::follow_if(Trail::followed(), landing.fetch()));
         first
     }
 

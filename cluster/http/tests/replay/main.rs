@@ -12,7 +12,7 @@ mod peer;
 mod site;
 mod trunk;
 
-use pair::Pair;
+use pair::{ONE_MAP, Pair};
 use site::Site;
 
 /// What is not answered as recorded though the pair itself does not say so: the status, and the part of the contract that
@@ -27,15 +27,27 @@ const OTHERWISE: &[(&str, u16, &str)] = &[
     ("flv/start-end-1", 200, "12, D1: an end of 1 is the end, as for ranges"),
     ("remote/proxy-ims-later", 304, "12, D7: a later date is not modified either"),
     ("front/root", 400, "3: what is no native path is told so; there was nginx's own page"),
-    ("front/xpurge", 400, "3: as well"),
+    ("front/xpurge", 400, "3: what is no native path is told so"),
     ("front/purge-hit", 200, "13.11: a short text, which names no file of the cache"),
-    ("front/purge-query", 200, "13.11: as well"),
+    ("front/purge-query", 200, "13.11: a short text, which names no file of the cache"),
     ("front/purge-head", 404, "13.7: a query is no part of the key, so the request before has purged all"),
     ("front/purge-delete", 405, "13.1: other methods are refused"),
     ("front-token/expired-direct", 200, "12, D21: the picture is not to be kept"),
-    ("front-token/wrong-token-picture-cached", 200, "12, D21: as well"),
-    ("front-token/wrong-token-picture-cached-2", 200, "12, D21: as well"),
+    ("front-token/wrong-token-picture-cached", 200, "12, D21: the picture is not to be kept"),
+    ("front-token/wrong-token-picture-cached-2", 200, "12, D21: the picture is not to be kept"),
 ];
+
+#[test]
+fn every_rule_by_which_pairs_are_answered_otherwise_stands_in_the_document() {
+    let document = include_str!("../../COMPATIBILITY.md");
+    for (name, status, rule) in OTHERWISE {
+        let row = format!("| `{name}` | {status} | {rule} |");
+        assert!(document.contains(&row), "{row}");
+    }
+    for name in ONE_MAP {
+        assert!(document.contains(&format!("`{name}`")), "{name}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_module_answers_is_answered_or_what_ours_says() {

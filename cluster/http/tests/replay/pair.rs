@@ -42,7 +42,7 @@ const DESCRIPTION: &[&str] = &[
 
 /// Pairs whose type differs because one map of media types serves here for all uses (section 8): the module takes nginx's
 /// types for files, and FastDFS's for parts.
-const ONE_MAP: &[&str] = &[
+pub(crate) const ONE_MAP: &[&str] = &[
     "url/ok-app",
     "range/app",
     "range/upperext-multi",

@@ -49,6 +49,73 @@ fn the_files_of_the_tutorials_are_read_and_every_key_is_honoured_or_named() {
     assert_eq!(named, ["no_such_key", "other"]);
 }
 
+/// Every key of the original's two files, the obsolete and the undocumented ones among them, with a value that is not its
+/// default; and what it needs beside it to mean something.
+const KEYS: &[(&str, &str, &str)] = &[
+    ("connect_timeout", "7", ""),
+    ("network_timeout", "7", ""),
+    ("base_path", "/elsewhere", ""),
+    ("load_fdfs_parameters_from_tracker", "true", ""),
+    ("storage_sync_file_max_delay", "7", ""),
+    ("use_storage_id", "true", ""),
+    ("storage_ids_filename", "ids.conf", ""),
+    ("tracker_server", "192.0.2.7:22122", ""),
+    ("storage_server_port", "7", ""),
+    ("group_name", "group7", ""),
+    ("url_have_group_name", "true", ""),
+    ("store_path_count", "7", ""),
+    ("store_path0", "/elsewhere", ""),
+    ("store_path7", "/elsewhere", ""),
+    ("store_path0_readonly", "true", ""),
+    ("log_level", "debug", ""),
+    ("log_filename", "/elsewhere", ""),
+    ("response_mode", "redirect", ""),
+    ("if_alias_prefix", "eth", ""),
+    ("flv_support", "true", ""),
+    ("flv_extension", "flw", "flv_support = true"),
+    ("group_count", "0", ""),
+    ("anti_steal_bypass_header_name", "X-Pass", TOKENS),
+    ("anti_steal_bypass_header_value", "word", BYPASS),
+    ("http.disabled", "true", TOKENS),
+    ("http.default_content_type", "x/y", ""),
+    ("http.mime_types_filename", "mime.types", ""),
+    ("http.anti_steal.check_token", "true", "http.anti_steal.secret_key = key"),
+    ("http.anti_steal.token_ttl", "7", TOKENS),
+    ("http.anti_steal.secret_key", "other", "http.anti_steal.check_token = true"),
+    ("http.anti_steal.token_check_fail", "picture.jpg", TOKENS),
+    ("http.multi_range.enabled", "false", ""),
+    ("http.server_port", "7", ""),
+    ("http.need_find_content_type", "false", ""),
+];
+const TOKENS: &str = "http.anti_steal.check_token = true\nhttp.anti_steal.secret_key = key";
+const BYPASS: &str = "http.anti_steal.check_token = true\nhttp.anti_steal.secret_key = key\nanti_steal_bypass_header_name = X-Pass";
+/// Keys of a section `[groupN]`.
+const GROUP_KEYS: &[(&str, &str)] = &[
+    ("group_name", "group7"),
+    ("storage_server_port", "7"),
+    ("store_path_count", "7"),
+    ("store_path0", "/elsewhere"),
+    ("store_path0_readonly", "true"),
+];
+
+#[test]
+fn every_key_of_the_original_changes_something_or_is_named() {
+    let told = |text: &str| read(text, "").map(|loaded| (format!("{:?}", loaded.config), loaded.warnings));
+    for (key, value, beside) in KEYS {
+        let (before, _) = told(beside).unwrap_or_default();
+        let (after, warnings) = told(&format!("{beside}\n{key} = {value}\n")).unwrap();
+        let is_named = warnings.iter().any(|warning| warning.key == *key);
+        // `group_count` says which sections there are, and whether paths have a group: that it is checked is told elsewhere.
+        assert!(before != after || is_named || *key == "group_count", "{key} is ignored in silence");
+    }
+    assert!(read("group_count = 1\nurl_have_group_name = false\n[group1]\n", "").is_err());
+    for (key, value) in GROUP_KEYS {
+        let text = format!("group_count = 1\nurl_have_group_name = true\n[group1]\n{key} = {value}\n");
+        let (_, warnings) = told(&text).unwrap();
+        assert!(warnings.iter().any(|warning| warning.key == *key), "{key} of a group is ignored in silence");
+    }
+}
+
 #[test]
 fn without_keys_the_defaults_of_the_module_hold() {
     let config = read("", "").unwrap().config;

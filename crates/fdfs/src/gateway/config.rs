@@ -322,6 +322,8 @@ mod tests {
             "front.http_conf |",
             "front.purge_from | loopback",
             "front.purge_peers |",
+            "front.listen_also | []",
+            "front.cors | false",
             "front.proxy_protocol_from |",
             "front.tls_cert, front.tls_key |",
             "front.connect_timeout | 1 s",

@@ -3,14 +3,15 @@
 mod kept_topology;
 mod named;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use fdfs_client::Client;
 use fdfs_conf::LogSettings;
-use fdfs_http::HttpServer;
 use fdfs_http::front::{CachedFiles, Cluster, Front, Readiness};
+use fdfs_http::{HttpServer, Limits};
 use fdfs_net::Tls;
 use fdfs_ops::LogFile;
 use fdfs_s3::PublicObjects;
@@ -48,23 +49,34 @@ pub(super) async fn bind(
         settings.named = Some(Arc::new(NamedObjects { objects, tls }));
     }
     let tls = config.front.tls()?.map(|files| Tls::read(files, &FrontServer::PROTOCOLS)).transpose()?;
-    let front = Arc::new(Front::new(files, native, settings, readiness.clone()));
-    let server = HttpServer::bind(config.front_listen, front, config.front.limits())
-        .await
-        .with_context(|| format!("cannot listen on {} for native HTTP", config.front_listen))?;
+    let front = Arc::new(Front::new(files.clone(), native, settings, readiness.clone()));
+    let tls = tls.map(Arc::new);
+    let listen = async |address: SocketAddr, limits: Limits| {
+        let server = HttpServer::bind(address, Arc::clone(&front), limits).await;
+        let server = server.with_context(|| format!("cannot listen on {address} for native HTTP"))?;
+        let proxies = config.front.proxy_protocol_from.clone();
+        anyhow::Ok(server.encrypted(tls.clone()).behind(proxies))
+    };
+    let server = listen(config.front_listen, config.front.limits()).await?;
+    for address in &config.front.listen_also {
+        // Threads of its own would be as many again.
+        let other = listen(*address, Limits { threads: 0, ..config.front.limits() }).await?;
+        servers.spawn(other.run(stopped.clone()));
+    }
     let interval = Duration::from_secs(config.front.probe_interval.max(1));
     let kept = config.front.topology().map(|path| KeptTopology::restore(path, &client));
     if kept.as_ref().is_some_and(|(_, is_known)| *is_known) {
         readiness.set_cluster_known();
     }
     let kept = kept.map(|(kept, _)| kept);
-    servers.spawn(look(client, kept, readiness.clone(), interval, stopped.clone()));
-    Ok(server.encrypted(tls).behind(config.front.proxy_protocol_from.clone()))
+    servers.spawn(look(client, files, kept, readiness.clone(), interval, stopped.clone()));
+    Ok(server)
 }
 
 /// Keeps groups and storages known, and looks which storages answer, until told to stop.
 async fn look(
     client: Client,
+    files: CachedFiles<Cluster>,
     mut kept: Option<KeptTopology>,
     readiness: Readiness,
     interval: Duration,
@@ -82,6 +94,9 @@ async fn look(
             if let Some(age) = client.topology_age() {
                 metrics::gauge!("fdfs_front_topology_age_seconds").set(age.as_secs_f64());
             }
+            let (bytes, objects) = files.usage();
+            metrics::gauge!("fdfs_cache_bytes").set(bytes as f64);
+            metrics::gauge!("fdfs_cache_objects").set(objects as f64);
             client.probe_storages(PROBE_LIMIT).await;
             tokio::time::sleep(interval).await;
         }

@@ -144,7 +144,7 @@ impl Bench {
 
     async fn get(&self, id: &str) -> Result<(Vec<u8>, Outcome), SourceError> {
         let id: FileId = id.parse().unwrap();
-        let (content, outcome) = self.files.find(&id).await?;
+        let (content, outcome, _) = self.files.find(&id).await?;
         let size = content.size;
         Ok((read(content, 0..size).await.map_err(SourceError::Io)?, outcome))
     }
@@ -393,7 +393,7 @@ async fn purging_drops_a_file_and_what_is_being_fetched_of_it() {
     assert_eq!(bench.files.usage(), (0, 0));
     let gate = Arc::new(Semaphore::new(0));
     *bench.shelf.0.gate.lock().unwrap() = Some(Arc::clone(&gate));
-    let (content, _) = bench.files.find(&id).await.unwrap();
+    let (content, ..) = bench.files.find(&id).await.unwrap();
     let reading = tokio::spawn(read(content, 0..5000));
     while bench.shelf.counts().1 < 2 {
         tokio::task::yield_now().await;

@@ -70,6 +70,10 @@ pub struct FrontConfig {
     pub topology: Option<PathBuf>,
     /// Where each request leaves a line.
     pub access_log: Option<PathBuf>,
+    /// Whether pages of other sites may read what is answered.
+    pub cors: bool,
+    /// Further addresses to listen on.
+    pub listen_also: Vec<SocketAddr>,
     /// Whether `/BUCKET/key` is answered with what anybody may read by S3.
     pub named_paths: bool,
     /// How often every storage is looked at.
@@ -108,6 +112,8 @@ impl Default for FrontConfig {
             hedging: true,
             topology: None,
             access_log: None,
+            cors: false,
+            listen_also: Vec::new(),
             named_paths: false,
             probe_interval: 2,
             threads: 0,
@@ -127,6 +133,7 @@ impl FrontConfig {
             purge_peers: self.purge_peers.clone(),
             trusted_proxies,
             show_cache: self.show_cache,
+            cors: self.cors,
             access_log: None,
             named: None,
         }
