@@ -162,12 +162,16 @@ fn pages_of_other_sites_may_read_where_that_is_configured_and_every_address_is_l
         "fdfs_front_requests_running",
         "fdfs_client_storage_requests_total",
         "fdfs_client_storage_seconds_count",
-        "fdfs_client_tracker_up",
     ] {
         ensure!(gateway.metric(name)? > 0.0 || name == "fdfs_front_requests_running", "{name}");
     }
     Deadline::after(LIMIT).wait_for("what the front looks at now and then", || {
-        for name in ["fdfs_cache_bytes", "fdfs_cache_objects", "fdfs_client_probe_seconds_count"] {
+        for name in [
+            "fdfs_cache_bytes",
+            "fdfs_cache_objects",
+            "fdfs_client_probe_seconds_count",
+            "fdfs_client_tracker_up",
+        ] {
             ensure!(gateway.metric(name)? > 0.0, "{name}");
         }
         Ok(())

@@ -69,7 +69,7 @@ fn a_purge_reaches_every_front_and_is_for_allowed_networks_alone() -> Result<()>
     // A front that is away is told when it is back.
     browser.get(&file.path())?;
     let pid = second.daemon().pid()?;
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP)?;
+    fdfs_tests::freeze(pid)?;
     let told = browser.get(&format!("/purge{}", file.path()))?;
     ensure!(String::from_utf8_lossy(&told.body).contains("told later"), "{told:?}");
     rustix::process::kill_process(pid, rustix::process::Signal::CONT)?;

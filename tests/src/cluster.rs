@@ -240,7 +240,7 @@ impl Cluster {
     ///
     /// When it is not running.
     pub fn freeze_storage(&self, index: usize) -> Result<()> {
-        signal(self.storages[index].as_ref(), Signal::STOP)
+        freeze(self.storages[index].as_ref().context("the storage is not running")?.pid()?)
     }
 
     /// Lets a frozen storage go on.
@@ -267,7 +267,7 @@ impl Cluster {
     ///
     /// When it is not running.
     pub fn freeze_tracker(&self, index: usize) -> Result<()> {
-        signal(self.trackers[index].as_ref(), Signal::STOP)
+        freeze(self.trackers[index].as_ref().context("the tracker is not running")?.pid()?)
     }
 
     /// Lets a frozen tracker go on.
@@ -352,10 +352,33 @@ impl Cluster {
     }
 }
 
+/// Stops a process in its tracks (SIGSTOP), and waits until all of its threads stand still: until then they may answer.
+///
+/// # Errors
+///
+/// When it is not running, or does not stop.
+pub fn freeze(pid: Pid) -> Result<()> {
+    kill_process(pid, Signal::STOP)?;
+    Deadline::after(FREEZE_LIMIT).wait_for("a process that stands still", || {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()))? {
+            let stat = match std::fs::read_to_string(thread?.path().join("stat")) {
+                Ok(stat) => stat,
+                // A thread that has ended meanwhile.
+                Err(_) => continue,
+            };
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            ensure!(matches!(state, Some('T' | 't' | 'Z' | 'X')), "a thread runs");
+        }
+        Ok(())
+    })
+}
+
 fn signal(daemon: Option<&Daemon>, signal: Signal) -> Result<()> {
     Ok(kill_process(daemon.context("the daemon is not running")?.pid()?, signal)?)
 }
 
+/// How long threads may take to stand still.
+const FREEZE_LIMIT: Duration = Duration::from_secs(60);
 /// How long a daemon may take until it serves. The original's second storage of a group needs some beats.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a tracker may take to see that a storage has gone.

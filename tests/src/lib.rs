@@ -24,7 +24,7 @@ pub use binary::fdfs_binary;
 pub use black_hole::BlackHole;
 pub use broken_file::BrokenFile;
 pub use clients::{clients_dir, rust_clients_dir, suites_dir};
-pub use cluster::{Cluster, ClusterConfig, StorageConfig};
+pub use cluster::{Cluster, ClusterConfig, StorageConfig, freeze};
 pub use daemon::Daemon;
 pub use deadline::Deadline;
 pub use exchange::{Answer, Wire};

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fdfs_net::CallError;
 use fdfs_proto::{Request, ServerAddress, Status};
 use parking_lot::Mutex;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use crate::patience::Patience;
@@ -23,8 +24,8 @@ pub(crate) struct Trackers {
     options: Arc<ClientOptions>,
     /// The one that answered last.
     current: AtomicUsize,
-    /// Whether each answered when it was asked last.
-    answering: Mutex<HashMap<SocketAddr, bool>>,
+    /// Whether each answered, and when that was told last.
+    answering: Mutex<HashMap<SocketAddr, (bool, Instant)>>,
 }
 
 impl Trackers {
@@ -54,7 +55,13 @@ impl Trackers {
 
     /// Takes note of whether a tracker answers.
     fn note(&self, tracker: SocketAddr, answers: bool) {
-        if self.answering.lock().insert(tracker, answers) != Some(answers) {
+        let now = Instant::now();
+        let mut answering = self.answering.lock();
+        // Told again now and then: whoever collects figures may not have been there before.
+        let is_told =
+            answering.get(&tracker).is_some_and(|(before, at)| *before == answers && now - *at < TOLD_FOR);
+        if !is_told {
+            answering.insert(tracker, (answers, now));
             let up = if answers { 1.0 } else { 0.0 };
             metrics::gauge!("fdfs_client_tracker_up", "tracker" => tracker.to_string()).set(up);
         }
@@ -112,3 +119,6 @@ impl Trackers {
         })
     }
 }
+
+/// A figure that does not change is told again after this time.
+const TOLD_FOR: Duration = Duration::from_secs(1);
