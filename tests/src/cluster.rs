@@ -360,12 +360,9 @@ impl Cluster {
 pub fn freeze(pid: Pid) -> Result<()> {
     kill_process(pid, Signal::STOP)?;
     Deadline::after(FREEZE_LIMIT).wait_for("a process that stands still", || {
-        for thread in std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()))? {
-            let stat = match std::fs::read_to_string(thread?.path().join("stat")) {
-                Ok(stat) => stat,
-                // A thread that has ended meanwhile.
-                Err(_) => continue,
-            };
+        for thread in fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()))? {
+            // A thread may have ended meanwhile.
+            let Ok(stat) = fs::read_to_string(thread?.path().join("stat")) else { continue };
             let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
             ensure!(matches!(state, Some('T' | 't' | 'Z' | 'X')), "a thread runs");
         }
