@@ -1,7 +1,9 @@
 //! Trunk files: large files whose slots hold one small file each. `TRUNK.md` beside this crate tells the formats and the
 //! rules.
 
+mod blank;
 mod check;
+mod claims;
 mod files;
 mod free_space;
 mod header;
@@ -68,6 +70,11 @@ pub struct TrunkPolicy {
 }
 
 impl TrunkFile {
+    /// All of it.
+    pub(crate) fn whole(self) -> Block {
+        Block { file: self, offset: 0, size: u32::MAX }
+    }
+
     /// Where it lies below the `data` of its store path.
     pub fn local_path(&self) -> String {
         let Self { high, low, id, .. } = self;
@@ -105,6 +112,13 @@ impl Block {
     /// Its end.
     pub(crate) fn end(&self) -> u64 {
         u64::from(self.offset) + u64::from(self.size)
+    }
+
+    /// Whether they have a byte in common.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.file == other.file
+            && u64::from(self.offset) < other.end()
+            && u64::from(other.offset) < self.end()
     }
 
     /// The slot as names have it.

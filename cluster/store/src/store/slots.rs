@@ -61,17 +61,18 @@ impl StorePath {
         content: &Content<'_>,
         trunk_file_size: u64,
     ) -> Result<Arc<File>, StoreError> {
-        let _lock = self.trunk.lock(block.file);
-        let file = self.trunk.open_or_create(self, block.file, trunk_file_size.max(block.end()))?;
+        let _claim = self.trunk.claim(block);
+        let open = self.trunk.open_or_create(self, block.file, trunk_file_size.max(block.end()))?;
+        let file = &open.file;
         let reading = io_error("reading a trunk file");
-        if !is_empty(&file, block.offset.into(), block.end()).map_err(reading)? {
+        if !open.was_blank(block) && !is_empty(file, block.offset.into(), block.end()).map_err(reading)? {
             return Err(StoreError::Exists);
         }
-        if let Err(error) = write_slot(&file, block, header, content) {
-            let _ = clear(&file, block.offset.into(), block.size.into());
+        if let Err(error) = write_slot(file, block, header, content) {
+            let _ = clear(file, block.offset.into(), block.size.into());
             return Err(io_error("writing a trunk file")(error));
         }
-        Ok(file)
+        Ok(Arc::clone(file))
     }
 }
 
@@ -100,7 +101,7 @@ impl Slot {
 
     /// Takes the file out of the slot.
     pub(crate) fn clear(&self, path: &StorePath) -> Result<(), StoreError> {
-        let _lock = path.trunk.lock(self.block.file);
+        let _claim = path.trunk.claim(self.block);
         clear(&self.file, self.block.offset.into(), self.block.size.into())
             .map_err(io_error("clearing a slot of a trunk file"))
     }

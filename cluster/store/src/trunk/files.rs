@@ -3,21 +3,25 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, IoSliceMut},
+    io::{self, IoSlice, IoSliceMut},
     os::unix::fs::FileExt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, RwLock};
 use rustix::{
     fs::{FallocateFlags, Mode, OFlags, SeekFrom, fallocate, ftruncate, openat, seek},
-    io::{Errno, ReadWriteFlags, preadv2},
+    io::{Errno, ReadWriteFlags, preadv2, pwritev},
 };
 
-use super::{Block, SlotHeader, TrunkFile};
+use super::{
+    Block, SlotHeader, TrunkFile,
+    blank::Blank,
+    claims::{Claim, Claims},
+};
 use crate::{
     StoreError,
     layout::{StorePath, make_directory},
@@ -27,10 +31,21 @@ use crate::{
 /// Open trunk files, and what keeps two from writing to one at once.
 #[derive(Debug)]
 pub(crate) struct TrunkFiles {
-    open: RwLock<HashMap<TrunkFile, Arc<File>>>,
-    writing: [Mutex<()>; WRITERS],
+    open: RwLock<HashMap<TrunkFile, Arc<OpenTrunk>>>,
+    writing: [Claims; WRITERS],
+    /// One at a time is extended, so that what is blank is told once.
+    extending: Mutex<()>,
     /// The file system tells what it has in memory.
     tells: AtomicBool,
+}
+
+/// An open trunk file.
+#[derive(Debug)]
+pub(crate) struct OpenTrunk {
+    pub(crate) file: Arc<File>,
+    /// It has so many bytes at least.
+    length: AtomicU64,
+    blank: Blank,
 }
 
 /// What is written behind a header.
@@ -45,7 +60,8 @@ impl Default for TrunkFiles {
     fn default() -> Self {
         Self {
             open: RwLock::default(),
-            writing: [const { Mutex::new(()) }; WRITERS],
+            extending: Mutex::default(),
+            writing: std::array::from_fn(|_| Claims::default()),
             tells: AtomicBool::new(true),
         }
     }
@@ -54,12 +70,12 @@ impl Default for TrunkFiles {
 impl TrunkFiles {
     /// Opens a trunk file that is there.
     pub(crate) fn open(&self, path: &StorePath, id: TrunkFile) -> Result<Arc<File>, Errno> {
-        if let Some(file) = self.open.read().get(&id) {
-            return Ok(Arc::clone(file));
+        if let Some(open) = self.open.read().get(&id) {
+            return Ok(Arc::clone(&open.file));
         }
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = openat(&path.data, id.local_path(), flags, Mode::empty())?;
-        Ok(self.keep(id, File::from(file)))
+        Ok(Arc::clone(&self.keep(id, File::from(file)).file))
     }
 
     /// Opens a trunk file, which is made of `size` bytes, or extended to them, where it is not there or shorter.
@@ -68,29 +84,17 @@ impl TrunkFiles {
         path: &StorePath,
         id: TrunkFile,
         size: u64,
-    ) -> Result<Arc<File>, StoreError> {
-        let file = match self.open(path, id) {
-            Err(Errno::NOENT) => {
-                let local = id.local_path();
-                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let mode = Mode::from_raw_mode(0o644);
-                let made = match openat(&path.data, &local, flags, mode) {
-                    Err(Errno::NOENT) => {
-                        make_directory(&path.data, &local[..2]).map_err(io_error("creating a directory"))?;
-                        make_directory(&path.data, &local[..5]).map_err(io_error("creating a directory"))?;
-                        openat(&path.data, &local, flags, mode)
-                    }
-                    result => result,
-                };
-                self.keep(id, File::from(made.map_err(StoreError::doing("creating a trunk file"))?))
-            }
-            result => result.map_err(StoreError::doing("opening a trunk file"))?,
+    ) -> Result<Arc<OpenTrunk>, StoreError> {
+        let known = self.open.read().get(&id).map(Arc::clone);
+        let open = match known {
+            Some(open) => open,
+            None => self.keep(id, open_or_make(path, id)?),
         };
-        let length = file.metadata().map_err(io_error("looking up a trunk file"))?.len();
-        if length < size {
-            ftruncate(&*file, size).map_err(StoreError::doing("extending a trunk file"))?;
+        if open.length.load(Ordering::Relaxed) < size {
+            let _turn = self.extending.lock();
+            open.extend(size)?;
         }
-        Ok(file)
+        Ok(open)
     }
 
     /// Reads what a slot holds, up to `length` bytes of it, where that needs no waiting for the disk.
@@ -113,18 +117,54 @@ impl TrunkFiles {
         self.open.write().remove(&id);
     }
 
-    /// Keeps others from writing to a trunk file.
-    pub(crate) fn lock(&self, id: TrunkFile) -> MutexGuard<'_, ()> {
-        self.writing[id.id as usize % WRITERS].lock()
+    /// Keeps others from writing to a part of a trunk file.
+    pub(crate) fn claim(&self, part: Block) -> Claim<'_> {
+        self.writing[part.file.id as usize % WRITERS].claim(part)
     }
 
-    fn keep(&self, id: TrunkFile, file: File) -> Arc<File> {
+    fn keep(&self, id: TrunkFile, file: File) -> Arc<OpenTrunk> {
         let mut open = self.open.write();
         if open.len() >= MOST_OPEN {
             open.clear();
         }
-        Arc::clone(open.entry(id).or_insert_with(|| Arc::new(file)))
+        let new = || OpenTrunk { file: Arc::new(file), length: AtomicU64::new(0), blank: Blank::default() };
+        Arc::clone(open.entry(id).or_insert_with(|| Arc::new(new())))
     }
+}
+
+impl OpenTrunk {
+    /// Whether nothing was ever written to a part, which is about to be written now by who has claimed it.
+    pub(crate) fn was_blank(&self, part: Block) -> bool {
+        self.blank.take(part.offset.into(), part.end())
+    }
+
+    /// Gives the file `size` bytes, where it has fewer.
+    fn extend(&self, size: u64) -> Result<(), StoreError> {
+        let mut length = self.file.metadata().map_err(io_error("looking up a trunk file"))?.len();
+        if length < size {
+            ftruncate(&*self.file, size).map_err(StoreError::doing("extending a trunk file"))?;
+            self.blank.extend(length, size);
+            length = size;
+        }
+        self.length.fetch_max(length, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Opens a trunk file, which is made where it is not there.
+fn open_or_make(path: &StorePath, id: TrunkFile) -> Result<File, StoreError> {
+    let local = id.local_path();
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mode = Mode::from_raw_mode(0o644);
+    let made = match openat(&path.data, &local, flags, mode) {
+        Err(Errno::NOENT) => {
+            make_directory(&path.data, &local[..2]).map_err(io_error("creating a directory"))?;
+            make_directory(&path.data, &local[..5]).map_err(io_error("creating a directory"))?;
+            openat(&path.data, &local, flags, mode)
+        }
+        result => result,
+    };
+    Ok(made.map_err(StoreError::doing("opening a trunk file"))?.into())
 }
 
 /// The header that stands at an offset; none where the slot is not in use.
@@ -187,10 +227,14 @@ pub(crate) fn write_slot(
     let behind = offset + SlotHeader::LEN as u64;
     match content {
         Content::Bytes(bytes) => {
-            let mut both = Vec::with_capacity(SlotHeader::LEN + bytes.len());
-            both.extend_from_slice(&header.encode());
-            both.extend_from_slice(bytes);
-            file.write_all_at(&both, offset)
+            let header = header.encode();
+            let written = pwritev(file, &[IoSlice::new(&header), IoSlice::new(bytes)], offset)?;
+            // Mostly all of it.
+            if written < header.len() {
+                file.write_all_at(&header[written..], offset + written as u64)?;
+            }
+            let done = written.saturating_sub(header.len());
+            if done < bytes.len() { file.write_all_at(&bytes[done..], behind + done as u64) } else { Ok(()) }
         }
         Content::File(source, length) => {
             file.write_all_at(&header.encode(), offset)?;

@@ -503,7 +503,7 @@ impl Store {
             if !files::is_unwritten(&open, length).map_err(&reading)? {
                 continue;
             }
-            let _lock = path.trunk.lock(file);
+            let _claim = path.trunk.claim(file.whole());
             if files::is_unwritten(&open, length).map_err(&reading)? {
                 path.trunk.forget(file);
                 match rustix::fs::unlinkat(&path.data, file.local_path(), AtFlags::empty()) {
@@ -544,7 +544,7 @@ impl Store {
             return Ok(false);
         }
         let file = path.trunk.open(path, block.file).map_err(StoreError::doing("opening a trunk file"))?;
-        let _lock = path.trunk.lock(block.file);
+        let _claim = path.trunk.claim(block);
         let present =
             files::header_at(&file, block.offset.into()).map_err(io_error("reading a trunk file"))?;
         if present != Some(header) {

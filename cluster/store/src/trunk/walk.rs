@@ -97,7 +97,7 @@ impl Store {
             scan.bytes += u64::from(header.size);
             if !is_sound(&open, found, &header).map_err(&reading)? {
                 // It may have been written or cleared this moment.
-                let _lock = path.trunk.lock(file);
+                let _claim = path.trunk.claim(block);
                 let again = header_at(&open, found).map_err(&reading)?;
                 if again == Some(header) && !is_sound(&open, found, &header).map_err(&reading)? {
                     scan.damaged.push(block);
