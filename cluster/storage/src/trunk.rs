@@ -7,6 +7,7 @@ mod feed;
 mod heal;
 mod keeper;
 mod remote;
+mod reserve;
 
 pub(crate) use self::keeper::Keeper;
 
@@ -43,6 +44,8 @@ pub(crate) struct Trunk {
     patience: Duration,
     /// Slots that are being healed.
     healing: Mutex<std::collections::HashSet<Block>>,
+    /// Slots that are damaged by what a reader says are not healed before.
+    not_before: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -65,12 +68,13 @@ impl Trunk {
     pub(crate) fn new(parameters: &TrunkParameters, to_members: PoolConfig, patience: Duration) -> Self {
         Self {
             parameters: RwLock::new(parameters.enabled.then(|| parameters.clone())),
-            server: Mutex::new(Server { lost: Some(Instant::now()), ..Server::default() }),
+            server: Mutex::default(),
             remote: Mutex::default(),
             to_members,
             pools: Mutex::default(),
             patience,
             healing: Mutex::default(),
+            not_before: Mutex::default(),
         }
     }
 
@@ -163,8 +167,8 @@ impl Shared {
 
     /// A slot of at least `size` bytes on a store path; nothing where none can be had now.
     ///
-    /// A trunk server that is started again, or followed by another, is waited for, but for no more than [`WAIT`] since it gave a
-    /// slot last.
+    /// While the trunk server does not answer, slots come out of the reserve that it gave before. Where that is used up, one that is
+    /// started again, or followed by another, is waited for, but for no more than [`WAIT`] since there was no slot first.
     pub(crate) async fn obtain_slot(&self, store_path: u8, size: u32) -> Option<Block> {
         loop {
             let why = match self.office() {
@@ -189,6 +193,10 @@ impl Shared {
                 },
                 Office::Nobody => "away",
             };
+            if let Some(block) = self.slot_from_reserve(store_path, size) {
+                self.trunk.server.lock().away_until.get_or_insert_with(|| Instant::now() + AWAY);
+                return Some(block);
+            }
             if !self.may_wait_for_slots() {
                 count_plain(why);
                 return None;
@@ -218,6 +226,9 @@ impl Shared {
 
     /// Tells the trunk server what became of a slot; whether it takes that.
     pub(crate) async fn confirm_slot(&self, block: Block, outcome: Status) -> bool {
+        if self.is_reserved(block) {
+            return true;
+        }
         match self.office() {
             Office::Here => {
                 let is_occupied = outcome == Status::EEXIST;

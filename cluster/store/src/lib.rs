@@ -57,8 +57,8 @@ pub use self::{
         Upload, Verdict,
     },
     trunk::{
-        AllocError, Block, OfficeSettings, ReadySlots, SlotScan, TrunkCheck, TrunkFault, TrunkFile, TrunkGap,
-        TrunkPolicy,
+        AllocError, Block, Mended, OfficeSettings, ReadySlots, SlotScan, TrunkCheck, TrunkFault, TrunkFile,
+        TrunkGap, TrunkPolicy,
     },
 };
 

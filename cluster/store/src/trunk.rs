@@ -7,6 +7,7 @@ mod claims;
 mod files;
 mod free_space;
 mod header;
+mod heal;
 mod log;
 mod office;
 mod ready_slots;
@@ -14,6 +15,7 @@ mod walk;
 
 pub use self::{
     check::{TrunkCheck, TrunkFault},
+    heal::Mended,
     office::{AllocError, OfficeSettings, TrunkGap},
     ready_slots::ReadySlots,
     walk::SlotScan,

@@ -4,10 +4,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use fdfs_net::{Connection, FileError, NetError};
 use fdfs_proto::{
-    Command, Header, Raw, Request,
+    Command, Header, Raw, Request, Status,
     storage::{DownloadRequest, FileInfoRequest, FileInfoResponse, GetMetadataRequest},
 };
-use fdfs_store::{Block, Counter, ForPeer, OpenFile, StoreError, TrunkFile};
+use fdfs_store::{Block, Counter, ForPeer, Mended, OpenFile, StoreError, TrunkFile};
 use fdfs_types::{FileKind, GroupName, RemoteFilename};
 
 use super::{
@@ -191,6 +191,35 @@ impl StorageService {
         }
     }
 
+    fn open_range(
+        &self,
+        request: &DownloadRequest,
+        peer: IpAddr,
+    ) -> Result<(OpenFile, std::ops::Range<u64>), StoreError> {
+        let open = self.open(&request.file_id.filename, peer)?;
+        let range = open.range(request.offset, request.length)?;
+        Ok((open, range))
+    }
+
+    /// Looks whether a file is missed because its slot has lost its header; whether it is there again. Where the content is
+    /// damaged, too, the slot is fetched from another member meanwhile.
+    async fn mend(&self, name: &RemoteFilename) -> bool {
+        let Some(block) = Block::of_name(name) else { return false };
+        let of = name.clone();
+        match self.act(true, move |shared| Ok(shared.store.mend_header(&of)?)).await {
+            Ok(Mended::Yes) => {
+                metrics::counter!("fdfs_storage_trunk_headers_mended_total").increment(1);
+                tracing::warn!(file_id = %name, "the slot of a file had lost its header, which was written again");
+                true
+            }
+            Ok(Mended::No) => {
+                self.shared.heal_lost_slot(block);
+                false
+            }
+            Ok(Mended::IsNotThere) | Err(_) => false,
+        }
+    }
+
     async fn send_range(
         &self,
         connection: &mut Connection,
@@ -213,10 +242,18 @@ impl StorageService {
             store.stat().add(Counter::SuccessFileReadCount, 1);
             return Ok(Served { content: length, ..Served::with(Ok(()), length) });
         }
-        let opened = self.open(&request.file_id.filename, connection.peer_ip()).and_then(|open| {
-            let range = open.range(request.offset, request.length)?;
-            Ok((open, range))
-        });
+        // Who asks for a part of a trunk file wants to know whether it is nobody's.
+        if request.length > 0
+            && let Some(file) = TrunkFile::of_container(&request.file_id.filename)
+            && self.shared.reserves(file, request.offset, request.length)
+        {
+            return self.refuse(connection, Refusal::Told(Status::EBUSY)).await;
+        }
+        let peer = connection.peer_ip();
+        let mut opened = self.open_range(request, peer);
+        if matches!(opened, Err(StoreError::NotFound)) && self.mend(&request.file_id.filename).await {
+            opened = self.open_range(request, peer);
+        }
         let (open, range) = match opened {
             Ok(opened) => opened,
             Err(StoreError::NotFound) => {

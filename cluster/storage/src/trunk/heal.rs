@@ -1,6 +1,9 @@
 //! Damaged slots: fetched again from a member that has them sound.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use fdfs_net::{CallError, Pool};
 use fdfs_proto::{Status, storage::DownloadRequest};
@@ -33,6 +36,17 @@ impl Shared {
             shared.slot_is_healed(block).await;
             shared.trunk.healing.lock().remove(&block);
         });
+    }
+
+    /// As [`Shared::heal_slot`], for a slot that a reader says is that of a file: not too often, since readers may be wrong.
+    pub(crate) fn heal_lost_slot(self: &Arc<Self>, block: Block) {
+        let now = Instant::now();
+        let mut not_before = self.trunk.not_before.lock();
+        if not_before.is_none_or(|not_before| not_before <= now) {
+            *not_before = Some(now + BETWEEN);
+            drop(not_before);
+            self.heal_slot(block);
+        }
     }
 
     /// Fetches a damaged slot again; whether it is sound now.
@@ -100,4 +114,6 @@ impl Shared {
 }
 
 const MOST_AT_ONCE: usize = 64;
-const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Between two slots that only a reader says are damaged.
+const BETWEEN: Duration = Duration::from_millis(100);

@@ -13,11 +13,11 @@ use fdfs_proto::{
     ours::{Capabilities, Hello, HelloRequest, SlotOutcome, TrunkSlotsRequest, TrunkSlotsResponse},
     sync::{TrunkAllocRequest, TrunkConfirmRequest, TrunkFreeRequest},
 };
-use fdfs_store::{Block, ReadySlots};
+use fdfs_store::{Block, ReadySlots, TrunkFile};
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{PATIENCE, policy};
+use super::{PATIENCE, policy, reserve::Reserve};
 use crate::shared::Shared;
 
 /// What is known of the trunk server that is another member. All of it is forgotten when that is another.
@@ -30,6 +30,9 @@ pub(super) struct Remote {
     ready: ReadySlots,
     /// Slots that uploads have now.
     taken: HashSet<Block>,
+    /// For the time when it does not answer, and slots of that which uploads have now.
+    pub(super) reserve: Reserve,
+    reserved: HashSet<Block>,
     outcomes: VecDeque<(SlotOutcome, Block)>,
     /// Slots whose files were deleted here, which an original wants to be told.
     freed: VecDeque<Block>,
@@ -117,6 +120,7 @@ impl Shared {
         let size = policy.aligned(size);
         let (term, count, outcomes) = {
             let mut remote = self.trunk.remote.lock();
+            remote.reserve.note_upload(store_path, Instant::now());
             if let Some(block) = remote.ready.take(store_path, size) {
                 remote.taken.insert(block);
                 return Ok(block);
@@ -190,6 +194,57 @@ impl Shared {
         false
     }
 
+    /// A slot from the reserve, for the trunk server does not answer.
+    pub(super) fn slot_from_reserve(&self, store_path: u8, size: u32) -> Option<Block> {
+        let policy = self.trunk.parameters().as_ref().and_then(policy)?;
+        let mut remote = self.trunk.remote.lock();
+        let life = Reserve::life(self.trunk.patience);
+        let slot = remote.reserve.carve(store_path, policy.aligned(size), &policy, life, Instant::now())?;
+        remote.reserved.insert(slot);
+        metrics::counter!("fdfs_storage_trunk_reserve_slots_total").increment(1);
+        Some(slot)
+    }
+
+    /// Whether a slot came out of the reserve of the trunk server that still is it: then nobody needs to be asked.
+    pub(super) fn is_reserved(&self, block: Block) -> bool {
+        self.trunk.remote.lock().reserved.remove(&block)
+    }
+
+    /// Whether a part of a trunk file holds some of the reserve, so that it must not be taken for nobody's.
+    pub(crate) fn reserves(&self, file: TrunkFile, offset: u64, length: u64) -> bool {
+        self.trunk.remote.lock().reserve.meets(file, offset, offset.saturating_add(length))
+    }
+
+    /// Gets a reserve where there is none, or one that is old, and gives that back.
+    async fn renew_reserve(&self, address: SocketAddr) {
+        let Some(policy) = self.trunk.parameters().as_ref().and_then(policy) else { return };
+        let life = Reserve::life(self.trunk.patience);
+        let (term, due) = {
+            let mut remote = self.trunk.remote.lock();
+            if remote.gives_many != Some(true) {
+                return;
+            }
+            let (idle, due) = remote.reserve.due(life, Instant::now());
+            idle.into_iter().for_each(|(outcome, block)| remote.note(outcome, block));
+            (remote.term, due)
+        };
+        for store_path in due {
+            let (size, count) = Reserve::wanted(&policy);
+            let begun = Instant::now();
+            match self.tell(address, store_path, size, count, &[]).await {
+                Ok(answer) => {
+                    let mut remote = self.trunk.remote.lock();
+                    if remote.term == term {
+                        let blocks = answer.slots.into_iter().map(Block::from);
+                        let old = remote.reserve.renew(store_path, blocks, begun);
+                        old.into_iter().for_each(|(outcome, block)| remote.note(outcome, block));
+                    }
+                }
+                Err(error) => debug!(%address, %error, "the trunk server gives no reserve"),
+            }
+        }
+    }
+
     /// The file of a slot was deleted for a client: a trunk server that is an original is to be told.
     pub(crate) fn slot_was_freed(&self, block: Block) {
         let mut remote = self.trunk.remote.lock();
@@ -214,6 +269,7 @@ impl Shared {
         {
             debug!(%address, %error, "the trunk server is not told what became of slots");
         }
+        self.renew_reserve(address).await;
         for (at, block) in freed.iter().enumerate() {
             let request = TrunkFreeRequest { group: self.group(), space: (*block).into() };
             match timeout(PATIENCE, self.trunk.pool().ask(address, &request, 0)).await {

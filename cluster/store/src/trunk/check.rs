@@ -154,11 +154,16 @@ impl Store {
         Ok(moved)
     }
 
-    /// Writes the trunk binlog of this storage anew, so that exactly what has no file is free, and clears what has no header or
-    /// no name, and what is damaged where the caller says so. Nothing may be under way in the group: this storage has to have
-    /// everything that the others have. What the check says afterwards.
+    /// Writes headers again that were lost before a sound content, and the trunk binlog of this storage anew, so that exactly
+    /// what has no file is free; clears what has no header or no name. Nothing may be under way in the group: this storage has
+    /// to have everything that the others have. What the check says afterwards.
     pub fn repair_trunk(&self) -> Result<TrunkCheck, StoreError> {
         let shared = &self.0;
+        for fault in self.check_trunk()?.faults {
+            if let TrunkFault::Missing(name) = fault {
+                self.mend_header(&name)?;
+            }
+        }
         for fault in self.check_trunk()?.faults {
             let (TrunkFault::Debris(block) | TrunkFault::WithoutName(block)) = fault else { continue };
             let path = &shared.paths[usize::from(block.file.store_path)];

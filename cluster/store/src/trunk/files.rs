@@ -251,6 +251,11 @@ pub(crate) fn write_slot(
     }
 }
 
+/// Writes the header of a slot alone.
+pub(crate) fn write_header(file: &File, block: Block, header: &SlotHeader) -> io::Result<()> {
+    file.write_all_at(&header.encode(), block.offset.into())
+}
+
 /// Fills a part of a trunk file with zeros, its beginning first.
 pub(crate) fn clear(file: &File, offset: u64, length: u64) -> io::Result<()> {
     if length > ZEROS.len() as u64 {

@@ -4,6 +4,10 @@
 //! again when the delete of its file is made here, when its upload is known to have failed, or when no member holds anything
 //! in it (a gap). See `TRUNK.md`.
 
+mod copies;
+mod gaps;
+mod upkeep;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -12,11 +16,10 @@ use std::{
 
 use fdfs_types::{RemoteFilename, Subdir};
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
-use rustix::{fs::AtFlags, io::Errno};
 use thiserror::Error;
 use tracing::{error, info, warn};
 
-use super::{Block, ReadySlots, TrunkFile, TrunkLog, TrunkPolicy, files, free_space::FreeSpace, walk};
+use super::{Block, ReadySlots, TrunkFile, TrunkLog, TrunkPolicy, files, free_space::FreeSpace};
 use crate::{
     StoreError,
     layout::{BasePath, StorePath},
@@ -311,292 +314,10 @@ impl Store {
         self.logged(logged)
     }
 
-    /// Parts of trunk files that are not free, not given out just now, and hold nothing here: an upload that never came to its
-    /// end, or one whose file has not arrived yet. Slots in use that count as free are taken off the free list. Takes its time.
-    pub fn trunk_gaps(&self) -> Result<Vec<TrunkGap>, AllocError> {
-        let shared = &self.0;
-        let mut gaps = Vec::new();
-        {
-            let mut office = shared.trunk.office()?;
-            office.may_have_gaps = false;
-        }
-        for file in shared.trunk_files().map_err(AllocError::Store)? {
-            let path = &shared.paths[usize::from(file.store_path)];
-            let Ok(open) = path.trunk.open(path, file) else { continue };
-            let known = {
-                let office = shared.trunk.office()?;
-                let mut known = office.free.of_file(file);
-                let held = office.held.range((file, 0)..=(file, u32::MAX));
-                known.extend(held.map(|((file, offset), (size, _))| Block {
-                    file: *file,
-                    offset: *offset,
-                    size: *size,
-                }));
-                known
-            };
-            let walked =
-                walk(&open).map_err(|error| AllocError::Store(io_error("reading a trunk file")(error)))?;
-            let in_use: Vec<Block> = walked
-                .slots
-                .iter()
-                .map(|(offset, header)| Block { file, offset: *offset, size: header.allocated })
-                .collect();
-            let mut guard = shared.trunk.office()?;
-            let office = &mut *guard;
-            let mut lines = std::mem::take(&mut office.unlogged);
-            for slot in &in_use {
-                if office.free.overlaps(*slot)
-                    && known.iter().any(|free| free.offset <= slot.offset && slot.end() <= free.end())
-                    && !office.is_held(*slot)
-                    && files::header_at(&open, slot.offset.into()).ok().flatten().is_some()
-                {
-                    warn!(slot = %slot, "a slot in use was on the free list");
-                    metrics::counter!("fdfs_storage_trunk_slots_rescued_total").increment(1);
-                    office.free.withdraw(*slot, now().0, &mut lines);
-                }
-            }
-            let mut covered: Vec<Block> = known;
-            covered.extend(in_use);
-            covered.sort();
-            let mut position = 0_u64;
-            let end = Block { file, offset: u32::try_from(walked.length).unwrap_or(u32::MAX), size: 0 };
-            for block in covered.into_iter().chain([end]) {
-                if u64::from(block.offset) > position {
-                    let offset = u32::try_from(position).unwrap_or(u32::MAX);
-                    let gap = Block { file, offset, size: block.offset - offset };
-                    if !office.free.overlaps(gap) && !office.is_held(gap) {
-                        gaps.push(TrunkGap(gap));
-                    }
-                }
-                position = position.max(block.end());
-            }
-            office.may_have_gaps |= !gaps.is_empty();
-            let logged = if lines.is_empty() { Ok(()) } else { shared.trunk.log.append(&lines, false) };
-            drop(guard);
-            self.logged(logged)?;
-        }
-        Ok(gaps)
-    }
-
-    /// Whether something may belong to nobody: [`Store::trunk_gaps`] tells. Slots that were given out so long ago that nobody
-    /// can be writing to them count as such.
-    pub fn may_have_trunk_gaps(&self, patience: Duration) -> bool {
-        let Ok(mut office) = self.0.trunk.office() else { return false };
-        let before = office.held.len();
-        office.held.retain(|_, (_, since)| since.is_none_or(|since| since.elapsed() < patience));
-        office.may_have_gaps |= office.held.len() < before;
-        office.may_have_gaps
-    }
-
-    /// Makes a gap free in which no member holds anything; false where it is none any more.
-    pub fn reclaim_gap(&self, gap: TrunkGap) -> Result<bool, AllocError> {
-        let shared = &self.0;
-        let TrunkGap(block) = gap;
-        let mut guard = shared.trunk.office()?;
-        let office = &mut *guard;
-        if office.free.overlaps(block) || office.is_held(block) || !self.is_slot_empty(block)? {
-            return Ok(false);
-        }
-        office.free.add(block, None, office.settings.merge, now().0, &mut office.unlogged);
-        drop(guard);
-        metrics::counter!("fdfs_storage_trunk_gaps_reclaimed_total").increment(1);
-        Ok(true)
-    }
-
-    /// Whether a part of a trunk file holds nothing here.
-    pub fn is_slot_empty(&self, block: Block) -> Result<bool, StoreError> {
-        let shared = &self.0;
-        let index = block.file.store_path;
-        let path = shared.paths.get(usize::from(index)).ok_or(StoreError::NoSuchStorePath { index })?;
-        match path.trunk.open(path, block.file) {
-            Ok(file) => files::is_empty(&file, block.offset.into(), block.end())
-                .map_err(io_error("reading a trunk file")),
-            Err(Errno::NOENT) => Ok(true),
-            Err(error) => Err(StoreError::from_errno("opening a trunk file", error)),
-        }
-    }
-
     /// Free bytes in trunk files, those of slots kept ready among them, where this storage is the trunk server.
     pub fn trunk_free(&self) -> Option<u64> {
         let office = self.0.trunk.office().ok()?;
         Some(office.free.total() + office.ready.bytes())
-    }
-
-    /// Makes trunk files until so many bytes are free; how many were made.
-    pub fn make_trunk_files(&self, free: u64) -> Result<u32, AllocError> {
-        let mut made = 0;
-        let paths: Vec<&StorePath> = self.0.paths.iter().filter(|path| !path.read_only).collect();
-        for path in paths.iter().cycle() {
-            let mut guard = self.0.trunk.office()?;
-            let office = &mut *guard;
-            if office.free.total() >= free || paths.is_empty() {
-                break;
-            }
-            let size = office.settings.policy.file_size;
-            if !self.0.placement.has_room(&self.0.paths, path, size.into()) {
-                warn!("no space for more trunk files");
-                break;
-            }
-            let whole = self.make_trunk_file(path, size)?;
-            let mut lines = std::mem::take(&mut office.unlogged);
-            office.free.add(whole, None, false, now().0, &mut lines);
-            let logged = self.0.trunk.log.append(&lines, false);
-            drop(guard);
-            self.logged(logged)?;
-            made += 1;
-        }
-        Ok(made)
-    }
-
-    /// Writes the trunk binlog anew, in the fewest lines, and deletes trunk files without content where that is wanted.
-    /// Peers have to get all of it again.
-    pub fn compress_trunk_binlog(&self) -> Result<(), AllocError> {
-        let shared = &self.0;
-        let mut guard = shared.trunk.office()?;
-        let office = &mut *guard;
-        let mut unused = Vec::new();
-        if office.settings.delete_unused {
-            let size = office.settings.policy.file_size;
-            unused = office
-                .free
-                .blocks()
-                .into_iter()
-                .filter(|block| block.offset == 0 && block.size >= size)
-                .collect();
-            let mut lines = String::new();
-            for block in &unused {
-                office.free.withdraw(*block, now().0, &mut lines);
-            }
-        }
-        office.unlogged.clear();
-        let logged = shared.trunk.log.replace(&office.free.snapshot(now().0));
-        for block in unused {
-            let path = &shared.paths[usize::from(block.file.store_path)];
-            path.trunk.forget(block.file);
-            if let Err(error) = rustix::fs::unlinkat(&path.data, block.file.local_path(), AtFlags::empty()) {
-                warn!(file = %block.file.container_name(), %error, "an unused trunk file stays");
-            }
-        }
-        drop(guard);
-        self.logged(logged)?;
-        let time = now().0.unsigned_abs();
-        self.update_init_flag(|flag| {
-            flag.trunk_last_compress_time = time;
-            flag.trunk_binlog_compress_stage = 9;
-        })?;
-        Ok(())
-    }
-
-    /// Deletes trunk files in which nothing is, at a member that is not the trunk server; how many. One is made anew when something
-    /// for it comes.
-    pub fn delete_empty_trunk_files(&self) -> Result<u64, AllocError> {
-        let mut deleted = 0;
-        for file in self.0.trunk_files()? {
-            if self.is_trunk_server() {
-                return Err(AllocError::Invalid("this storage is the trunk server"));
-            }
-            let path = &self.0.paths[usize::from(file.store_path)];
-            let Ok(open) = path.trunk.open(path, file) else { continue };
-            let reading = io_error("reading a trunk file");
-            let length = open.metadata().map_err(&reading)?.len();
-            // Once without keeping others from writing, for that takes its time, and then for sure.
-            if !files::is_unwritten(&open, length).map_err(&reading)? {
-                continue;
-            }
-            let _claim = path.trunk.claim(file.whole());
-            if files::is_unwritten(&open, length).map_err(&reading)? {
-                path.trunk.forget(file);
-                match rustix::fs::unlinkat(&path.data, file.local_path(), AtFlags::empty()) {
-                    Ok(()) => deleted += 1,
-                    Err(error) => return Err(StoreError::from_errno("deleting a trunk file", error).into()),
-                }
-            }
-        }
-        Ok(deleted)
-    }
-
-    /// Bytes of the trunk binlog; none where there is none.
-    pub fn trunk_binlog_size(&self) -> Result<Option<u64>, StoreError> {
-        self.0.trunk.log.size().map_err(io_error("looking up the trunk binlog"))
-    }
-
-    /// Whole lines of the trunk binlog from an offset on.
-    pub fn read_trunk_binlog(&self, offset: u64, limit: usize) -> Result<String, StoreError> {
-        self.0.trunk.log.read_from(offset, limit).map_err(io_error("reading the trunk binlog"))
-    }
-
-    /// How often the trunk binlog was begun anew since the start: what was sent of an older one does not count.
-    pub fn trunk_generation(&self) -> u64 {
-        self.0.trunk.log.generation()
-    }
-
-    /// Puts what a member has in a slot into the place of what is damaged here; false where that is not of the same file, or
-    /// not sound either.
-    pub fn heal_slot(&self, block: Block, bytes: &[u8]) -> Result<bool, StoreError> {
-        let shared = &self.0;
-        let index = block.file.store_path;
-        let path = shared.paths.get(usize::from(index)).ok_or(StoreError::NoSuchStorePath { index })?;
-        let Some(header) = bytes.first_chunk().and_then(super::SlotHeader::decode) else { return Ok(false) };
-        let content = bytes.get(super::SlotHeader::LEN..).and_then(|rest| rest.get(..header.size as usize));
-        if header.allocated != block.size
-            || content.is_none_or(|content| crc32fast::hash(content) != header.crc32)
-        {
-            return Ok(false);
-        }
-        let file = path.trunk.open(path, block.file).map_err(StoreError::doing("opening a trunk file"))?;
-        let _claim = path.trunk.claim(block);
-        let present =
-            files::header_at(&file, block.offset.into()).map_err(io_error("reading a trunk file"))?;
-        if present != Some(header) {
-            return Ok(false);
-        }
-        let content = super::Content::Bytes(content.unwrap_or_default());
-        files::write_slot(&file, block, &header, &content).map_err(io_error("writing a trunk file"))?;
-        Ok(true)
-    }
-
-    /// Takes lines of the trunk server's binlog.
-    pub fn take_trunk_lines(&self, lines: &str) -> Result<(), AllocError> {
-        self.check_not_in_office()?;
-        Ok(self.0.trunk.log.append(lines, false).map_err(io_error("writing the trunk binlog"))?)
-    }
-
-    /// Empties the copy of the trunk server's binlog, which is to be sent anew.
-    pub fn truncate_trunk_binlog(&self, backups: u32) -> Result<(), AllocError> {
-        self.check_not_in_office()?;
-        Ok(self.0.trunk.log.truncate(backups).map_err(io_error("emptying the trunk binlog"))?)
-    }
-
-    /// Forgets how far peers have the trunk binlog: this storage is about to take the office from another.
-    pub fn forget_trunk_marks(&self) -> Result<(), AllocError> {
-        self.check_not_in_office()?;
-        let log = &self.0.trunk.log;
-        Ok(log
-            .forget_marks()
-            .and_then(|()| log.forget_checkpoint())
-            .map_err(io_error("deleting the marks of the trunk binlog"))?)
-    }
-
-    /// How far a peer has the trunk binlog.
-    pub fn trunk_mark(&self, peer: &str) -> Result<Option<u64>, StoreError> {
-        self.0.trunk.log.mark(peer).map_err(io_error("reading a mark of the trunk binlog"))
-    }
-
-    /// Takes note of how far a peer has the trunk binlog.
-    pub fn set_trunk_mark(&self, peer: &str, offset: u64, generation: u64) -> Result<(), StoreError> {
-        self.0
-            .trunk
-            .log
-            .set_mark(peer, offset, generation)
-            .map_err(io_error("writing a mark of the trunk binlog"))
-    }
-
-    fn check_not_in_office(&self) -> Result<(), AllocError> {
-        if self.is_trunk_server() {
-            return Err(AllocError::Invalid("this storage is the trunk server"));
-        }
-        let down = self.0.trunk.take_down_sign();
-        Ok(down.map_err(io_error("leaving the office of the trunk server"))?)
     }
 
     /// Makes the next trunk file; all of it is free.
@@ -644,40 +365,4 @@ impl Shared {
             office.may_have_gaps = true;
         }
     }
-
-    /// Every trunk file that is here.
-    pub(crate) fn trunk_files(&self) -> Result<Vec<TrunkFile>, StoreError> {
-        let mut found = Vec::new();
-        for path in &self.paths {
-            trunk_files_of(&path.data_path, path.index, &mut found)
-                .map_err(io_error("looking for trunk files"))?;
-        }
-        found.sort();
-        Ok(found)
-    }
-}
-
-/// The trunk files below the `data` of a store path.
-pub(crate) fn trunk_files_of(
-    data: &std::path::Path,
-    store_path: u8,
-    found: &mut Vec<TrunkFile>,
-) -> io::Result<()> {
-    let directories = |path: &std::path::Path| -> io::Result<Vec<String>> {
-        let names = fs::read_dir(path)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names
-            .filter(|name| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .collect())
-    };
-    for high in directories(data)? {
-        for low in directories(&data.join(&high))? {
-            for entry in fs::read_dir(data.join(&high).join(&low))? {
-                let name = entry?.file_name();
-                let Some(name) = name.to_str().filter(|name| name.len() < 11) else { continue };
-                let name = format!("M{store_path:02X}/{high}/{low}/{name}").parse::<RemoteFilename>();
-                found.extend(name.ok().as_ref().and_then(TrunkFile::of_container));
-            }
-        }
-    }
-    Ok(())
 }

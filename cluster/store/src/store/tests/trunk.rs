@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Block, NewFile, OfficeSettings, Placed, Replicated, StorePathChoice, StoredFile, TrunkPolicy, Upload,
+    Block, Mended, NewFile, OfficeSettings, Placed, Replicated, StorePathChoice, StoredFile, TrunkPolicy,
+    Upload,
 };
 
 const POLICY: TrunkPolicy =
@@ -115,6 +116,43 @@ fn a_damaged_slot_is_found_and_sound_ones_are_not() {
     let open = fs::File::options().write(true).open(path).unwrap();
     open.write_all_at(b"x", u64::from(block.offset) + 1000).unwrap();
     assert_eq!(scan(&store), (5, vec![block]));
+}
+
+#[test]
+fn a_lost_header_is_written_again_where_the_content_is_sound_and_else_the_slot_is_fetched() {
+    use std::os::unix::fs::FileExt as _;
+    let base = tempfile::tempdir().unwrap();
+    let store = in_office(base.path());
+    let stored: Vec<_> = (1..6).map(|at| put(&store, &[at; 3000])).collect();
+    let blocks: Vec<_> = stored.iter().map(|file| Block::of_name(&file.filename).unwrap()).collect();
+    let path = base.path().join("data").join(blocks[0].file.local_path());
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let damage = |at: usize, from: u64, bytes: &[u8]| {
+        file.write_all_at(bytes, u64::from(blocks[at].offset) + from).unwrap();
+    };
+    let mut sound = vec![0; 3024];
+    file.read_exact_at(&mut sound, blocks[1].offset.into()).unwrap();
+    damage(0, 0, &[0; 24]);
+    damage(1, 0, b"FFFF");
+    damage(1, 1000, b"x");
+    damage(2, 9, b"crc3");
+    store.delete(&stored[3].filename).unwrap();
+    let mend = |at: usize| store.mend_header(&stored[at].filename).unwrap();
+    assert_eq!(content_of(&store, &stored[0].filename), None);
+    assert_eq!([mend(0), mend(1), mend(2)], [Mended::Yes, Mended::No, Mended::Yes]);
+    assert_eq!([mend(3), mend(4)], [Mended::IsNotThere, Mended::IsNotThere], "one deleted, one sound");
+    assert_eq!(content_of(&store, &stored[0].filename), Some(vec![1; 3000]));
+    assert_eq!(content_of(&store, &stored[2].filename), Some(vec![3; 3000]));
+    // A member has the other.
+    assert!(!store.heal_slot(blocks[3], &sound).unwrap(), "of another slot");
+    assert!(!store.heal_slot(blocks[1], &vec![7; 3024]).unwrap(), "not sound");
+    assert!(store.heal_slot(blocks[1], &sound).unwrap());
+    assert_eq!(content_of(&store, &stored[1].filename), Some(vec![2; 3000]));
+    // A storage that is not running is repaired.
+    damage(4, 0, &[0; 24]);
+    assert!(!store.check_trunk().unwrap().faults.is_empty());
+    assert!(store.repair_trunk().unwrap().faults.is_empty());
+    assert_eq!(content_of(&store, &stored[4].filename), Some(vec![5; 3000]));
 }
 
 #[test]
