@@ -13,6 +13,7 @@ use fdfs_types::{Extension, FileId};
 
 use crate::fleet::{client_of, fleet};
 use crate::load::{Load, name_of_target};
+use crate::native_http::get;
 
 fn group_of(members: usize) -> Result<ClusterConfig> {
     let mut config = fleet(1, &[("group1", members)])?;
@@ -134,6 +135,30 @@ async fn a_slave_that_is_a_link_reaches_the_other_members() -> Result<()> {
         ensure!(left.is_empty(), "{left:?}");
         anyhow::Ok(())
     })
+}
+
+#[tokio::test]
+async fn files_that_are_links_are_read_at_every_member_and_over_http() -> Result<()> {
+    let cluster = Cluster::start(group_of(2)?)?;
+    let client = client_of(&cluster.config().trackers);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(client.upload(UploadSpec::new(jpg()?), b"equal").await?.file_id);
+    }
+    let kind = UploadKind::Slave { master: ids[0].clone(), prefix: "_small".parse()? };
+    let slave = client.upload(UploadSpec::new(jpg()?).of_kind(kind), b"slave").await?.file_id;
+    let files = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    let wanted = ids.iter().map(|id| (id, b"equal")).chain([(&slave, b"slave")]);
+    for (id, content) in wanted {
+        ensure!(matches!(files.get(id.filename.as_str()), Some(FileState::Link(_))), "{id} is no link");
+        ensure!(client.read(id, ByteRange::ALL, 1 << 20).await? == content, "{id}");
+        for storage in &cluster.config().storages {
+            let (ip, path) = (storage.address.ip(), id.to_string());
+            let (status, body) = tokio::task::spawn_blocking(move || get(ip, &path)).await??;
+            ensure!(status == 200 && body == content, "{ip} answers {status} for {id}");
+        }
+    }
+    Ok(())
 }
 
 fn jpg() -> Result<Extension> {

@@ -59,7 +59,7 @@ fn the_last_storage_that_has_a_file_serves_it_through_every_other() -> Result<()
 }
 
 /// Status and body of a file over HTTP.
-fn get(ip: IpAddr, path: &str) -> Result<(u16, Vec<u8>)> {
+pub(crate) fn get(ip: IpAddr, path: &str) -> Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect((ip, HTTP_PORT))?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
     write!(stream, "GET /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;

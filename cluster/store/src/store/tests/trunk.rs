@@ -300,6 +300,43 @@ fn what_was_unpacked_keeps_its_id() {
 }
 
 #[test]
+fn a_check_tells_each_kind_of_fault_and_where_it_is() {
+    use std::os::unix::fs::FileExt as _;
+    let base = tempfile::tempdir().unwrap();
+    let store = in_office(base.path());
+    let stored: Vec<_> = (1..5).map(|at| put(&store, &[at; 1000])).collect();
+    let lost = store.alloc_slot(0, 1000).unwrap();
+    let unknown = place(&store, b"nobody knows");
+    let unknown_block = unknown.block();
+    std::mem::forget(unknown);
+    let block = |at: usize| Block::of_name(&stored[at].filename).unwrap();
+    let path = base.path().join("data").join(lost.file.local_path());
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.write_all_at(b"x", u64::from(block(0).offset) + 500).unwrap();
+    file.write_all_at(&[0; 24], block(1).offset.into()).unwrap();
+    let used = block(2);
+    let Block { file: TrunkFile { store_path, high, low, id }, offset, size } = used;
+    let line = format!(
+        "1 A {store_path} {high} {low} {id} {offset} {size}\n1 A {store_path} {high} {low} {id} 4194304 256\n"
+    );
+    store.settle_trunk_office(Duration::ZERO).unwrap();
+    store.leave_trunk_office().unwrap();
+    store.take_trunk_lines(&line).unwrap();
+    let faults = store.check_trunk().unwrap().faults;
+    let has = |fault: TrunkFault| assert!(faults.contains(&fault), "{fault}: {faults:#?}");
+    has(TrunkFault::Damaged(block(0)));
+    has(TrunkFault::Missing(stored[1].filename.clone()));
+    has(TrunkFault::FreeAndUsed(used));
+    has(TrunkFault::Lost(lost));
+    has(TrunkFault::WithoutName(unknown_block));
+    has(TrunkFault::BadFreeBlock(Block { offset: 4 << 20, size: 256, ..used }));
+    let debris = |fault: &TrunkFault| matches!(fault, TrunkFault::Debris(part) if part.meets(&block(1)));
+    assert!(faults.iter().any(debris), "{faults:#?}");
+    let of_the_sound_one = |fault: &TrunkFault| matches!(fault, TrunkFault::Damaged(part) | TrunkFault::WithoutName(part) | TrunkFault::FreeAndUsed(part) if *part == block(3));
+    assert!(!faults.iter().any(of_the_sound_one), "{faults:#?}");
+}
+
+#[test]
 fn a_repair_makes_free_what_has_no_file_and_nothing_else() {
     let base = tempfile::tempdir().unwrap();
     let store = in_office(base.path());
