@@ -231,16 +231,25 @@ impl Shared {
         for store_path in due {
             let (size, count) = Reserve::wanted(&policy);
             let begun = Instant::now();
-            match self.tell(address, store_path, size, count, &[]).await {
-                Ok(answer) => {
-                    let mut remote = self.trunk.remote.lock();
-                    if remote.term == term {
-                        let blocks = answer.slots.into_iter().map(Block::from);
-                        let old = remote.reserve.renew(store_path, blocks, begun);
-                        old.into_iter().for_each(|(outcome, block)| remote.note(outcome, block));
+            let mut blocks: Vec<Block> = Vec::new();
+            // One question brings what lies side by side.
+            for _ in 0..MOST_QUESTIONS {
+                let missing = count.saturating_sub(u32::try_from(blocks.len()).unwrap_or(count));
+                if missing == 0 {
+                    break;
+                }
+                match self.tell(address, store_path, size, missing, &[]).await {
+                    Ok(answer) => blocks.extend(answer.slots.into_iter().map(Block::from)),
+                    Err(error) => {
+                        debug!(%address, %error, "the trunk server gives no reserve");
+                        break;
                     }
                 }
-                Err(error) => debug!(%address, %error, "the trunk server gives no reserve"),
+            }
+            let mut remote = self.trunk.remote.lock();
+            if remote.term == term && !blocks.is_empty() {
+                let old = remote.reserve.renew(store_path, blocks.into_iter(), begun);
+                old.into_iter().for_each(|(outcome, block)| remote.note(outcome, block));
             }
         }
     }
@@ -293,5 +302,6 @@ const ONE_SLOT: usize = 15;
 const MAX_HELLO: usize = 256;
 const MAX_SLOTS: usize = ONE_SLOT * TrunkSlotsRequest::MOST as usize;
 const MOST_UNTOLD: usize = 100_000;
+const MOST_QUESTIONS: u32 = 32;
 /// Slots that are kept ready and not asked for are given back after this.
 const READY: Duration = Duration::from_secs(1);

@@ -38,13 +38,14 @@ impl Reserve {
         patience * 3 / 4
     }
 
-    /// How many slots of what size make a reserve: half a trunk file.
+    /// How many slots of what size make a reserve.
     pub(super) fn wanted(policy: &TrunkPolicy) -> (u32, u32) {
         let size = policy.slot_max_size.min(policy.file_size / 2);
         // The largest multiple of the alignment, or it is refused as too large.
         let size = if policy.alignment == 0 { size } else { size - size % policy.alignment };
         let size = size.max(policy.aligned(1));
-        (size, (policy.file_size / 2 / size.max(1)).clamp(1, TrunkSlotsRequest::MOST))
+        let bytes = (policy.file_size / 2).max(LEAST);
+        (size, (bytes / size.max(1)).clamp(1, TrunkSlotsRequest::MOST))
     }
 
     /// Uploads go to a store path: it needs a reserve.
@@ -125,6 +126,9 @@ impl Part {
     }
 }
 
+/// Bytes of a reserve.
+const LEAST: u32 = 32 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn half_a_trunk_file_makes_a_reserve() {
-        assert_eq!(Reserve::wanted(&POLICY), (1 << 20, 4));
-        let large = TrunkPolicy { slot_max_size: 8 << 20, file_size: 64 << 20, ..POLICY };
-        assert_eq!(Reserve::wanted(&large), (8 << 20, 4));
+    fn a_reserve_is_half_a_trunk_file_or_a_number_of_slots() {
+        assert_eq!(Reserve::wanted(&POLICY), (1 << 20, 32));
+        let large = TrunkPolicy { slot_max_size: 8 << 20, file_size: 256 << 20, ..POLICY };
+        assert_eq!(Reserve::wanted(&large), (8 << 20, 16));
         let odd = TrunkPolicy { slot_max_size: 65_000, alignment: 1000, ..POLICY };
         assert_eq!(Reserve::wanted(&odd), (65_000, 64));
     }

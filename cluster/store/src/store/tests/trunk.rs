@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Block, Mended, NewFile, OfficeSettings, Placed, Replicated, StorePathChoice, StoredFile, TrunkPolicy,
-    Upload,
+    Block, Mended, NewFile, OfficeSettings, Placed, Replicated, StorePathChoice, StoredFile, TrunkFault,
+    TrunkFile, TrunkPolicy, Upload,
 };
 
 const POLICY: TrunkPolicy =
