@@ -305,6 +305,12 @@ impl Client {
         let size = content.len();
         if let Some(head) = self.framed_head(spec, target, Some(size)).await? {
             let lease = inner.servers.lease(target.address).await?;
+            if let Content::Bytes(bytes) = content
+                && bytes.len() <= ONE_PACKET
+            {
+                let sending = FramedSender::send_whole(lease, &head, bytes, target);
+                return inner.servers.stored(target.address, size, sending).await;
+            }
             let mut sender = FramedSender::begin(lease, &head).await?;
             match content {
                 Content::Bytes(bytes) => sender.write(bytes).await?,

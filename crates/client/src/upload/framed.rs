@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fdfs_net::{CallError, Lease, NetError};
 use fdfs_proto::ours::{Frame, Trailer, UploadFramedRequest};
-use fdfs_proto::{Encode, Writer};
+use fdfs_proto::{Encode, Header, Writer};
 
 use super::target::Target;
 use super::{PIECE, Uploaded, read_answer};
@@ -28,6 +28,25 @@ impl FramedSender {
         let frame = Vec::new();
         let has_owner = head.owner.is_some();
         Ok(Self { lease, checksum: crc32fast::Hasher::new(), length: 0, has_owner, frame })
+    }
+
+    /// Sends content that is at hand in one write, and waits for the answer: each write is a packet and somebody to be woken up.
+    pub(super) async fn send_whole(
+        mut lease: Lease,
+        head: &UploadFramedRequest,
+        content: &[u8],
+        target: Target,
+    ) -> Result<Uploaded, CallError> {
+        let mut frames = Vec::with_capacity(content.len() + 3 * Frame::LEN + Header::LEN);
+        for piece in content.chunks(Frame::MAX as usize) {
+            frames.extend_from_slice(&Frame::Data(piece.len() as u32).encode());
+            frames.extend_from_slice(piece);
+        }
+        let length = content.len() as u64;
+        end(&mut frames, Trailer { length, crc32: crc32fast::hash(content) });
+        lease.send_request_and(head, &frames).await?;
+        let file_id = read_answer(&mut lease).await?;
+        Ok(Uploaded { file_id, size: length, storage: target.address, has_owner: head.owner.is_some() })
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), CallError> {
@@ -78,10 +97,9 @@ impl FramedSender {
     /// Says that this was all, and waits for the answer.
     pub(super) async fn finish(mut self, target: Target) -> Result<Uploaded, CallError> {
         self.flush().await?;
-        let mut end = Frame::End.encode().to_vec();
-        let trailer = Trailer { length: self.length, crc32: self.checksum.clone().finalize() };
-        trailer.write(&mut Writer::new(&mut end));
-        self.lease.send_uncounted(&end).await?;
+        let mut last = Vec::new();
+        end(&mut last, Trailer { length: self.length, crc32: self.checksum.clone().finalize() });
+        self.lease.send_uncounted(&last).await?;
         let file_id = read_answer(&mut self.lease).await?;
         let (size, has_owner) = (self.length, self.has_owner);
         Ok(Uploaded { file_id, size, storage: target.address, has_owner })
@@ -98,6 +116,12 @@ impl FramedSender {
         self.frame.clear();
         Ok(())
     }
+}
+
+/// The frame that says that this was all.
+fn end(frames: &mut Vec<u8>, trailer: Trailer) {
+    frames.extend_from_slice(&Frame::End.encode());
+    trailer.write(&mut Writer::new(frames));
 }
 
 /// Pieces shorter than this are gathered to frames of this length; longer ones are sent as they are.

@@ -86,6 +86,13 @@ impl Peer {
         self.send_packet(&request.frame(), request.content_length()).await
     }
 
+    /// The same, and bytes behind it that its header does not count, in one write.
+    pub async fn send_request_and<R: Request>(&mut self, request: &R, bytes: &[u8]) -> Result<(), CallError> {
+        let mut packet = request.frame();
+        packet.extend_from_slice(bytes);
+        self.send_packet(&packet, request.content_length()).await
+    }
+
     async fn send_packet(&mut self, packet: &[u8], rest: u64) -> Result<(), CallError> {
         self.state = State::Broken;
         if let Err(error) = self.wire.send(packet).await {
