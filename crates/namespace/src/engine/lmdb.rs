@@ -2,7 +2,7 @@
 //!
 //! Writers queue; whoever holds the writer's lock takes the whole queue, runs every closure against one LMDB transaction, each over
 //! an overlay of its own, commits once and then answers all. So one sync serves many writers, and the sync itself is the time in which the next batch
-//! gathers. A writer that may block and finds nobody else commits on its own thread. Reads never queue: each has a snapshot of what is committed.
+//! gathers. A writer that may block, or whose disk takes no longer than it takes to wake up another thread, commits on its own thread where it finds nobody else. Reads never queue: each has a snapshot of what is committed.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -68,6 +68,7 @@ impl LmdbEngine {
             queue: Mutex::new(Queue::default()),
             arrived: Condvar::new(),
             writer: Mutex::new(()),
+            pace: Pace::default(),
             stopped: AtomicBool::new(false),
             _lock: OwnerLock(lock),
         });
@@ -107,18 +108,11 @@ impl Engine for LmdbEngine {
     }
 
     fn submit(&self, job: Box<dyn Job>) {
-        let mut queue = self.shared.queue.lock();
-        if queue.closed {
-            drop(queue);
-            return job.finish(Err(EngineError::Stopped("it is closing".to_owned())));
-        }
-        queue.jobs.push_back(job);
-        drop(queue);
-        self.shared.arrived.notify_one();
+        if self.shared.pace.is_quick() { self.submit_inline(job) } else { self.shared.enqueue(job) }
     }
 
     fn submit_inline(&self, job: Box<dyn Job>) {
-        let Some(writer) = self.shared.writer.try_lock() else { return self.submit(job) };
+        let Some(writer) = self.shared.writer.try_lock() else { return self.shared.enqueue(job) };
         let idle = {
             let queue = self.shared.queue.lock();
             queue.jobs.is_empty() && !queue.closed
@@ -127,7 +121,7 @@ impl Engine for LmdbEngine {
             self.shared.commit(VecDeque::from([job]));
         } else {
             drop(writer);
-            self.submit(job);
+            self.shared.enqueue(job);
         }
     }
 
@@ -162,9 +156,33 @@ struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
     writer: Mutex<()>,
+    pace: Pace,
     stopped: AtomicBool,
     // The last to go: until then the environment is open.
     _lock: OwnerLock,
+}
+
+/// How long commits took lately.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Microseconds, each commit an eighth of it; 0 before the first.
+    micros: AtomicU64,
+}
+
+impl Pace {
+    /// A commit took so long. The writer's lock is held: nobody else notes anything.
+    fn note(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).clamp(1, SLOWEST);
+        let before = self.micros.load(Ordering::Relaxed);
+        // One that was slow counts at once.
+        let now = if took >= before { took } else { (before * 7 + took) / 8 };
+        self.micros.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether a thread of a runtime may do a commit on its own.
+    fn is_quick(&self) -> bool {
+        (1..QUICK).contains(&self.micros.load(Ordering::Relaxed))
+    }
 }
 
 /// Keeps others from the store. It is given up aloud: a child that was forked at the wrong moment would keep it for longer.
@@ -177,6 +195,18 @@ impl Drop for OwnerLock {
 }
 
 impl Shared {
+    /// Leaves a job to the committer.
+    fn enqueue(&self, job: Box<dyn Job>) {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            return job.finish(Err(EngineError::Stopped("it is closing".to_owned())));
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.arrived.notify_one();
+    }
+
     /// Takes what is queued, again and again; returns once the queue is closed and empty.
     fn commit_until_closed(&self) {
         loop {
@@ -242,7 +272,10 @@ impl Shared {
                 Err(error) => done.push((job, Err(error))),
             }
         }
-        txn.commit().map_err(|error| self.failure(&error))
+        let syncing = Instant::now();
+        let committed = txn.commit().map_err(|error| self.failure(&error));
+        self.pace.note(syncing.elapsed());
+        committed
     }
 
     /// After a commit that failed nobody knows what the disk holds: nothing more is written, unless the disk was merely full.
@@ -319,12 +352,30 @@ const MAP_SIZE: usize = 1 << 40;
 const MAX_READERS: u32 = 1_024;
 /// More than LMDB hands to the disk in one call.
 const ONE_WRITE: u64 = 1 << 20;
+/// Microseconds in which another thread is woken up, and wakes up this one again.
+const QUICK: u64 = 250;
+/// More microseconds are all the same.
+const SLOWEST: u64 = 1_000_000;
 const MAX_BATCH: usize = 256;
 const MAX_BATCH_TIME: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commits_that_were_quick_for_a_while_are_done_at_once_until_one_is_slow() {
+        let pace = Pace::default();
+        assert!(!pace.is_quick(), "nothing is known");
+        pace.note(Duration::from_micros(80));
+        assert!(pace.is_quick());
+        pace.note(Duration::from_millis(3));
+        assert!(!pace.is_quick(), "one was slow");
+        for _ in 0..40 {
+            pace.note(Duration::from_micros(80));
+        }
+        assert!(pace.is_quick());
+    }
 
     #[test]
     fn a_full_disk_is_told_from_a_broken_one() {
