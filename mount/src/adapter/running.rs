@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use fdfs_objects::may_block;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tracing::{Instrument, Span, error};
 
 use super::FuseAdapter;
@@ -35,24 +38,62 @@ impl FuseAdapter {
             let _count = CountPanic;
             operation.await;
         });
-        let mut operation: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(counted.instrument(span));
+        let counted = counted.instrument(span);
+        let mut operation: Operation = match patience {
+            Patience::Usual => Box::pin(async move {
+                if tokio::time::timeout(DEADLINE, counted).await.is_err() {
+                    metrics::counter!("fdfs_mount_deadlines_total").increment(1);
+                }
+            }),
+            Patience::WhileBytesMove => Box::pin(counted),
+        };
         let entered = self.runtime.enter();
-        let mut context = Context::from_waker(Waker::noop());
+        let later = Arc::new(Later { runtime: self.runtime.clone(), state: Mutex::new(State::Running) });
+        let waker = Waker::from(Arc::clone(&later));
+        let mut context = Context::from_waker(&waker);
         let polled = catch_unwind(AssertUnwindSafe(|| may_block(|| operation.as_mut().poll(&mut context))));
         drop(entered);
         if let Ok(Poll::Pending) = polled {
-            match patience {
-                Patience::Usual => {
-                    self.runtime.spawn(async move {
-                        if tokio::time::timeout(DEADLINE, operation).await.is_err() {
-                            metrics::counter!("fdfs_mount_deadlines_total").increment(1);
-                        }
-                    });
-                }
-                Patience::WhileBytesMove => {
-                    self.runtime.spawn(operation);
-                }
-            }
+            later.waits(operation);
+        }
+    }
+}
+
+type Operation = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An operation that waits for something. It goes on, on the runtime, when that has come: nobody is woken up before.
+struct Later {
+    runtime: Handle,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// The thread that took the request is still at it.
+    Running,
+    /// What it waits for has come before it began to wait.
+    Woken,
+    Waiting(Operation),
+    /// It is the runtime's.
+    GoesOn,
+}
+
+impl Later {
+    fn waits(&self, operation: Operation) {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut *state, State::GoesOn) {
+            State::Woken => drop(self.runtime.spawn(operation)),
+            _ => *state = State::Waiting(operation),
+        }
+    }
+}
+
+impl Wake for Later {
+    fn wake(self: Arc<Self>) {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut *state, State::GoesOn) {
+            State::Running | State::Woken => *state = State::Woken,
+            State::Waiting(operation) => drop(self.runtime.spawn(operation)),
+            State::GoesOn => {}
         }
     }
 }
