@@ -127,9 +127,7 @@ impl Spool {
         let base = self.base.as_ref().map(|base| &base.info().attributes);
         let patch = ContentPatch::new(base, self.kept, parts.clone(), self.size);
         let mut writer = fs.objects.write_parts(inode, patch).await?;
-        for part in parts {
-            self.send(&mut writer, part).await?;
-        }
+        self.send(&mut writer, parts.into_iter()).await?;
         match finish(writer, mtime).await {
             // Somebody else wrote meanwhile. Who closes last has written all of it, not a mix of both.
             Err(ObjectsError::PreconditionFailed) => self.commit_whole(fs, inode, mtime).await,
@@ -147,22 +145,37 @@ impl Spool {
         mtime: i64,
     ) -> Result<Attributes, ObjectsError> {
         let mut writer = fs.objects.write_inode(inode, Some(self.size)).await?;
-        self.send(&mut writer, 0..self.size).await?;
+        self.send(&mut writer, std::iter::once(0..self.size)).await?;
         finish(writer, mtime).await
     }
 
-    async fn send(&self, writer: &mut ObjectWriter, range: Range<u64>) -> Result<(), ObjectsError> {
-        let mut at = range.start;
-        while at < range.end {
-            let end = range.end.min(at + PIECE as u64);
-            let bytes = self.read(at..end).await.map_err(|error| match error {
-                FsError::Objects(error) => error,
-                error => ObjectsError::Internal(error.to_string()),
-            })?;
-            writer.write(bytes).await?;
-            at = end;
+    /// Sends parts of the content one after the other, in pieces of a usual length however short the parts are.
+    async fn send(
+        &self,
+        writer: &mut ObjectWriter,
+        parts: impl Iterator<Item = Range<u64>>,
+    ) -> Result<(), ObjectsError> {
+        let mut gathered = BytesMut::new();
+        for part in parts {
+            let mut at = part.start;
+            while at < part.end {
+                let end = part.end.min(at + (PIECE - gathered.len()) as u64);
+                let bytes = self.read(at..end).await.map_err(|error| match error {
+                    FsError::Objects(error) => error,
+                    error => ObjectsError::Internal(error.to_string()),
+                })?;
+                at = end;
+                if gathered.is_empty() && bytes.len() == PIECE {
+                    writer.write(bytes).await?;
+                    continue;
+                }
+                gathered.extend_from_slice(&bytes);
+                if gathered.len() == PIECE {
+                    writer.write(std::mem::take(&mut gathered).freeze()).await?;
+                }
+            }
         }
-        Ok(())
+        if gathered.is_empty() { Ok(()) } else { writer.write(gathered.freeze()).await }
     }
 
     /// How far the piece reaches in which `at` is, and whether it was written.
@@ -196,5 +209,5 @@ impl Spool {
 
 /// Content up to this many bytes of which most was written is written anew, and so are holes of a new one: one file is better than two.
 const SOON_WRITTEN: u64 = 64 * 1024 * 1024;
-/// Parts that one commit may bring.
-const MANY: usize = 1_024;
+/// Parts that one commit may bring, of a content that is not written anew at once: 100 bytes of a transaction each.
+const MANY: usize = 16_384;
