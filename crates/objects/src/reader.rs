@@ -71,6 +71,11 @@ impl ObjectReader {
         streams.flatten()
     }
 
+    /// Pieces of files that the content consists of.
+    pub fn pieces(&self) -> usize {
+        self.extents.len()
+    }
+
     /// Where bytes that were written come next, from `offset` on; none after the last of them.
     pub fn next_data(&self, offset: u64) -> Option<u64> {
         let at = self.extents.partition_point(|extent| extent.end() <= offset);

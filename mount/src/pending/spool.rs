@@ -116,11 +116,12 @@ impl Spool {
         mtime: i64,
     ) -> Result<Attributes, ObjectsError> {
         let written: u64 = self.parts.iter().map(|(start, end)| end - start).sum();
+        let pieces = self.base.as_ref().map_or(0, ObjectReader::pieces);
         let is_soon_written = match &self.base {
             Some(_) => written.saturating_mul(2) >= self.size && self.size <= SOON_WRITTEN,
             None => self.size - written <= SOON_WRITTEN,
         };
-        if written == 0 || is_soon_written || self.parts.len() > MANY {
+        if written == 0 || is_soon_written || self.parts.len() + pieces > MANY {
             return self.commit_whole(fs, inode, mtime).await;
         }
         let parts: Vec<Range<u64>> = self.parts.iter().map(|(start, end)| *start..*end).collect();
@@ -209,5 +210,6 @@ impl Spool {
 
 /// Content up to this many bytes of which most was written is written anew, and so are holes of a new one: one file is better than two.
 const SOON_WRITTEN: u64 = 64 * 1024 * 1024;
-/// Parts that one commit may bring, of a content that is not written anew at once: 100 bytes of a transaction each.
-const MANY: usize = 16_384;
+/// Parts that a commit may bring, with the pieces that the content consists of already; with more it is written anew at once. Every part may make two pieces, and
+/// each is 100 bytes of a transaction.
+const MANY: usize = 10_000;

@@ -46,6 +46,25 @@ async fn of_a_large_file_only_what_was_written_is_uploaded() {
 }
 
 #[tokio::test]
+async fn what_was_written_in_thousands_of_places_is_uploaded_alone_until_the_pieces_are_too_many() {
+    let rig = Rig::new().await;
+    let mut expected = bytes(1, 8_000_000);
+    let inode = rig.put("table.db", &expected).await;
+    for (round, uploaded) in [(0, 4_000 * 500), (1, 8_000_000)] {
+        let handle = content::open(&rig.fs, inode, WRITE).await.unwrap();
+        for part in 0..4_000 {
+            let at = part * 2_000 + round * 700;
+            rig.write(handle, at as u64, &[part as u8; 500]).await;
+            expected[at..at + 500].fill(part as u8);
+        }
+        rig.close(handle).await;
+        assert_eq!(rig.get("table.db").await, expected);
+        let lengths = rig.files.state(|state| state.lengths.clone());
+        assert_eq!(lengths.last(), Some(&Some(uploaded)), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_of_many_parts_is_made_one_file_and_keeps_its_bytes() {
     let rig = Rig::new().await;
     let mut expected = bytes(1, 4_000_000);
