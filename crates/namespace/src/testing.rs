@@ -54,8 +54,8 @@ impl PostgresServer {
     }
 
     /// A server of this test alone that takes encrypted connections from elsewhere, with this certificate and key (PEM), and no others; and the address that it
-    /// listens on, beside its socket.
-    pub fn encrypted(certificate: &str, key: &str) -> Option<(Self, Ipv4Addr)> {
+    /// listens on, beside its socket. The user `certified` needs a certificate of this authority, the user `bound` the password `secret`.
+    pub fn encrypted(certificate: &str, key: &str, authority: &str) -> Option<(Self, Ipv4Addr)> {
         Self::shared()?;
         let mut server = Self::made(programs()?);
         let own = |name: &str, content: &str| {
@@ -67,11 +67,19 @@ impl PostgresServer {
             }
             path.display().to_string()
         };
-        let files =
-            [("ssl_cert_file", own("server.crt", certificate)), ("ssl_key_file", own("server.key", key))];
+        let files = [
+            ("ssl_cert_file", own("server.crt", certificate)),
+            ("ssl_key_file", own("server.key", key)),
+            ("ssl_ca_file", own("authority.crt", authority)),
+        ];
         let rules = server.data().join("pg_hba.conf");
-        fs::write(&rules, "local all all trust\nhostssl all all 127.0.0.0/8 trust\n")
-            .expect("rules can be written");
+        let lines = [
+            "local all all trust",
+            "hostssl all certified 127.0.0.0/8 cert",
+            "hostssl all bound 127.0.0.0/8 scram-sha-256",
+            "hostssl all all 127.0.0.0/8 trust",
+        ];
+        fs::write(&rules, lines.join("\n") + "\n").expect("rules can be written");
         // No other process has this one's number.
         let [_, high, middle, low] = std::process::id().to_be_bytes();
         let address = Ipv4Addr::new(127, 64 | (high & 63), middle, low.max(1));
@@ -79,6 +87,8 @@ impl PostgresServer {
         settings.extend(["ssl=on".to_owned(), format!("listen_addresses={address}")]);
         server.settings = settings;
         server.restart();
+        server.run("CREATE ROLE certified SUPERUSER LOGIN");
+        server.run("CREATE ROLE bound SUPERUSER LOGIN PASSWORD 'secret'");
         Some((server, address))
     }
 

@@ -11,6 +11,7 @@ use fdfs_net::{Lender, Loan};
 use fdfs_proto::ours::LendFileResponse;
 use fdfs_proto::{Command, Status};
 use fdfs_types::FileId;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 
 use crate::fake::{Cluster, Storage};
@@ -166,4 +167,52 @@ async fn a_read_goes_on_when_the_lender_has_ended() {
         read_bytes.extend_from_slice(&bytes);
     }
     assert!(read_bytes == whole && pieces.is_here());
+}
+
+/// What was counted so far of a metric, with its labels.
+fn counted(metrics: &PrometheusHandle, name: &str) -> u64 {
+    let text = metrics.render();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap())
+}
+
+#[tokio::test]
+async fn reads_are_counted_by_where_they_were_made_and_by_what_failed_there() {
+    const HERE: &str = r#"fdfs_client_reads_total{from="here"}"#;
+    const STORAGE: &str = r#"fdfs_client_reads_total{from="storage"}"#;
+    const BROKEN: &str = "fdfs_client_local_reads_failed_total";
+    const SILENT: &str = "fdfs_client_local_storage_failures_total";
+    // Of this thread alone, on which all of this test runs.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let all = || [HERE, STORAGE, BROKEN, SILENT].map(|name| counted(&metrics, name));
+
+    let mut cluster = Cluster::start(1);
+    let whole = content(300_000);
+    let file_id = cluster.put(&[0], &whole);
+    let client = client(&mut cluster).await;
+    let drain = async || {
+        let mut pieces = client.read_pieces(&file_id, 0, 300_000).await.unwrap();
+        let mut read = Vec::new();
+        while let Some(bytes) = pieces.next_bytes().await.unwrap() {
+            read.extend_from_slice(&bytes);
+        }
+        assert!(read == whole);
+    };
+    let lent = loan(&whole);
+    let (lender, _) = lend(&cluster.storages[0], Ok(lent.clone()));
+    drain().await;
+    assert_eq!(all(), [1, 0, 0, 0]);
+    // So little is not borrowed at all.
+    client.read_pieces(&file_id, 0, 1000).await.unwrap();
+    assert_eq!(all(), [1, 1, 0, 0]);
+    // It begins here and goes on elsewhere.
+    lent.file.set_len(0).unwrap();
+    drain().await;
+    assert_eq!(all(), [2, 2, 1, 0]);
+    // The connection that was kept has ended with its lender.
+    drop(lender);
+    drain().await;
+    assert_eq!(all(), [2, 3, 1, 1]);
 }

@@ -1,5 +1,8 @@
-//! TLS to the database, as `sslmode` and `sslrootcert` of the URL ask for it: what they mean is what they mean to PostgreSQL's own clients, but that without
-//! them nothing is encrypted.
+//! TLS to the database, as `sslmode`, `sslrootcert`, `sslcert` and `sslkey` of the URL ask for it: what they mean is what they mean to PostgreSQL's own clients, but
+//! that without them nothing is encrypted, and no file is used that is not named.
+
+mod binding;
+mod identity;
 
 use std::future::Future;
 use std::io;
@@ -21,6 +24,7 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_rustls::{TlsConnector, client};
 use tracing::warn;
 
+use self::identity::Identity;
 use crate::engine::EngineError;
 
 /// How connections are encrypted, if they are.
@@ -44,12 +48,14 @@ impl Tls {
     pub(super) fn of_url(url: &str) -> Result<(String, Self), EngineError> {
         let (place, options) = url.split_once('?').unwrap_or((url, ""));
         let (mut mode, mut roots, mut rest) = (None, None, Vec::new());
+        let (mut certificate, mut key) = (None, None);
+        let path = |value: &str| PathBuf::from(percent_decode_str(value).decode_utf8_lossy().as_ref());
         for option in options.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value),
-                Some(("sslrootcert", value)) => {
-                    roots = Some(PathBuf::from(percent_decode_str(value).decode_utf8_lossy().as_ref()));
-                }
+                Some(("sslrootcert", value)) => roots = Some(path(value)),
+                Some(("sslcert", value)) => certificate = Some(path(value)),
+                Some(("sslkey", value)) => key = Some(path(value)),
                 _ => rest.push(option),
             }
         }
@@ -69,12 +75,17 @@ impl Tls {
         if verify == Verify::Nothing {
             warn!("the database's certificate is not verified: sslmode=verify-full does that");
         }
-        let config = config(verify, roots.as_deref())?;
+        let identity = Identity::read(certificate.as_deref(), key.as_deref())?;
+        let config = config(verify, roots.as_deref(), identity)?;
         Ok((rest, Self { config: Some(Arc::new(config)), mode }))
     }
 }
 
-fn config(verify: Verify, roots: Option<&Path>) -> Result<ClientConfig, EngineError> {
+fn config(
+    verify: Verify,
+    roots: Option<&Path>,
+    identity: Option<Identity>,
+) -> Result<ClientConfig, EngineError> {
     let failed = |error: &dyn std::fmt::Display| EngineError::Store(format!("TLS to the database: {error}"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -92,7 +103,13 @@ fn config(verify: Verify, roots: Option<&Path>) -> Result<ClientConfig, EngineEr
         Some(verifier) if verify == Verify::AuthorityAndName => verifier,
         verifier => Arc::new(Lenient { verifier, provider }),
     };
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    match identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some(Identity { certificates, key }) => builder
+            .with_client_auth_cert(certificates, key)
+            .map_err(|error| EngineError::Store(format!("sslcert and sslkey cannot be used: {error}"))),
+    }
 }
 
 /// Those of the file, or those that this machine trusts.
@@ -214,7 +231,9 @@ pub(super) struct Encrypted<S>(client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
     fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
+        let (_, session) = self.0.get_ref();
+        let end_point = session.peer_certificates().and_then(|chain| binding::end_point(chain.first()?));
+        end_point.map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
     }
 }
 
