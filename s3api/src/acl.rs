@@ -5,6 +5,7 @@ use fdfs_objects::access::CannedAcl;
 use crate::context::Context;
 use crate::error::{ErrorCode, S3Error};
 use crate::request::Request;
+use crate::unsupported::OTHER_ACLS;
 use crate::xml::{Element, XmlWriter};
 
 /// The ACL that a request to set one asks for: by name in a header, or by its grants in a document.
@@ -18,9 +19,9 @@ pub(crate) async fn asked_for(request: Request) -> Result<CannedAcl, S3Error> {
 
 /// The ACL of this name.
 pub(crate) fn named(name: &str) -> Result<CannedAcl, S3Error> {
-    let known = ["public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"];
     CannedAcl::parse(name).ok_or_else(|| {
-        let code = if known.contains(&name) { ErrorCode::NotImplemented } else { ErrorCode::InvalidArgument };
+        let code =
+            if OTHER_ACLS.contains(&name) { ErrorCode::NotImplemented } else { ErrorCode::InvalidArgument };
         S3Error::from(code).detail("ArgumentName", "x-amz-acl").detail("ArgumentValue", name)
     })
 }

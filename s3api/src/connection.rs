@@ -1,5 +1,6 @@
 //! One connection: requests after requests, then a close that loses no answer.
 
+mod go_ahead;
 mod stream;
 mod timed_stream;
 
@@ -19,6 +20,7 @@ use tracing::debug;
 
 use crate::peer::Peer;
 use crate::service::S3Service;
+pub(crate) use go_ahead::GoAhead;
 use stream::Stream;
 use timed_stream::TimedStream;
 
@@ -41,6 +43,7 @@ pub(crate) async fn serve(
         address: peer,
         tls: service.tls().is_some(),
         outgoing: stream.outgoing(),
+        go_ahead: stream.go_ahead(),
         trusted: service.trusted_proxies(),
     };
     let answer = service_fn(move |request| {

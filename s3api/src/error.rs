@@ -221,6 +221,7 @@ error_codes! {
     InvalidRedirectLocation BAD_REQUEST "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
     InvalidRange RANGE_NOT_SATISFIABLE "The requested range is not satisfiable"
     InvalidRequest BAD_REQUEST "Invalid Request"
+    InvalidStorageClass BAD_REQUEST "The storage class you specified is not valid"
     InvalidTag BAD_REQUEST "The tag provided was not a valid tag."
     InvalidToken BAD_REQUEST "The provided token is malformed or otherwise invalid."
     InvalidURI BAD_REQUEST "Couldn't parse the specified URI."

@@ -7,6 +7,8 @@ use fdfs_net::Outgoing;
 use fdfs_objects::access::Network;
 use http::HeaderMap;
 
+use crate::connection::GoAhead;
+
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -16,6 +18,8 @@ pub(crate) struct Peer {
     pub(crate) tls: bool,
     /// Where pieces of files are put that the connection is to send unread, if it can.
     pub(crate) outgoing: Option<Outgoing>,
+    /// Where to say that a client is to be told to go on.
+    pub(crate) go_ahead: GoAhead,
     /// Networks whose word on a client's address and connection is taken.
     pub(crate) trusted: Arc<[Network]>,
 }
@@ -57,7 +61,13 @@ mod tests {
 
     fn peer(trusted: &[&str]) -> Peer {
         let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        Peer { address: "127.0.0.1:7".parse().unwrap(), tls: false, outgoing: None, trusted }
+        Peer {
+            address: "127.0.0.1:7".parse().unwrap(),
+            tls: false,
+            outgoing: None,
+            go_ahead: GoAhead::default(),
+            trusted,
+        }
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode};
 
+use crate::connection::GoAhead;
 use crate::peer::Peer;
 use crate::service::S3Service;
 
@@ -33,7 +34,8 @@ impl PublicObjects {
         StatusCode,
     > {
         // Whom a proxy asks for is known already.
-        let peer = Peer { address: SocketAddr::new(client, 0), tls, outgoing: None, trusted: Arc::new([]) };
+        let (address, go_ahead) = (SocketAddr::new(client, 0), GoAhead::default());
+        let peer = Peer { address, tls, outgoing: None, go_ahead, trusted: Arc::new([]) };
         let answer = self.0.answer_anybody(method, path, headers, &peer, SystemTime::now()).await;
         answer.map_err(|error| error.status())
     }

@@ -9,7 +9,7 @@ use fdfs_net::Tls;
 use fdfs_objects::access::Network;
 use http::header::{CONNECTION, EXPECT, ORIGIN};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tracing::{Instrument as _, debug, info_span, warn};
@@ -76,6 +76,9 @@ impl S3Service {
         let (parts, body) = request.into_parts();
         let source = BodySource::new(body, self.config().transfer_timeout);
         let mut operation = "Unknown";
+        if waits(&parts) && source.is_empty() {
+            peer.go_ahead.owe();
+        }
 
         let span = info_span!("s3", method = %parts.method, path = parts.uri.path(), request_id);
         let mut response = if let Some(bucket) = self.website_of(&parts) {
@@ -281,12 +284,16 @@ async fn settle(parts: &Parts, source: &BodySource) -> bool {
     if source.is_empty() {
         return true;
     }
-    let waits =
-        parts.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if waits && !source.asked() {
+    if waits(parts) && !source.asked() {
         return false;
     }
     source.drain(DRAIN_BYTES, DRAIN_TIME).await
+}
+
+/// Whether the client waits to be told to go on.
+fn waits(parts: &Parts) -> bool {
+    let is_asked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    parts.version == Version::HTTP_11 && parts.headers.get(EXPECT).is_some_and(is_asked)
 }
 
 fn refuse(error: &S3Error, parts: &Parts, request_id: &str) -> Response {

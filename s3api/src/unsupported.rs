@@ -23,6 +23,13 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
             }
             _ => !REFUSED_PREFIXES.iter().any(|prefix| name.starts_with(prefix)),
         };
+        if !harmless && is_no_such(name, value) {
+            let code =
+                if name == "x-amz-acl" { ErrorCode::InvalidArgument } else { ErrorCode::InvalidStorageClass };
+            return Err(S3Error::from(code)
+                .detail("ArgumentName", name)
+                .detail("ArgumentValue", String::from_utf8_lossy(value.as_bytes())));
+        }
         if !harmless {
             return Err(S3Error::from(ErrorCode::NotImplemented)
                 .detail("Header", name)
@@ -30,6 +37,16 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), S3Error> {
         }
     }
     Ok(())
+}
+
+/// Whether S3 itself has no such ACL or storage class.
+fn is_no_such(name: &str, value: &HeaderValue) -> bool {
+    let known: &[&str] = match name {
+        "x-amz-acl" => OTHER_ACLS,
+        "x-amz-storage-class" => OTHER_CLASSES,
+        _ => return false,
+    };
+    !known.iter().any(|known| value == known)
 }
 
 /// Refuses what expects a bucket to belong to another account than the one that owns all.
@@ -84,6 +101,24 @@ const SIGNING: [&str; 8] = [
 /// The account that the bucket is expected to belong to, and that of the bucket copied from.
 const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
 const EXPECTED_SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
+/// Canned ACLs of S3 that are not served.
+pub(crate) const OTHER_ACLS: &[&str] =
+    &["public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"];
+/// Storage classes of S3 that are not served.
+const OTHER_CLASSES: &[&str] = &[
+    "DEEP_ARCHIVE",
+    "EXPRESS_ONEZONE",
+    "FSX_ONTAP",
+    "FSX_OPENZFS",
+    "GLACIER",
+    "GLACIER_IR",
+    "INTELLIGENT_TIERING",
+    "ONEZONE_IA",
+    "OUTPOSTS",
+    "REDUCED_REDUNDANCY",
+    "SNOW",
+    "STANDARD_IA",
+];
 const REFUSED_PREFIXES: &[&str] = &[
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
@@ -115,6 +150,22 @@ mod tests {
         assert!(refused("x-amz-storage-class", "GLACIER"));
         assert!(refused("x-amz-write-offset-bytes", "5"));
         assert!(refused("x-amz-grant-read", "id=1"));
+    }
+
+    #[test]
+    fn what_s3_does_not_know_is_invalid_and_what_it_knows_is_not_implemented() {
+        for (name, value, code) in [
+            ("x-amz-acl", "public-read-write", ErrorCode::NotImplemented),
+            ("x-amz-acl", "authenticated-read", ErrorCode::NotImplemented),
+            ("x-amz-acl", "nonsense", ErrorCode::InvalidArgument),
+            ("x-amz-acl", "", ErrorCode::InvalidArgument),
+            ("x-amz-storage-class", "STANDARD_IA", ErrorCode::NotImplemented),
+            ("x-amz-storage-class", "standard", ErrorCode::InvalidStorageClass),
+            ("x-amz-storage-class", "NONSENSE", ErrorCode::InvalidStorageClass),
+        ] {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+            assert_eq!(refuse_unsupported(&headers).unwrap_err().code(), code, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fdfs_net::Outgoing;
@@ -11,6 +11,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::go_ahead::GoAhead;
 use super::stream::Stream;
 
 /// A socket whose writes fail when none succeeds for a while. Reads have their own deadlines above.
@@ -20,6 +21,12 @@ pub(super) struct TimedStream {
     write_timeout: Duration,
     /// Pieces of files that are to be sent unread.
     outgoing: Outgoing,
+    /// What is sent before an answer.
+    go_ahead: GoAhead,
+    /// What of that is still to be sent.
+    interim: &'static [u8],
+    /// Whether the last write was not taken as a whole.
+    is_within: bool,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -34,7 +41,13 @@ impl TimedStream {
             .is_some_and(|(peer, local)| peer.ip() == local.ip() || peer.ip().to_canonical().is_loopback());
         let outgoing = if is_near { Outgoing::to_this_machine() } else { Outgoing::default() };
         let stream = TokioIo::new(stream);
-        Self { stream, write_timeout, outgoing, stalled: None }
+        let go_ahead = GoAhead::default();
+        Self { stream, write_timeout, outgoing, go_ahead, interim: b"", is_within: false, stalled: None }
+    }
+
+    /// Where to say that a client is to be told to go on.
+    pub(super) fn go_ahead(&self) -> GoAhead {
+        self.go_ahead.clone()
     }
 
     /// Where to put pieces of files that are to be sent unread; none where what is sent has to be encrypted.
@@ -45,6 +58,17 @@ impl TimedStream {
     /// The socket.
     pub(super) fn into_inner(self) -> Stream {
         self.stream.into_inner()
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if !Outgoing::has_stand_in(slices) {
+            return self.timed(cx, |stream, cx| stream.poll_write_vectored(cx, slices));
+        }
+        let outgoing = self.outgoing.clone();
+        self.timed(cx, |stream, cx| match stream.inner().plain() {
+            Some(socket) => outgoing.poll_send(socket, cx, slices),
+            None => Poll::Ready(Err(io::Error::other("a piece of a file on an encrypted connection"))),
+        })
     }
 
     fn timed<T>(
@@ -89,14 +113,18 @@ impl Write for TimedStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if !Outgoing::has_stand_in(slices) {
-            return self.timed(cx, |stream, cx| stream.poll_write_vectored(cx, slices));
+        if self.interim.is_empty() {
+            self.interim = self.go_ahead.before(slices, self.is_within);
         }
-        let outgoing = self.outgoing.clone();
-        self.timed(cx, |stream, cx| match stream.inner().plain() {
-            Some(socket) => outgoing.poll_send(socket, cx, slices),
-            None => Poll::Ready(Err(io::Error::other("a piece of a file on an encrypted connection"))),
-        })
+        while !self.interim.is_empty() {
+            let interim = self.interim;
+            let sent = ready!(self.timed(cx, |stream, cx| stream.poll_write(cx, interim)))?;
+            self.interim = interim.get(sent..).filter(|_| sent > 0).ok_or(io::ErrorKind::WriteZero)?;
+        }
+        let written = self.write(cx, slices);
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        self.is_within = !matches!(written, Poll::Ready(Ok(taken)) if taken == offered);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,8 @@
 //! `PUT /bucket/key` with `x-amz-copy-source`
 
-use fdfs_objects::{ContentHeader, ContentHeaders, CopyOptions, ExtendedAttributes, Preconditions};
+use fdfs_objects::{
+    ContentHeader, ContentHeaders, CopyOptions, ExtendedAttributes, ObjectsError, Preconditions,
+};
 
 use super::Operation;
 use super::create_multipart_upload::checksum_algorithm;
@@ -76,7 +78,7 @@ impl Operation for CopyObject {
                  object's metadata, storage class, website redirect location or encryption attributes.",
             ));
         }
-        let info = cx.objects.head_version(source.0, source.1, version_id).await?;
+        let info = cx.objects.head_version(source.0, source.1, version_id).await.map_err(of_source)?;
         self.source_conditions
             .check(&etag_text(info.etag()), time::of_millis(info.attributes.content_time))
             .map_err(|_| ErrorCode::PreconditionFailed)?;
@@ -123,6 +125,17 @@ impl Operation for CopyObject {
             respond::set(response.headers_mut(), "x-amz-copy-source-version-id", &version_id.to_string());
         }
         Ok(response)
+    }
+}
+
+/// What S3 answers where the source cannot be looked at.
+pub(super) fn of_source(error: ObjectsError) -> S3Error {
+    match error {
+        ObjectsError::DeleteMarker { named: true, .. } => S3Error::new(
+            ErrorCode::InvalidRequest,
+            "The source of a copy request may not specifically refer to a delete marker by version id.",
+        ),
+        error => error.into(),
     }
 }
 

@@ -6,6 +6,7 @@ use http::StatusCode;
 use super::Operation;
 use crate::context::Context;
 use crate::error::S3Error;
+use crate::object_response::write_version_id;
 use crate::request::Request;
 use crate::respond;
 use crate::service::Response;
@@ -43,7 +44,9 @@ impl Operation for GetObjectTagging {
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         let info = cx.objects.head_version(&self.bucket, self.key.as_bytes(), self.version_id).await?;
-        Ok(respond::document("Tagging", |xml| tagging::write(xml, &info.tags)))
+        let mut response = respond::document("Tagging", |xml| tagging::write(xml, &info.tags));
+        write_version_id(response.headers_mut(), &info);
+        Ok(response)
     }
 }
 
@@ -56,7 +59,7 @@ impl Operation for PutObjectTagging {
 
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         cx.objects.set_tags(&self.bucket, self.key.as_bytes(), self.version_id, self.tags).await?;
-        Ok(respond::empty(StatusCode::OK))
+        Ok(answer(StatusCode::OK, self.version_id))
     }
 }
 
@@ -68,8 +71,17 @@ impl Operation for DeleteObjectTagging {
     async fn run(self, cx: &Context) -> Result<Response, S3Error> {
         let none = ExtendedAttributes::new();
         cx.objects.set_tags(&self.bucket, self.key.as_bytes(), self.version_id, none).await?;
-        Ok(respond::empty(StatusCode::NO_CONTENT))
+        Ok(answer(StatusCode::NO_CONTENT, self.version_id))
     }
+}
+
+/// That it was done, with the version that was named.
+fn answer(status: StatusCode, version_id: Option<VersionId>) -> Response {
+    let mut response = respond::empty(status);
+    if let Some(version_id) = version_id {
+        respond::set(response.headers_mut(), "x-amz-version-id", &version_id.to_string());
+    }
+    response
 }
 
 /// The tags of a document.

@@ -6,6 +6,7 @@ use fdfs_objects::{CommitOptions, ObjectInfo, Part, Preconditions, ShareOptions,
 use futures_util::StreamExt as _;
 
 use super::Operation;
+use super::copy_object::of_source;
 use crate::checksum::{Checksum, ChecksumAlgorithm};
 use crate::conditions::Conditions;
 use crate::context::Context;
@@ -50,7 +51,7 @@ impl Operation for UploadPartCopy {
         let target = (self.bucket.as_str(), self.key.as_bytes());
         let upload = cx.objects.upload(target.0, target.1, self.upload_id).await?;
         let version_id = self.source.version_id;
-        let info = cx.objects.head_version(source.0, source.1, version_id).await?;
+        let info = cx.objects.head_version(source.0, source.1, version_id).await.map_err(of_source)?;
         let ByteRange { offset, length } = self.judge(&info)?;
         let range = offset..offset + length;
         let checksum = match ChecksumAlgorithm::of_number(upload.new.checksum_algorithm) {

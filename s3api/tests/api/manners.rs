@@ -40,9 +40,16 @@ async fn an_empty_body_is_not_waited_for() {
     let gateway = Gateway::start().await.with_bucket("pets").await;
     let mut wire = gateway.connect().await;
 
-    let answer = wire.send(put("/pets/k", 0).header("expect", "100-continue")).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(wire.send(Signed::new("GET", "/pets/k")).await.status, 200);
+    // Whether it is taken or refused, the client is told to go on first, and the connection goes on.
+    for (target, status) in [("/pets/k", 200), ("/absent/k", 404), ("/pets/k", 200)] {
+        assert_eq!(wire.send(put(target, 0).header("expect", "100-continue")).await.status, 100);
+        let answer = wire.answer(false).await;
+        assert_eq!((answer.status, answer.header("connection")), (status, None), "{target}");
+        assert_eq!(wire.send(Signed::new("GET", "/pets/k")).await.status, 200);
+    }
+    // Nobody else is told anything of the kind, nor is it owed to the next one.
+    assert_eq!(wire.send(put("/pets/k", 0)).await.status, 200);
+    assert_eq!(wire.send(put("/pets/k", 10)).await.status, 200);
 }
 
 #[tokio::test]

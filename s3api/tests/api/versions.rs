@@ -167,3 +167,31 @@ async fn lists_of_versions_go_on_after_any_version() {
     assert_eq!(wire.send(get("/pets?prefix=a%2Fc&versions")).await.elements("IsLatest"), ["true", "false"]);
     assert_eq!(wire.send(get("/pets?version-id-marker=null&versions")).await.code(), "InvalidArgument");
 }
+
+#[tokio::test]
+async fn tags_are_those_of_a_version_and_a_delete_marker_is_no_source() {
+    const TAGS: &str = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+    let gateway = Gateway::start().await.with_bucket("pets").await;
+    let mut wire = gateway.connect().await;
+    set(&mut wire, "Enabled").await;
+    let one = version(&mut wire, "/pets/k", "one").await;
+    let two = version(&mut wire, "/pets/k", "two").await;
+    let of_one = format!("/pets/k?tagging&versionId={one}");
+    let answer = wire.send(put(&of_one, TAGS)).await;
+    assert_eq!((answer.status, answer.header("x-amz-version-id")), (200, Some(one.as_str())));
+    for (target, id, keys) in [(of_one.as_str(), &one, 1), ("/pets/k?tagging", &two, 0)] {
+        let answer = wire.send(get(target)).await;
+        assert_eq!((answer.status, answer.header("x-amz-version-id")), (200, Some(id.as_str())));
+        assert_eq!(answer.elements("Key").len(), keys, "{target}");
+    }
+    let answer = wire.send(delete(&of_one)).await;
+    assert_eq!((answer.status, answer.header("x-amz-version-id")), (204, Some(one.as_str())));
+
+    let marker = wire.send(delete("/pets/k")).await.header("x-amz-version-id").unwrap().to_owned();
+    let copy = |source: &str| put("/pets/copy", "").header("x-amz-copy-source", source);
+    let named = wire.send(copy(&format!("pets/k?versionId={marker}"))).await;
+    assert_eq!((named.status, named.code().as_str()), (400, "InvalidRequest"));
+    let latest = wire.send(copy("pets/k")).await;
+    assert_eq!((latest.status, latest.code().as_str()), (404, "NoSuchKey"));
+    assert_eq!(wire.send(copy(&format!("pets/k?versionId={one}"))).await.status, 200);
+}
