@@ -1,7 +1,6 @@
 //! Parts of a content that were written anew: they take the place of what stood there, in one transaction; the rest stays in the files that hold it.
 
 use crate::attributes::{Attributes, ETag, Extent};
-use crate::changes::ChangeKind;
 use crate::content;
 use crate::error::NamespaceError;
 use crate::keys;
@@ -32,13 +31,7 @@ pub(crate) fn apply(
     etag: ETag,
     mtime: Option<i64>,
 ) -> Result<Attributes, NamespaceError> {
-    let mut row = tree::inode(tx, number)?;
-    if tree::is_directory(&row) {
-        return Err(NamespaceError::IsDirectory);
-    }
-    if row.history {
-        return Err(NamespaceError::NotFound);
-    }
+    let mut row = posix::file(tx, number)?;
     let now = tree::attributes(tx, number, &row)?;
     if patch.base.is_some_and(|base| base != (now.etag, now.size)) {
         return Err(NamespaceError::ContentChanged);
@@ -53,7 +46,6 @@ pub(crate) fn apply(
     row.size = patch.size;
     posix::new_content(tx, number, &mut row, etag);
     row.mtime = mtime.unwrap_or(tx.now);
-    tree::save(tx, number, &mut row);
     if new.len() > 1 {
         // A file that is written to again and again is written anew when that has ended, or when its parts are too many.
         let many = (patch.size / BYTES_OF_A_PART).clamp(FEW, MANY);
@@ -62,8 +54,7 @@ pub(crate) fn apply(
         let wanted = JoinRow { since: tx.now_ms(), rewrite: true, not_before, ..JoinRow::default() };
         tx.put(keys::waiting_join(number), &wanted);
     }
-    tx.change(ChangeKind::Content, number, row.version, 0, b"");
-    posix::get_attributes(tx, number)
+    posix::save_content(tx, number, &mut row)
 }
 
 /// What is kept of `old`, with the parts over it.

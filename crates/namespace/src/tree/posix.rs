@@ -442,19 +442,23 @@ pub(crate) fn set_content(
     etag: ETag,
     mtime: Option<i64>,
 ) -> Result<Attributes, NamespaceError> {
-    let mut row = tree::inode(tx, number)?;
-    if tree::is_directory(&row) {
-        return Err(NamespaceError::IsDirectory);
-    }
-    if row.history {
-        return Err(NamespaceError::NotFound);
-    }
+    let mut row = file(tx, number)?;
     versions::keep_before(tx, number, &mut row)?;
     content::replace(tx, number, &mut row, extents)?;
     row.size = size;
     new_content(tx, number, &mut row, etag);
     row.mtime = mtime.unwrap_or(tx.now);
     save_content(tx, number, &mut row)
+}
+
+/// An inode whose content may become another: a file, and not a version of before.
+pub(crate) fn file(tx: &Transaction<'_, '_>, number: u64) -> Result<InodeRow, NamespaceError> {
+    let row = tree::inode(tx, number)?;
+    match tree::is_directory(&row) {
+        true => Err(NamespaceError::IsDirectory),
+        false if row.history => Err(NamespaceError::NotFound),
+        false => Ok(row),
+    }
 }
 
 /// Saves an inode whose content is another.

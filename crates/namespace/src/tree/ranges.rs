@@ -7,7 +7,6 @@ use crate::content;
 use crate::error::NamespaceError;
 use crate::rows::InodeRow;
 use crate::transaction::Transaction;
-use crate::tree;
 use crate::tree::posix;
 use crate::tree::shared::ContentSource;
 use crate::tree::versions;
@@ -19,7 +18,7 @@ pub(crate) fn zero(
     range: Range<u64>,
     grows: bool,
 ) -> Result<Attributes, NamespaceError> {
-    let mut row = changeable(tx, number)?;
+    let mut row = posix::file(tx, number)?;
     let old = content::extents(tx, number, &row)?;
     let size = if grows { row.size.max(range.end) } else { row.size };
     let new = content::without(&old, &range);
@@ -40,7 +39,7 @@ pub(crate) fn copy(
 ) -> Result<(Attributes, u64), NamespaceError> {
     let source = source.content(tx)?;
     let length = length.min(source.size.saturating_sub(from));
-    let mut row = changeable(tx, number)?;
+    let mut row = posix::file(tx, number)?;
     if length == 0 {
         return Ok((posix::get_attributes(tx, number)?, 0));
     }
@@ -55,15 +54,6 @@ pub(crate) fn copy(
     }
     let size = row.size.max(range.end);
     Ok((replace(tx, number, &mut row, new, size)?, length))
-}
-
-fn changeable(tx: &Transaction<'_, '_>, number: u64) -> Result<InodeRow, NamespaceError> {
-    let row = tree::inode(tx, number)?;
-    match tree::is_directory(&row) {
-        true => Err(NamespaceError::IsDirectory),
-        false if row.history => Err(NamespaceError::NotFound),
-        false => Ok(row),
-    }
 }
 
 fn replace(
