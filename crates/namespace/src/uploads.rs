@@ -1,39 +1,31 @@
 //! Multipart uploads: parts that become one content without moving a byte.
 
+mod joining;
 mod listing;
+mod upload_id;
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use crate::attributes::{
-    Attributes, Checksum, ContentHeaders, ETag, ExtendedAttributes, Extent, Mirrored, pairs_of_rows,
-    pairs_to_rows,
+    Checksum, ContentHeaders, ETag, ExtendedAttributes, Extent, pairs_of_rows, pairs_to_rows,
 };
-use crate::changes::ChangeKind;
 use crate::content::{self, Uses};
 use crate::engine::{PAGE, Read, prefix_end};
 use crate::error::NamespaceError;
 use crate::keys;
 use crate::names;
-use crate::rows::{self, CompletedRow, ExtentRow, InodeRow, JoinRow, PartRow, PartTableRow, UploadRow};
+use crate::rows::{self, CompletedRow, ExtentRow, JoinRow, PartRow, PartTableRow, UploadRow};
 use crate::transaction::Transaction;
 use crate::tree;
 use crate::tree::keyed::{self, NewFile};
 use crate::tree::preconditions::Preconditions;
 use crate::tree::shared::ContentSource;
 
+pub use joining::WaitingJoin;
+pub(crate) use joining::{is_one_file, join_failed, joined, needs_rewrite, waiting_joins};
 pub(crate) use listing::page;
 pub use listing::{UploadItem, UploadMarker, UploadPage, UploadQuery};
-
-/// The ID of a multipart upload: random, so that it cannot be guessed.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct UploadId(pub [u8; 16]);
-
-/// The text is not the ID of an upload.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not an upload ID of 32 hexadecimal digits")]
-pub struct ParseUploadIdError;
+pub use upload_id::{ParseUploadIdError, UploadId};
 
 /// What was said when an upload began, and holds for the object it becomes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -137,15 +129,6 @@ pub struct Completed {
     pub inode: u64,
     /// The object's ETag.
     pub etag: ETag,
-}
-
-/// An object whose parts wait to be joined into one file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct WaitingJoin {
-    /// The inode.
-    pub inode: u64,
-    /// How often it was tried.
-    pub attempts: u32,
 }
 
 /// Begins an upload.
@@ -380,89 +363,6 @@ pub(crate) fn abort(
     remove(tx, root, key, upload_id, &[])
 }
 
-/// Objects whose parts wait to be joined, or whose content waits to be written anew, and whose next attempt is due.
-pub(crate) fn waiting_joins(
-    read: &dyn Read,
-    rewrite: bool,
-    now: u64,
-    limit: usize,
-) -> Result<Vec<WaitingJoin>, NamespaceError> {
-    let mut waiting = Vec::new();
-    for (key, value) in rows::scan(read, &[keys::JOIN], &[keys::JOIN], PAGE)? {
-        let row: JoinRow = rows::unseal(&key, &value)?;
-        if row.rewrite == rewrite && row.not_before <= now && waiting.len() < limit {
-            waiting.push(WaitingJoin { inode: keys::number_at(&key, 1), attempts: row.attempts });
-        }
-    }
-    Ok(waiting)
-}
-
-/// Swaps the joined file in for the parts, if the content is still those parts; the parts are freed. Copies that have the same parts get the
-/// same file.
-pub(crate) fn joined(
-    tx: &mut Transaction<'_, '_>,
-    inode: u64,
-    parts: &[Extent],
-    whole: &Extent,
-    mirrored: Mirrored,
-) -> Result<Attributes, NamespaceError> {
-    let row = tree::inode(tx, inode)?;
-    if content::extents(tx, inode, &row)? != parts {
-        return Err(NamespaceError::ContentChanged);
-    }
-    let first = parts.first().map(|part| part.file.to_string()).unwrap_or_default();
-    let users = content::users(tx, &first, (EXTENTS_AT_ONCE / parts.len().max(1)).clamp(1, COPIES))?;
-    let row = swap_in(tx, inode, row, whole, mirrored)?;
-    for copy in users.into_iter().filter(|user| ![WAITING, inode].contains(user)) {
-        let row = tree::inode(tx, copy)?;
-        if row.size == whole.length && content::extents(tx, copy, &row)? == parts {
-            swap_in(tx, copy, row, whole, Mirrored::None)?;
-        }
-    }
-    tree::attributes(tx, inode, &row)
-}
-
-fn swap_in(
-    tx: &mut Transaction<'_, '_>,
-    inode: u64,
-    mut row: InodeRow,
-    whole: &Extent,
-    mirrored: Mirrored,
-) -> Result<InodeRow, NamespaceError> {
-    content::replace(tx, inode, &mut row, std::slice::from_ref(whole))?;
-    row.mirrored = mirrored.number();
-    tree::save(tx, inode, &mut row);
-    tx.delete(&keys::waiting_join(inode));
-    tx.change(ChangeKind::Attributes, inode, row.version, 0, b"");
-    Ok(row)
-}
-
-/// Notes that no storage can join these parts where they are: the content is to be read and written anew.
-pub(crate) fn needs_rewrite(tx: &mut Transaction<'_, '_>, inode: u64) -> Result<(), NamespaceError> {
-    let key = keys::waiting_join(inode);
-    if let Some(row) = rows::load::<JoinRow>(tx, &key)? {
-        tx.put(key, &JoinRow { rewrite: true, attempts: 0, ..row });
-    }
-    Ok(())
-}
-
-/// Notes that a join failed and when to try again; none: never.
-pub(crate) fn join_failed(
-    tx: &mut Transaction<'_, '_>,
-    inode: u64,
-    retry_at: Option<u64>,
-) -> Result<(), NamespaceError> {
-    let key = keys::waiting_join(inode);
-    match (retry_at, rows::load::<JoinRow>(tx, &key)?) {
-        (Some(not_before), Some(row)) => {
-            let attempts = row.attempts.saturating_add(1);
-            tx.put(key, &JoinRow { attempts, not_before, ..row });
-        }
-        _ => tx.delete(&key),
-    }
-    Ok(())
-}
-
 /// Removes what is kept of uploads completed before `before` (ms), of one page from `from` on; where the next page begins.
 pub(crate) fn trim_completed(
     tx: &mut Transaction<'_, '_>,
@@ -489,21 +389,6 @@ pub(crate) fn object_parts(read: &dyn Read, inode: u64) -> Result<Vec<ObjectPart
     };
     let part = |(index, size)| ObjectPart { number: number(index), size, checksum: checksums.next() };
     Ok(row.sizes.into_iter().enumerate().map(part).collect())
-}
-
-/// True for content that is one file from its first byte to its last, or none.
-pub(crate) fn is_one_file(extents: &[Extent], size: u64) -> bool {
-    match extents {
-        [] => true,
-        [extent]
-            if *extent
-                == (Extent { foreign: extent.foreign, ..Extent::whole(extent.file.clone(), size) }) =>
-        {
-            let named = extent.file.filename.fields().ok().and_then(|fields| fields.size.size());
-            named.is_none_or(|named| named == size)
-        }
-        _ => false,
-    }
 }
 
 fn load(read: &dyn Read, root: u64, key: &[u8], upload_id: UploadId) -> Result<UploadRow, NamespaceError> {
@@ -589,36 +474,7 @@ impl Part {
     }
 }
 
-impl UploadId {
-    /// A new one.
-    pub fn random() -> Self {
-        let mut bytes = [0; 16];
-        fastrand::fill(&mut bytes);
-        Self(bytes)
-    }
-}
-
-impl fmt::Display for UploadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl FromStr for UploadId {
-    type Err = ParseUploadIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseUploadIdError> {
-        let mut bytes = [0; 16];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| ParseUploadIdError)?;
-        Ok(Self(bytes))
-    }
-}
-
 /// The inode number under which the files of waiting parts are counted.
 pub(crate) const WAITING: u64 = 0;
 /// The most extents that a part shares: 10,000 parts of more would be a content that nobody can hold.
 const MAX_PIECES: usize = 256;
-/// Copies that are given a joined file together; further ones are joined on their own.
-const COPIES: usize = 64;
-/// Extents that one such transaction may change, roughly.
-const EXTENTS_AT_ONCE: usize = 20_000;
