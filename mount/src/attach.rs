@@ -21,7 +21,8 @@ pub(crate) fn attach(
         return Session::new(adapter, &config.mountpoint, &options);
     }
     let device: OwnedFd = OpenOptions::new().read(true).write(true).open("/dev/fuse")?.into();
-    let mut flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::RELATIME;
+    let mut flags = MountFlags::NODEV | MountFlags::NOSUID;
+    flags |= if config.access_times { MountFlags::RELATIME } else { MountFlags::NOATIME };
     flags.set(MountFlags::RDONLY, config.read_only);
     flags.set(MountFlags::NOEXEC, config.no_exec);
     let (device_number, user) = (device.as_raw_fd(), rustix::process::getuid().as_raw());

@@ -14,6 +14,8 @@ pub struct Config {
     pub allow_other: bool,
     /// Nothing may be changed.
     pub read_only: bool,
+    /// The time of the last access is kept, as with relatime; else it changes only when it is set.
+    pub access_times: bool,
     /// Programs on it are not run.
     pub no_exec: bool,
     /// Raw files may be deleted by their paths.
@@ -49,6 +51,7 @@ impl Config {
             source_name: "fastdfs".to_owned(),
             allow_other: false,
             read_only: false,
+            access_times: false,
             no_exec: false,
             raw_delete: false,
             threads: 4,

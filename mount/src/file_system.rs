@@ -10,6 +10,7 @@ use fdfs_objects::{Attributes, Objects, ObjectsError, Origin, ROOT};
 use futures_util::{StreamExt, stream};
 use tracing::warn;
 
+use crate::accesses::Accesses;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::directory::OpenDirectory;
@@ -39,6 +40,8 @@ pub(crate) struct FileSystem {
     read_only: bool,
     /// What the kernel keeps.
     pub(crate) cache: Arc<KernelCache>,
+    /// When files were read last.
+    pub(crate) accesses: Accesses,
     /// What the kernel asked for.
     pub(crate) requests: AtomicU64,
     /// Whose the changes are that are made here.
@@ -98,6 +101,7 @@ impl FileSystem {
             locks: Locks::default(),
             budget: Budget::new(config.memory),
             cache: Arc::new(KernelCache::new(config.cache)),
+            accesses: Accesses::default(),
             requests: AtomicU64::new(0),
             origin: Origin::unique(),
             raw_delete: config.raw_delete,
@@ -159,6 +163,7 @@ impl FileSystem {
     /// From here on nobody waits for a lock any more.
     pub(crate) fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
+        self.accesses.end();
     }
 
     /// True when the mount ends.

@@ -4,6 +4,7 @@
 //! do it through [`fdfs_objects`] and need no kernel. `SEMANTICS.md` beside this crate says what programs may rely on and which test
 //! shows it.
 
+mod accesses;
 mod adapter;
 mod attach;
 mod attributes;

@@ -52,6 +52,9 @@ impl Mount {
             DiskCache::open(&kept.directory, kept.size).map_err(refused)
         });
         let fs = FileSystem::with_cache(objects, config, kept.transpose()?);
+        if config.access_times && !config.read_only {
+            fs.accesses.begin(Arc::clone(&fs.objects), runtime);
+        }
         let adapter = FuseAdapter::new(Arc::clone(&fs), runtime.clone());
         let refused = |source| MountError::Refused { path: config.mountpoint.clone(), source };
         let session = attach(adapter, config, options(config)).map_err(refused)?;
@@ -141,6 +144,9 @@ fn options(config: &Config) -> fuser::Config {
         MountOption::NoSuid,
         if config.read_only { MountOption::RO } else { MountOption::RW },
     ];
+    if !config.access_times {
+        options.mount_options.push(MountOption::NoAtime);
+    }
     if config.no_exec {
         options.mount_options.push(MountOption::NoExec);
     }

@@ -93,7 +93,7 @@ mkdir sbin; ln -s "$FDFS" sbin/mount.fdfs; mount --bind sbin "$(readlink -f /sbi
 echo "$TRACKER $PWD/mnt fdfs _netdev,noauto,allow_other,log=$PWD/log 0 0" >fstab
 test ! -e /etc/fstab || mount --bind fstab /etc/fstab
 if test -e /etc/fstab; then mount mnt; else mount -T fstab mnt; fi
-grep -q "$PWD/mnt fuse.fdfs rw,nosuid,nodev,relatime" /proc/self/mounts
+grep -q "$PWD/mnt fuse.fdfs rw,nosuid,nodev,noatime" /proc/self/mounts
 echo content >mnt/group1/file; "$FDFS" mount status "$PWD/mnt" | grep -q open_files
 umount mnt; ! mountpoint -q mnt
 mount -t fdfs "$TRACKER" mnt -o "ro,log=$PWD/log"

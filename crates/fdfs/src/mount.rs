@@ -48,7 +48,7 @@ pub struct MountArgs {
     #[arg(long, value_name = "FILE")]
     namespace_secret_file: Option<PathBuf>,
     /// Options as mount(8) takes them, separated by commas: ro, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME,
-    /// noexec; and namespace=, namespace_secret_file=, log=FILE, metrics=PORT (or ADDRESS:PORT), restart or norestart (whether another process follows one that crashed: else in the background alone), which also stand for themselves in fstab.
+    /// noexec, relatime; and namespace=, namespace_secret_file=, log=FILE, metrics=PORT (or ADDRESS:PORT), restart or norestart (whether another process follows one that crashed: else in the background alone), which also stand for themselves in fstab.
     #[arg(short, value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<String>,
     /// Stay in the foreground until a signal or an unmount ends it: what happens unless --daemon is said.

@@ -95,6 +95,12 @@ impl Objects {
         Ok(self.names.set_attributes(inode, set).await?)
     }
 
+    /// Notes that a file was read now, where the time of its last access is older than its last change, or than a day. No other time changes.
+    pub async fn note_access(&self, inode: u64) -> Result<(), ObjectsError> {
+        self.check_changeable(inode)?;
+        Ok(self.names.note_access(inode).await?)
+    }
+
     /// A page of a directory: none for the first, else what the page before gave as next. Raw trees are not among a group's entries.
     pub async fn read_directory(
         &self,

@@ -60,6 +60,8 @@ pub(crate) async fn open(fs: &FileSystem, inode: u64, how: Open) -> Result<FileH
         Ok(keeps_pages) => {
             if how.write {
                 file.writer_comes();
+            } else if let Some(attributes) = file.left().filter(|_| !how.truncate && !fs.is_raw(inode)) {
+                fs.accesses.note(&attributes);
             }
             let read_ahead = Mutex::new(ReadAhead::new(&fs.budget));
             let local = if how.write || how.truncate { Local::Nothing } else { local(fs, &file).await };

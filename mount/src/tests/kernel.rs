@@ -244,6 +244,32 @@ fn attributes_are_kept() {
 }
 
 #[test]
+fn the_time_of_the_last_access_is_kept_where_that_is_asked_for() {
+    let Some(mounted) = Mounted::with(|config| config.access_times = true) else { return };
+    let path = mounted.path("file");
+    fs::write(&path, "content").unwrap();
+    let times = || {
+        let metadata = fs::metadata(&path).unwrap();
+        let nanos = |seconds: i64, nanos: i64| seconds * 1_000_000_000 + nanos;
+        let accessed = nanos(metadata.atime(), metadata.atime_nsec());
+        let changed = nanos(metadata.mtime(), metadata.mtime_nsec());
+        (accessed, changed, nanos(metadata.ctime(), metadata.ctime_nsec()))
+    };
+    let (_, mtime, ctime) = times();
+    assert_eq!(fs::read(&path).unwrap(), b"content");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let now = times();
+        assert_eq!((now.1, now.2), (mtime, ctime), "no other time changes");
+        if now.0 > mtime.max(ctime) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "the access is not noted: {now:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
 fn extended_attributes_are_metadata() {
     let Some(mounted) = Mounted::new() else { return };
     let path = mounted.path("cat.jpg");

@@ -27,6 +27,7 @@ pub struct MountOptions {
     cache_size: Option<u64>,
     source_name: Option<String>,
     no_exec: bool,
+    access_times: bool,
     /// The namespace service, or the database.
     pub namespace: Option<String>,
     /// A file that holds the secret of the namespace service.
@@ -67,6 +68,8 @@ impl MountOptions {
                 }
                 ("fsname", Some(value)) => options.source_name = Some(value.to_owned()),
                 ("noexec", None) => options.no_exec = true,
+                ("relatime", None) => options.access_times = true,
+                ("noatime" | "norelatime", None) => options.access_times = false,
                 ("exec", None) => options.no_exec = false,
                 ("namespace", Some(value)) => options.namespace = Some(value.to_owned()),
                 ("namespace_secret_file", Some(value)) => options.namespace_secret_file = Some(value.into()),
@@ -77,7 +80,7 @@ impl MountOptions {
                 (name, _) if name.starts_with("x-") || name.starts_with("X-") || name == "comment" => {}
                 (name, None) if FOR_OTHERS.contains(&name) => {}
                 _ => bail!(
-                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME, noexec, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT, restart, norestart"
+                    "-o {text} is not known; known are ro, rw, allow_other, raw_delete, write_concern=storage|local|replicated, cluster_secret_file=FILE, cache=SECONDS, spool=DIR, memory=SIZE, cache_dir=DIR, cache_size=SIZE, fsname=NAME, noexec, relatime, namespace=HOST:PORT|URL, namespace_secret_file=FILE, log=FILE, metrics=[ADDRESS:]PORT, restart, norestart"
                 ),
             }
         }
@@ -121,6 +124,7 @@ impl MountOptions {
                 .map(|directory| DiskCacheConfig { directory, size: self.cache_size.unwrap_or(USUAL_CACHE) }),
             source_name: self.source_name.clone().unwrap_or(usual.source_name),
             no_exec: self.no_exec,
+            access_times: self.access_times,
             ..usual
         }
     }
@@ -152,7 +156,7 @@ fn can_write(file: &Path) -> bool {
 }
 
 /// What mount(8) and fstab say to others, or what always holds.
-const FOR_OTHERS: [&str; 22] = [
+const FOR_OTHERS: [&str; 19] = [
     "defaults",
     "auto",
     "noauto",
@@ -168,11 +172,8 @@ const FOR_OTHERS: [&str; 22] = [
     "default_permissions",
     "async",
     "atime",
-    "noatime",
     "diratime",
     "nodiratime",
-    "relatime",
-    "norelatime",
     "lazytime",
     "nolazytime",
 ];
@@ -202,10 +203,13 @@ mod tests {
         assert_eq!(config.disk_cache, Some(DiskCacheConfig { directory: "/c".into(), size: 2 << 30 }));
         assert!(config.read_only && config.allow_other && !config.raw_delete);
         let options =
-            parse("noexec,nosuid,x-systemd.automount,namespace=gw:23100,metrics=9117,log=/l").unwrap();
+            parse("noexec,relatime,nosuid,x-systemd.automount,namespace=gw:23100,metrics=9117,log=/l")
+                .unwrap();
         assert_eq!(options.namespace.as_deref(), Some("gw:23100"));
         assert!(
             options.config(Path::new("/mnt")).no_exec
+                && options.config(Path::new("/mnt")).access_times
+                && !config.access_times
                 && options.metrics.is_some_and(|metrics| metrics.port == 9_117)
         );
         assert!(options.restarts(true) && !options.restarts(false));

@@ -111,6 +111,11 @@ impl Namespace {
         Ok(attributes)
     }
 
+    /// Notes that a file was read now, where the time of its last access is older than its last change, or than a day.
+    pub async fn note_access(&self, inode: u64) -> Result<(), NamespaceError> {
+        self.write(move |tx| posix::note_access(tx, inode)).await
+    }
+
     /// Sets an extended attribute, or removes it (no value); notes how much of all of them is mirrored now.
     pub async fn set_extended(
         &self,

@@ -15,6 +15,8 @@ use crate::tree;
 use crate::tree::exchange;
 use crate::tree::versions::{self, Versioning};
 
+/// Nanoseconds for which a time of access is new enough.
+const DAY: i64 = 24 * 3_600 * 1_000_000_000;
 /// Attributes of one inode together, names and values: as much as xattr allows.
 pub(crate) const MAX_ATTRIBUTES: usize = 64 * 1024;
 
@@ -398,6 +400,18 @@ pub(crate) fn set_attributes(
     tree::save(tx, number, &mut row);
     tx.change(ChangeKind::Attributes, number, row.version, 0, b"");
     get_attributes(tx, number)
+}
+
+/// An inode was read now. Its time of access changes if it is older than the last change of the inode, or than a day; no other time does.
+pub(crate) fn note_access(tx: &mut Transaction<'_, '_>, number: u64) -> Result<(), NamespaceError> {
+    let mut row = tree::inode(tx, number)?;
+    if row.atime > row.mtime.max(row.ctime) && tx.now.saturating_sub(row.atime) < DAY {
+        return Ok(());
+    }
+    row.atime = tx.now;
+    tree::save(tx, number, &mut row);
+    tx.change(ChangeKind::Attributes, number, row.version, 0, b"");
+    Ok(())
 }
 
 /// Sets an extended attribute.

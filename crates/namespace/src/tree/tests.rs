@@ -218,6 +218,27 @@ fn a_replaced_file_is_another_inode_with_the_old_mode_and_its_content_is_freed()
 }
 
 #[test]
+fn an_access_is_noted_once_after_a_change() {
+    for_every_engine(|namespace, root| async move {
+        let new = NewInode { kind: Kind::File, mode: 0o644, ..NewInode::default() };
+        let made = namespace.make(root, b"file", new).await.unwrap();
+        namespace.note_access(made.inode).await.unwrap();
+        let noted = namespace.attributes(made.inode).await.unwrap();
+        assert!(noted.atime > made.atime, "{noted:?}");
+        assert_eq!((noted.mtime, noted.ctime), (made.mtime, made.ctime));
+        // The entry tells the same as the inode.
+        assert_eq!(namespace.lookup(root, b"file").await.unwrap().atime, noted.atime);
+
+        namespace.note_access(made.inode).await.unwrap();
+        assert_eq!(namespace.attributes(made.inode).await.unwrap().atime, noted.atime, "it is new enough");
+        let old = SetAttributes { atime: Some(1), ..SetAttributes::default() };
+        namespace.set_attributes(made.inode, old).await.unwrap();
+        namespace.note_access(made.inode).await.unwrap();
+        assert!(namespace.attributes(made.inode).await.unwrap().atime > noted.atime);
+    });
+}
+
+#[test]
 fn other_links_keep_the_content_that_a_put_replaces() {
     for_every_engine(|namespace, root| async move {
         let first = put(&namespace, root, "one", 1).await;
