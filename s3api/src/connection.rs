@@ -75,7 +75,7 @@ pub(crate) async fn serve(
 
 async fn open(socket: TcpStream, service: &S3Service) -> std::io::Result<Stream> {
     socket.set_nonblocking(true)?;
-    socket.set_nodelay(true)?;
+    fdfs_net::prepare(&socket)?;
     let stream = tokio::net::TcpStream::from_std(socket)?;
     let Some(tls) = service.tls() else { return Ok(Stream::Plain(stream)) };
     let accepted = timeout(service.config().idle_timeout.min(HANDSHAKE), tls.accept(stream)).await;

@@ -46,7 +46,7 @@ struct Connections {
 impl S3Server {
     /// Listens and begins to serve `objects`. When this returns the port is open.
     pub async fn bind(config: Config, objects: Arc<Objects>) -> io::Result<Self> {
-        let listener = Arc::new(TcpListener::bind(config.listen)?);
+        let listener = Arc::new(fdfs_net::listen(config.listen, true)?);
         let address = listener.local_addr()?;
         let (stop, _) = watch::channel(false);
         let (running, ended) = watch::channel(());

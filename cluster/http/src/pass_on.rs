@@ -46,7 +46,7 @@ pub(crate) async fn pass_on<B>(
 ) -> Result<Response<Body>, PassOnError> {
     let stream = timeout(CONNECT, TcpStream::connect(member)).await.map_err(|_| PassOnError::Late)?;
     let stream = stream.map_err(broken)?;
-    stream.set_nodelay(true).map_err(broken)?;
+    fdfs_net::prepare(&stream).map_err(broken)?;
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(MAX_HEAD);
     let (mut sender, connection) =

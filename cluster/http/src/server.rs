@@ -91,7 +91,7 @@ impl<H: Handler> HttpServer<H> {
 
     /// Listens on `address`.
     pub async fn bind(address: SocketAddr, handler: Arc<H>, limits: Limits) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = fdfs_net::listen_here(address)?;
         Ok(Self { listener, handler, limits, tls: None, proxies: Arc::new([]) })
     }
 
@@ -183,7 +183,7 @@ async fn opened(
     proxies: &[Network],
 ) -> io::Result<(TcpStream, Connection)> {
     let mut stream = TcpStream::from_std(stream)?;
-    stream.set_nodelay(true)?;
+    fdfs_net::prepare(&stream)?;
     let mut connection = Connection { local: stream.local_addr()?, peer };
     if proxies.iter().any(|network| network.contains(peer.ip().to_canonical())) {
         let header = timeout(OPENING, proxy_header::read(&mut stream)).await;

@@ -17,7 +17,7 @@ use tokio::{runtime::Handle, sync::watch};
 use tracing::{info, warn};
 
 pub use counters::ConnectionCounts;
-pub use listen::listen;
+pub use listen::{listen, listen_here};
 pub(crate) use worker::{Seat, Worker};
 
 use crate::{Connection, SharedSecret};

@@ -34,11 +34,7 @@ pub(super) struct TimedStream {
 impl TimedStream {
     /// Wraps a socket.
     pub(super) fn new(stream: Stream, write_timeout: Duration) -> Self {
-        // Who has the address that it came to, or one of the loopback, is on this machine.
-        let ends =
-            stream.plain().and_then(|socket| Some((socket.peer_addr().ok()?, socket.local_addr().ok()?)));
-        let is_near = ends
-            .is_some_and(|(peer, local)| peer.ip() == local.ip() || peer.ip().to_canonical().is_loopback());
+        let is_near = stream.plain().is_some_and(fdfs_net::is_near);
         let outgoing = if is_near { Outgoing::to_this_machine() } else { Outgoing::default() };
         let stream = TokioIo::new(stream);
         let go_ahead = GoAhead::default();

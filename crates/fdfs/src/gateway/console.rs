@@ -33,8 +33,7 @@ struct Sources {
 impl Console {
     /// Listens.
     pub async fn bind(address: SocketAddr, client: Client, health: Health) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address)
-            .await
+        let listener = fdfs_net::listen_here(address)
             .with_context(|| format!("cannot listen on {address} for the console"))?;
         let sources = Sources { client, health, metrics: Metrics::install() };
         let router = Router::new()

@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::PoolConfig;
 use crate::{
-    CallError, NetError,
+    CallError, NetError, near,
     wire::{FileSent, Wire},
 };
 
@@ -53,7 +53,7 @@ impl Peer {
     async fn open(address: SocketAddr, config: &PoolConfig) -> Result<Self, CallError> {
         let connect = async {
             let stream = connect(address, config.bind).await?;
-            stream.set_nodelay(true)?;
+            near::prepare(&stream)?;
             io::Result::Ok(stream)
         };
         match tokio::time::timeout(config.connect_timeout, connect).await {

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::{Limits, Seat, Service, Worker, counters::Counters};
-use crate::{Connection, wire::Wire};
+use crate::{Connection, near, wire::Wire};
 
 #[derive(Clone)]
 pub(super) struct Acceptor {
@@ -88,7 +88,7 @@ fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 }
 
 fn open(socket: TcpStream, timeout: Duration) -> io::Result<(Wire, SocketAddr)> {
-    socket.set_nodelay(true)?;
+    near::prepare(&socket)?;
     let wire = Wire::new(tokio::net::TcpStream::from_std(socket)?, timeout);
     let local = wire.local()?;
     Ok((wire, SocketAddr::new(local.ip().to_canonical(), local.port())))
