@@ -10,6 +10,7 @@ mod download;
 mod error;
 mod file_info;
 mod hedging;
+mod lent_files;
 mod local_storages;
 mod metadata;
 mod meters;
@@ -43,6 +44,7 @@ pub use crate::upload::{Upload, UploadKind, UploadSpec, Uploaded};
 
 use crate::capabilities::CapabilityCache;
 use crate::hedging::Hedging;
+use crate::lent_files::LentFiles;
 use crate::local_storages::LocalStorages;
 use crate::servers::Servers;
 use crate::topology::TopologyCache;
@@ -62,6 +64,7 @@ pub(crate) struct ClientInner {
     capabilities: CapabilityCache,
     hedging: Hedging,
     local: LocalStorages,
+    lent: LentFiles,
     recent_targets: RecentTargets,
 }
 
@@ -72,7 +75,7 @@ impl Client {
         let servers = Arc::new(Servers::new(&options));
         let trackers = Trackers::new(Arc::clone(&servers), Arc::clone(&options));
         let (topology, capabilities, recent_targets) = Default::default();
-        let (hedging, local) = Default::default();
+        let (hedging, local, lent) = Default::default();
         let inner = ClientInner {
             options,
             servers,
@@ -81,6 +84,7 @@ impl Client {
             capabilities,
             hedging,
             local,
+            lent,
             recent_targets,
         };
         Self(Arc::new(inner))

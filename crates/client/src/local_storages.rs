@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fdfs_net::{Borrower, CallError, FileContent, NetError};
@@ -92,11 +91,14 @@ impl Client {
         for address in
             group.active().filter(|storage| storage.rw_mode.is_readable()).filter_map(Group::address)
         {
+            if let Some(content) = inner.lent.get(file_id, address) {
+                return Some(content);
+            }
             let Some(mut borrower) = inner.local.take(address, runtime) else { continue };
             match borrower.borrow(&request, PATIENCE).await {
                 Ok(lent) if lent.place.size == size => {
                     inner.local.keep(address, runtime, borrower);
-                    return Some(FileContent::part(Arc::new(lent.file), lent.place.start));
+                    return Some(inner.lent.content(file_id, address, lent));
                 }
                 Ok(lent) => debug!(%file_id, %address, bytes = lent.place.size, "lent file has another size"),
                 Err(CallError::Status(status)) => {

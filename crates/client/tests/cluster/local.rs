@@ -216,3 +216,52 @@ async fn reads_are_counted_by_where_they_were_made_and_by_what_failed_there() {
     drain().await;
     assert_eq!(all(), [2, 3, 1, 1]);
 }
+
+/// The file as a storage lends it, under a name.
+fn named_loan(dir: &tempfile::TempDir, content: &[u8]) -> Loan {
+    let path = dir.path().join("file");
+    std::fs::write(&path, content).unwrap();
+    let file = Arc::new(std::fs::File::open(path).unwrap());
+    Loan { file, place: LendFileResponse { start: 0, size: content.len() as u64 } }
+}
+
+#[tokio::test]
+async fn what_was_lent_a_moment_ago_is_not_borrowed_again_until_it_is_deleted() {
+    let mut cluster = Cluster::start(1);
+    let whole = content(300_000);
+    let file_id = cluster.put(&[0], &whole);
+    let client = client(&mut cluster).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (_lender, asked) = lend(&cluster.storages[0], Ok(named_loan(&dir, &whole)));
+    // Each of these reads twice. Where seconds pass between two of them, it is borrowed again.
+    let again = async {
+        loop {
+            let before = asked.lock().len();
+            assert_eq!(read(&client, &file_id, 0, 300_000).await, (whole.clone(), true));
+            if before > 0 && asked.lock().len() == before {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), again).await.unwrap();
+    std::fs::remove_file(dir.path().join("file")).unwrap();
+    let before = asked.lock().len();
+    assert_eq!(read(&client, &file_id, 0, 300_000).await, (whole, true));
+    assert_eq!(asked.lock().len(), before + 2, "its storage is asked whether it still is");
+}
+
+#[tokio::test]
+async fn a_file_of_two_names_is_borrowed_each_time() {
+    let mut cluster = Cluster::start(1);
+    let whole = content(300_000);
+    let file_id = cluster.put(&[0], &whole);
+    let client = client(&mut cluster).await;
+    let dir = tempfile::tempdir().unwrap();
+    let loan = named_loan(&dir, &whole);
+    std::fs::hard_link(dir.path().join("file"), dir.path().join("other")).unwrap();
+    let (_lender, asked) = lend(&cluster.storages[0], Ok(loan));
+    for reads in [2, 4, 6] {
+        assert_eq!(read(&client, &file_id, 0, 300_000).await, (whole.clone(), true));
+        assert_eq!(asked.lock().len(), reads);
+    }
+}
