@@ -57,9 +57,12 @@ impl Access {
         for (name, parameter) in QUERY_VALUES {
             values.extend(query.get(parameter).map(|value| (*name, value.to_owned())));
         }
-        for (name, header) in HEADER_VALUES {
-            let value = headers.get(*header).and_then(|value| value.to_str().ok());
-            values.extend(value.map(|value| (*name, value.to_owned())));
+        // A request has fewer headers than there are conditions on them. Of a header that comes twice the first counts.
+        for (header, value) in headers {
+            let condition = HEADER_VALUES.iter().find(|(_, name)| *name == header.as_str());
+            if let (Some((name, _)), Ok(value)) = (condition, value.to_str()) {
+                values.entry(*name).or_insert_with(|| value.to_owned());
+            }
         }
         if caller != Caller::Anonymous {
             let presigned = query.has("X-Amz-Signature") || query.has("Signature");
