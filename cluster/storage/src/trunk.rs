@@ -194,7 +194,7 @@ impl Shared {
                 Office::Nobody => "away",
             };
             if let Some(block) = self.slot_from_reserve(store_path, size) {
-                self.trunk.server.lock().away_until.get_or_insert_with(|| Instant::now() + AWAY);
+                self.is_away_for_a_moment();
                 return Some(block);
             }
             if !self.may_wait_for_slots() {
@@ -208,6 +208,14 @@ impl Shared {
 
     fn has_slots(&self) {
         self.trunk.server.lock().lost = None;
+    }
+
+    fn is_away_for_a_moment(&self) {
+        let now = Instant::now();
+        let mut server = self.trunk.server.lock();
+        if server.away_until.is_none_or(|until| until < now) {
+            server.away_until = Some(now + AWAY);
+        }
     }
 
     fn may_wait_for_slots(&self) -> bool {

@@ -44,6 +44,8 @@ impl Handle for TrunkAllocRequest {
 impl Handle for TrunkSlotsRequest {
     type Answer = TrunkSlotsResponse;
 
+    const LIMIT: usize = 64 + 16 * Self::MOST_OUTCOMES;
+
     fn group(&self) -> Option<GroupName> {
         Some(self.group)
     }
@@ -244,3 +246,26 @@ impl StorageService {
 const QUICK_FILL: u32 = 1 << 20;
 const TRIES: u32 = 3;
 const HEADER: u32 = 24;
+
+#[cfg(test)]
+mod tests {
+    use fdfs_proto::Request as _;
+    use fdfs_types::{Subdir, TrunkSlot};
+
+    use super::*;
+
+    #[test]
+    fn a_question_for_slots_with_all_outcomes_it_may_have_is_not_too_long() {
+        let slot = TrunkSlot { trunk_id: u32::MAX, offset: u32::MAX, allocated: u32::MAX };
+        let space = TrunkSpace { store_path: 255, subdir: Subdir { high: 255, low: 255 }, slot };
+        let request = TrunkSlotsRequest {
+            group: "group1".parse().unwrap(),
+            store_path: 255,
+            size: u32::MAX,
+            count: u32::MAX,
+            outcomes: vec![(SlotOutcome::Occupied, space); TrunkSlotsRequest::MOST_OUTCOMES],
+        };
+        let body = request.frame().len() - Header::LEN;
+        assert!(body <= <TrunkSlotsRequest as Handle>::LIMIT, "{body} bytes");
+    }
+}
