@@ -21,7 +21,6 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, timeout};
 
@@ -44,9 +43,8 @@ pub(crate) async fn pass_on<B>(
     request: &Request<B>,
     member: SocketAddr,
 ) -> Result<Response<Body>, PassOnError> {
-    let stream = timeout(CONNECT, TcpStream::connect(member)).await.map_err(|_| PassOnError::Late)?;
+    let stream = timeout(CONNECT, fdfs_net::connect(member, None)).await.map_err(|_| PassOnError::Late)?;
     let stream = stream.map_err(broken)?;
-    fdfs_net::prepare(&stream).map_err(broken)?;
     let mut builder = hyper::client::conn::http1::Builder::new();
     builder.max_buf_size(MAX_HEAD);
     let (mut sender, connection) =

@@ -20,7 +20,7 @@ pub use connection::{Connection, FileError, RequestError};
 pub use error::{CallError, NetError};
 pub use file_content::{FileContent, FilePiece};
 pub use lending::{Borrower, Lender, Lent, Loan};
-pub use near::{is_near, prepare};
+pub use near::{connect, is_near, prepare};
 pub use outgoing::Outgoing;
 pub use pool::{Lease, Peer, Pool, PoolConfig};
 pub use secret::{SecretError, SharedSecret};

@@ -1,25 +1,60 @@
 //! Connections within this machine.
 
-use std::io;
-use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd,
+    sync::OnceLock,
+};
 
-use rustix::net::sockopt::{set_tcp_congestion, set_tcp_nodelay};
-use rustix::net::{getpeername, getsockname};
+use rustix::net::sockopt::{set_tcp_congestion, set_tcp_nodelay, tcp_congestion};
+use rustix::net::{AddressFamily, SocketType, getpeername, getsockname, socket};
+use tokio::net::{TcpSocket, TcpStream};
 
-/// Prepares a connection that has just been made: messages leave at once, and what stays on this machine leaves unpaced.
+// Where the system's choice is BBR, a timer lets one segment after the other go, at a rate that it estimates: a third of what
+// it costs to send large content to a neighbour (`tests/benches/BENCHMARKS.md`). There is no network to spare on this machine.
+// The kernel goes on pacing a connection that BBR has begun, whatever it is given later. So all begin without, and those
+// whose other end is elsewhere are given the system's choice once that is known.
+
+/// Connects to a server, from the address `bind` if one is given; what stays on this machine leaves unpaced.
+pub async fn connect(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(ip) = bind
+        && ip.is_ipv4() == address.is_ipv4()
+    {
+        socket.bind(SocketAddr::new(ip, 0))?;
+    }
+    begin_unpaced(&socket);
+    let stream = socket.connect(address).await?;
+    prepare(&stream)?;
+    Ok(stream)
+}
+
+/// Connections begin without pacing, those that this listening socket accepts as well. [`prepare`] ends this.
+pub(crate) fn begin_unpaced(socket: impl AsFd) {
+    // Every kernel has this algorithm, and everybody may choose it.
+    let _ = set_tcp_congestion(socket, UNPACED);
+}
+
+/// Prepares a connection that has just been made: messages leave at once, and those to other machines as the system says.
 ///
 /// Returns whether both ends are on this machine.
 pub fn prepare(socket: impl AsFd) -> io::Result<bool> {
     set_tcp_nodelay(&socket, true)?;
     let near = is_near(&socket);
     if near {
-        // Where the system's choice is BBR, a timer lets one segment after the other go, at a rate that it estimates: a third
-        // of what it costs to send large content to a neighbour (`tests/benches/BENCHMARKS.md`). There is no network to spare
-        // here. Every kernel has this algorithm, and everybody may choose it.
-        let _ = set_tcp_congestion(&socket, UNPACED);
+        begin_unpaced(&socket);
+    } else if let Some(choice) = choice_of_the_system() {
+        set_tcp_congestion(&socket, choice)?;
     }
     Ok(near)
+}
+
+/// The congestion control of connections that ask for none, as it was when the first one came from elsewhere.
+fn choice_of_the_system() -> Option<&'static str> {
+    static CHOICE: OnceLock<Option<String>> = OnceLock::new();
+    let ask = || tcp_congestion(socket(AddressFamily::INET, SocketType::STREAM, None).ok()?).ok();
+    CHOICE.get_or_init(ask).as_deref()
 }
 
 /// Whether both ends of a connection are on this machine: one of the loopback, or somebody who has the address that it came to.
@@ -34,21 +69,22 @@ const UNPACED: &str = "reno";
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
-
-    use rustix::net::sockopt::{tcp_congestion, tcp_nodelay};
+    use rustix::net::sockopt::tcp_nodelay;
 
     use super::*;
+    use crate::listen_here;
 
-    #[test]
-    fn what_stays_on_this_machine_is_not_paced() {
+    #[tokio::test]
+    async fn what_stays_on_this_machine_is_not_paced() {
         for ip in ["127.0.0.1", "127.0.0.2", "::1"] {
             // Not every machine has the newer protocol.
-            let Ok(listener) = TcpListener::bind((ip, 0)) else { continue };
-            let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (far, _) = listener.accept().unwrap();
+            let Ok(listener) = listen_here(SocketAddr::new(ip.parse().unwrap(), 0)) else { continue };
+            let near = connect(listener.local_addr().unwrap(), None).await.unwrap();
+            let (far, _) = listener.accept().await.unwrap();
+            // It has begun with it: to be given it later would not stop the timer of another.
+            assert_eq!(tcp_congestion(&far).unwrap(), UNPACED);
+            assert!(prepare(&far).unwrap(), "{ip}");
             for end in [near, far] {
-                assert!(prepare(&end).unwrap(), "{ip}");
                 assert_eq!(tcp_congestion(&end).unwrap(), UNPACED);
                 assert!(tcp_nodelay(&end).unwrap());
             }

@@ -1,15 +1,8 @@
 //! One connection to a server.
 
-use std::{
-    fs::File,
-    future::poll_fn,
-    io,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{fs::File, future::poll_fn, io, net::SocketAddr, time::Duration};
 
 use fdfs_proto::{Decode as _, Header, Request, Status};
-use tokio::net::{TcpSocket, TcpStream};
 
 use super::PoolConfig;
 use crate::{
@@ -51,12 +44,8 @@ impl Peer {
     }
 
     async fn open(address: SocketAddr, config: &PoolConfig) -> Result<Self, CallError> {
-        let connect = async {
-            let stream = connect(address, config.bind).await?;
-            near::prepare(&stream)?;
-            io::Result::Ok(stream)
-        };
-        match tokio::time::timeout(config.connect_timeout, connect).await {
+        let connecting = near::connect(address, config.bind);
+        match tokio::time::timeout(config.connect_timeout, connecting).await {
             Ok(Ok(stream)) => {
                 Ok(Self { wire: Wire::new(stream, config.network_timeout), state: State::Idle })
             }
@@ -271,14 +260,4 @@ impl Peer {
             self.wire.receive(false).await?;
         }
     }
-}
-
-async fn connect(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(ip) = bind
-        && ip.is_ipv4() == address.is_ipv4()
-    {
-        socket.bind(SocketAddr::new(ip, 0))?;
-    }
-    socket.connect(address).await
 }
