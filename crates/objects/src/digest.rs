@@ -2,11 +2,13 @@
 //!
 //! MD5 is a chain: each step waits for the one before, and most of a core stands idle meanwhile. Contents that are being written at the
 //! same time are therefore hashed side by side, a lane of the processor's vectors for each. What comes waits, as it is and within a
-//! bound, until one content has too much waiting or ends; who brought it then hashes it, and along with it what waits of others.
+//! bound, until so much waits of so many contents that they fill the lanes, or one has too much waiting, or ends; who brought it then
+//! hashes it, and along with it what waits of others.
 
 mod lanes;
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::{Buf as _, Bytes};
@@ -35,6 +37,8 @@ struct Waiting {
     queued: usize,
     /// Bytes that came, hashed or not.
     length: u64,
+    /// Enough waits to be hashed, in company.
+    is_ripe: bool,
 }
 
 /// A state, and what is to be hashed next.
@@ -49,12 +53,18 @@ struct Chain {
 
 /// Every content that is being written.
 static CONTENTS: Mutex<Vec<Weak<Content>>> = Mutex::new(Vec::new());
+/// How many they are.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+/// Of how many enough waits.
+static RIPE: AtomicUsize = AtomicUsize::new(0);
 
 impl Digest {
-    /// When so many bytes of a content wait, they are hashed.
+    /// When so many bytes of a content wait, they are hashed as soon as there is company.
     const ENOUGH: usize = 128 * 1024;
-    /// Most bytes of a content that wait.
-    const MOST_WAITING: usize = 2 * Self::ENOUGH;
+    /// When so many wait, they are hashed, in company or not.
+    const TOO_MANY: usize = 3 * Self::ENOUGH;
+    /// Most bytes of a content that come while others of it are being hashed.
+    const MOST_WAITING: usize = 4 * Self::ENOUGH;
 
     /// Of nothing yet.
     pub(crate) fn new() -> Self {
@@ -65,6 +75,7 @@ impl Digest {
             contents.retain(|other| other.strong_count() > 0);
         }
         contents.push(Arc::downgrade(&content));
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
         Self(content)
     }
 
@@ -77,7 +88,13 @@ impl Digest {
         if waiting.queued > Self::MOST_WAITING {
             self.0.wait_for_chain(&mut waiting);
         }
-        if waiting.queued > Self::ENOUGH
+        if waiting.queued <= Self::ENOUGH || waiting.chain.is_none() {
+            return;
+        }
+        waiting.set_ripe(true);
+        let company = RIPE.load(Ordering::Relaxed);
+        let is_time = company >= MOST_LANES.min(UNDER_WAY.load(Ordering::Relaxed));
+        if (is_time || waiting.queued > Self::TOO_MANY)
             && let Some(chain) = waiting.take()
         {
             drop(waiting);
@@ -92,8 +109,15 @@ impl Digest {
         let length = waiting.length;
         let chain = waiting.take();
         drop(waiting);
-        let mut chain = chain.map_or_else(Chain::new, |chain| hash_together(&self.0, chain));
+        let mut chain = chain.map_or_else(Chain::new, |chain| hash_together(&self.0, chain, 0));
         chain.end(length)
+    }
+}
+
+impl Drop for Digest {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.lock().set_ripe(false);
     }
 }
 
@@ -106,7 +130,7 @@ impl Content {
     }
 
     fn hash(self: &Arc<Self>, chain: Chain) {
-        let chain = hash_together(self, chain);
+        let chain = hash_together(self, chain, Digest::ENOUGH);
         self.give_back(chain);
     }
 
@@ -120,7 +144,7 @@ impl Content {
 
 impl Waiting {
     fn new() -> Self {
-        Self { chain: Some(Chain::new()), pieces: VecDeque::new(), queued: 0, length: 0 }
+        Self { chain: Some(Chain::new()), pieces: VecDeque::new(), queued: 0, length: 0, is_ripe: false }
     }
 
     /// The chain with all that waits, if nobody else has it.
@@ -128,7 +152,18 @@ impl Waiting {
         let mut chain = self.chain.take()?;
         chain.pieces.append(&mut self.pieces);
         self.queued = 0;
+        self.set_ripe(false);
         Some(chain)
+    }
+
+    fn set_ripe(&mut self, is_ripe: bool) {
+        if std::mem::replace(&mut self.is_ripe, is_ripe) != is_ripe {
+            if is_ripe {
+                RIPE.fetch_add(1, Ordering::Relaxed)
+            } else {
+                RIPE.fetch_sub(1, Ordering::Relaxed)
+            };
+        }
     }
 }
 
@@ -182,13 +217,15 @@ impl Chain {
     }
 }
 
-/// Hashes all blocks of a content, and what waits of others along with them.
-fn hash_together(content: &Arc<Content>, mut chain: Chain) -> Chain {
-    let length: usize = chain.pieces.iter().map(Bytes::len).sum();
+/// Hashes the blocks of a content, and what waits of others along with them. Up to `may_wait` bytes are left when most of the
+/// company is gone.
+fn hash_together(content: &Arc<Content>, mut chain: Chain, may_wait: usize) -> Chain {
+    let mut length: usize = chain.pieces.iter().map(Bytes::len).sum();
     let mut others = if length > WORTH_IT { others(content) } else { Vec::new() };
+    let company = others.len();
     loop {
         let whole = chain.blocks();
-        if whole == 0 {
+        if whole == 0 || (others.len() < company.div_ceil(2) && length <= may_wait) {
             break;
         }
         let mut along = Vec::with_capacity(MOST_LANES);
@@ -208,6 +245,7 @@ fn hash_together(content: &Arc<Content>, mut chain: Chain) -> Chain {
         compress(&mut lanes, blocks);
         drop(lanes);
         chain.skip(blocks * BLOCK);
+        length -= blocks * BLOCK;
         others = along
             .into_iter()
             .map(|(other, mut chain, _)| {
@@ -299,7 +337,8 @@ mod tests {
         drop(given_up);
         for piece in whole.chunks(10_000) {
             digest.update(whole.slice_ref(piece));
-            assert!(digest.0.waiting.lock().queued <= Digest::ENOUGH);
+            // What others took along and gave back waits beside what came meanwhile.
+            assert!(digest.0.waiting.lock().queued <= 2 * Digest::MOST_WAITING);
         }
         let other = Digest::new();
         other.update(whole.clone());
