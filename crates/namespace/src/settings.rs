@@ -1,6 +1,7 @@
 //! Settings of buckets: texts that S3 keeps with a bucket, by name.
 //!
-//! They are asked for by every request and hardly ever change, so what was read is kept until a change of them is announced.
+//! They are asked for by every request and hardly ever change, so what was read is kept until a change of them is announced. So is the bucket itself, in a store
+//! that nobody else has: there a change is announced before it is answered.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
+use crate::buckets::Bucket;
 use crate::changes::{Change, ChangeKind};
 use crate::engine::{PAGE, Read, prefix_end};
 use crate::error::NamespaceError;
@@ -71,13 +73,16 @@ pub(crate) fn purge(tx: &mut Transaction<'_, '_>, root: u64) -> Result<(), Names
     Ok(())
 }
 
-/// Settings as they were read last, by the bucket's root.
+/// Settings and buckets as they were read last.
 #[derive(Default)]
 pub(crate) struct Cache(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
+    /// By the bucket's root.
     settings: HashMap<u64, Arc<BucketSettings>>,
+    /// By name.
+    buckets: HashMap<String, Arc<Bucket>>,
     /// Grows with every change: what was read before one is not kept after it.
     changes: u64,
 }
@@ -100,10 +105,33 @@ impl Cache {
         }
     }
 
+    /// The bucket that is known, or the mark to keep with the one that is read now.
+    pub(crate) fn bucket(&self, name: &str) -> Result<Arc<Bucket>, u64> {
+        let known = self.0.lock();
+        known.buckets.get(name).cloned().ok_or(known.changes)
+    }
+
+    /// Keeps a bucket that was read, unless something changed since the mark.
+    pub(crate) fn keep_bucket(&self, mark: u64, bucket: &Bucket) {
+        let mut known = self.0.lock();
+        if known.changes == mark {
+            if known.buckets.len() >= MAX_BUCKETS {
+                known.buckets.clear();
+            }
+            known.buckets.insert(bucket.name.clone(), Arc::new(bucket.clone()));
+        }
+    }
+
     fn learn(&self, change: &Change) {
         let forget = |known: &mut Known| match change.kind {
-            ChangeKind::Missed => known.settings.clear(),
-            _ => drop(known.settings.remove(&change.inode)),
+            ChangeKind::Missed => {
+                known.settings.clear();
+                known.buckets.clear();
+            }
+            _ => {
+                known.settings.remove(&change.inode);
+                known.buckets.retain(|_, bucket| bucket.root != change.inode);
+            }
         };
         if matches!(change.kind, ChangeKind::BucketSettings | ChangeKind::BucketRemoved | ChangeKind::Missed)
         {

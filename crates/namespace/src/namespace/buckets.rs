@@ -4,14 +4,25 @@ use fdfs_types::GroupName;
 
 use super::Namespace;
 use crate::buckets::{self, Bucket, NewBucket};
+use crate::engine::Sharing;
 use crate::error::NamespaceError;
 use crate::tree::versions::Versioning;
 
 impl Namespace {
-    /// The bucket called `name`.
+    /// The bucket called `name`: read once, and again when it changes, where no other process can change it.
     pub async fn bucket(&self, name: &str) -> Result<Bucket, NamespaceError> {
+        if self.engine.sharing() != Sharing::Alone {
+            let name = name.to_owned();
+            return self.read(move |read| buckets::get(read, &name)).await;
+        }
+        let mark = match self.shared.announce.settings.bucket(name) {
+            Ok(known) => return Ok(Bucket::clone(&known)),
+            Err(mark) => mark,
+        };
         let name = name.to_owned();
-        self.read(move |read| buckets::get(read, &name)).await
+        let bucket = self.read(move |read| buckets::get(read, &name)).await?;
+        self.shared.announce.settings.keep_bucket(mark, &bucket);
+        Ok(bucket)
     }
 
     /// Up to `limit` buckets after the name `after`.

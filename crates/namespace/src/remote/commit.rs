@@ -3,7 +3,10 @@
 use tokio::sync::oneshot;
 
 use super::{MAX_ANSWER, digest, service, wire};
+use crate::changes;
 use crate::engine::{EngineError, Job, Read, Txn};
+use crate::keys;
+use crate::settings::Announcer;
 
 /// A commit on its way through the engine.
 pub(super) struct CommitJob {
@@ -11,8 +14,10 @@ pub(super) struct CommitJob {
     pub(super) request: wire::CommitRequest,
     /// What became of it.
     pub(super) reply: Result<wire::CommitReply, EngineError>,
-    /// Who waits; gets the writes back when they were made.
-    pub(super) answer: oneshot::Sender<(Result<wire::CommitReply, EngineError>, Vec<wire::Write>)>,
+    /// Where what was committed is told.
+    pub(super) announce: Announcer,
+    /// Who waits.
+    pub(super) answer: oneshot::Sender<Result<wire::CommitReply, EngineError>>,
 }
 
 impl CommitJob {
@@ -73,7 +78,20 @@ impl Job for CommitJob {
             }
             Err(error) => Err(error),
         };
-        // Who gave up waiting does not want to know.
-        let _ = self.answer.send((reply, self.request.writes));
+        if matches!(&reply, Ok(reply) if reply.outcome() == wire::commit_reply::Outcome::Committed) {
+            announce(&self.announce, &self.request.writes);
+        }
+        // Who gave up waiting does not want to know; what was committed is announced all the same.
+        let _ = self.answer.send(reply);
+    }
+}
+
+/// Tells this process, and through it every stream of changes, what another one committed.
+fn announce(announce: &Announcer, writes: &[wire::Write]) {
+    let rows = writes.iter().filter(|write| write.key.first() == Some(&keys::CHANGE));
+    for (key, value) in rows.filter_map(|write| Some((&write.key, write.value.as_ref()?))) {
+        if let Ok(Some(change)) = changes::of_row(key, value) {
+            announce.send(change);
+        }
     }
 }

@@ -10,9 +10,7 @@ use super::feed::{Feed, FeedStream};
 use super::snapshot::{self, SnapshotStream};
 use super::wire::rows_server::Rows;
 use super::{COMMIT_DEADLINE, MAX_ANSWER, MAX_RANGES, MAX_READS, READ_DEADLINE, Secret, wire};
-use crate::changes;
 use crate::engine::{Engine, EngineError, PAGE, Read};
-use crate::keys;
 use crate::settings::Announcer;
 
 /// The rows of an engine for others.
@@ -38,16 +36,6 @@ impl RowService {
         let answered = tokio::time::timeout(READ_DEADLINE, read_rows(Arc::clone(&self.engine), read)).await;
         let result = answered.map_err(|_| Status::deadline_exceeded("the store gives no answer"))?;
         result.map(Response::new).map_err(|error| status(&error))
-    }
-
-    /// Tells this process, and through it every stream of changes, what another one committed.
-    fn announce(&self, writes: &[wire::Write]) {
-        let rows = writes.iter().filter(|write| write.key.first() == Some(&keys::CHANGE));
-        for (key, value) in rows.filter_map(|write| Some((&write.key, write.value.as_ref()?))) {
-            if let Ok(Some(change)) = changes::of_row(key, value) {
-                self.announce.send(change);
-            }
-        }
     }
 }
 
@@ -122,15 +110,15 @@ impl Rows for RowService {
         }
         let (answer, answered) = oneshot::channel();
         let reply = Err(EngineError::Stopped("it did not run".to_owned()));
-        self.engine.submit(Box::new(CommitJob { request, reply, answer }));
+        let announce = self.announce.clone();
+        self.engine.submit(Box::new(CommitJob { request, reply, announce, answer }));
         let answered = tokio::time::timeout(COMMIT_DEADLINE, answered).await;
-        let (reply, writes) = answered
+        let reply = answered
             .map_err(|_| Status::deadline_exceeded("the store gives no answer"))?
             .map_err(|_| Status::unavailable("the store is closing"))?;
         let reply = reply.map_err(|error| status(&error))?;
-        match reply.outcome() {
-            wire::commit_reply::Outcome::Committed => self.announce(&writes),
-            _ => metrics::counter!("fdfs_namespace_service_conflicts_total").increment(1),
+        if reply.outcome() != wire::commit_reply::Outcome::Committed {
+            metrics::counter!("fdfs_namespace_service_conflicts_total").increment(1);
         }
         Ok(Response::new(reply))
     }

@@ -16,7 +16,7 @@ use crate::namespace::Namespace;
 use crate::remote::{READ_DEADLINE, RemoteEngine, RowServer, Secret, ServeError};
 use crate::transaction::Defaults;
 use crate::tree::posix::{NewInode, SetAttributes};
-use crate::{Bucket, NewBucket, SessionReport};
+use crate::{Bucket, NewBucket, SessionReport, Versioning};
 
 fn loopback() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
@@ -121,6 +121,36 @@ async fn settings_are_read_anew_when_anybody_changes_them() {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), told).await.expect("the other process reads it anew");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_as_whoever_changed_it_last_left_it() {
+    let (_directory, here) = local();
+    let served = tokio::task::block_in_place(|| Served::namespace(loopback(), &here, None));
+    let there = remote(served.address, None).await.unwrap();
+    let name = bucket(&here).await.name;
+
+    for number in 0..20_u8 {
+        let writer = if number % 2 == 0 { &there } else { &here };
+        let versioning = if number % 3 == 0 { Versioning::Suspended } else { Versioning::Enabled };
+        writer.set_versioning(&name, versioning).await.unwrap();
+        for reader in [&here, &there] {
+            assert_eq!(reader.bucket(&name).await.unwrap().versioning, versioning, "{number}");
+        }
+    }
+    let mut root = here.bucket(&name).await.unwrap().root;
+    for writer in [&there, &here] {
+        writer.delete_bucket(&name).await.unwrap();
+        for reader in [&here, &there] {
+            assert!(matches!(reader.bucket(&name).await, Err(NamespaceError::NoSuchBucket)));
+        }
+        let made = writer.create_bucket(&name, NewBucket::default()).await.unwrap();
+        assert_ne!(made.root, root);
+        for reader in [&here, &there] {
+            assert_eq!(reader.bucket(&name).await.unwrap(), made);
+        }
+        root = made.root;
     }
 }
 
