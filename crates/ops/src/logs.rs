@@ -76,7 +76,8 @@ impl LogOptions {
         };
         let ours = tracing_level(self.level);
         let filter = Targets::new().with_default(ours.min(Level::WARN)).with_target("fdfs", ours);
-        Ok(Registry::default().with(layer.with_filter(filter)))
+        // A filter of the whole, not of the layer: those are asked again for every span.
+        Ok(Registry::default().with(layer).with(filter))
     }
 }
 

@@ -75,7 +75,9 @@ struct OneLine<'a>(&'a mut String);
 
 impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !text.contains(char::is_control) {
+        // Most texts are plain, and every request has one.
+        let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if is_plain || !text.contains(char::is_control) {
             self.0.push_str(text);
             return Ok(());
         }
