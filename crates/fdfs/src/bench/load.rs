@@ -4,7 +4,9 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
+use futures_util::stream::FuturesUnordered;
 use hdrhistogram::Histogram;
 
 use super::report::Measured;
@@ -94,7 +96,9 @@ impl Load {
         });
         ready.wait();
         let finished = prepared.and_then(|(runtime, mut workers)| {
-            let repeat = join_all(workers.iter_mut().map(Worker::repeat));
+            // Of the connections those are asked that have something, not all whenever one has.
+            let repeat = workers.iter_mut().map(Worker::repeat).collect::<FuturesUnordered<_>>();
+            let repeat = repeat.collect::<()>();
             let limit = self.duration + Wire::TIMEOUT;
             runtime
                 .block_on(async { tokio::time::timeout(limit, repeat).await })
