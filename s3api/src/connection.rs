@@ -39,15 +39,15 @@ pub(crate) async fn serve(
             return;
         }
     };
-    let from = Peer {
+    let from = Arc::new(Peer {
         address: peer,
         tls: service.tls().is_some(),
         outgoing: stream.outgoing(),
         go_ahead: stream.go_ahead(),
         trusted: service.trusted_proxies(),
-    };
+    });
     let answer = service_fn(move |request| {
-        let (service, from) = (Arc::clone(&service), from.clone());
+        let (service, from) = (Arc::clone(&service), Arc::clone(&from));
         // Boxed, because the connection can only be taken apart again if this can move.
         Box::pin(async move { Ok::<_, std::convert::Infallible>(service.answer(request, &from).await) })
     });

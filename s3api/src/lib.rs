@@ -44,6 +44,7 @@ mod signature;
 mod slow;
 mod sts;
 mod tagging;
+mod tally;
 mod target;
 mod time;
 mod unsupported;

@@ -35,6 +35,7 @@ mod upload_part;
 mod upload_part_copy;
 
 use std::future::Future;
+use std::pin::Pin;
 
 use crate::context::Context;
 use crate::error::S3Error;
@@ -62,56 +63,54 @@ pub(crate) fn read_documents(body: &[u8]) -> [Result<(), S3Error>; 4] {
 }
 
 /// Runs the operation that was routed to.
-pub(crate) async fn run(route: Route, cx: &Context, request: Request) -> Result<Response, S3Error> {
+pub(crate) fn run(route: Route, cx: &Context, request: Request) -> Running<'_> {
     match route {
-        Route::AbortMultipartUpload => of::<abort_multipart_upload::AbortMultipartUpload>(cx, request).await,
+        Route::AbortMultipartUpload => of::<abort_multipart_upload::AbortMultipartUpload>(cx, request),
         Route::CompleteMultipartUpload => {
-            of::<complete_multipart_upload::CompleteMultipartUpload>(cx, request).await
+            of::<complete_multipart_upload::CompleteMultipartUpload>(cx, request)
         }
-        Route::CopyObject => of::<copy_object::CopyObject>(cx, request).await,
-        Route::CreateBucket => of::<create_bucket::CreateBucket>(cx, request).await,
-        Route::CreateMultipartUpload => {
-            of::<create_multipart_upload::CreateMultipartUpload>(cx, request).await
-        }
-        Route::DeleteBucket => of::<delete_bucket::DeleteBucket>(cx, request).await,
-        Route::DeleteBucketSetting => of::<delete_bucket_setting::DeleteBucketSetting>(cx, request).await,
-        Route::DeleteObject => of::<delete_object::DeleteObject>(cx, request).await,
-        Route::DeleteObjectTagging => of::<object_tagging::DeleteObjectTagging>(cx, request).await,
-        Route::DeleteObjects => of::<delete_objects::DeleteObjects>(cx, request).await,
-        Route::GetBucketAcl => of::<bucket_acl::GetBucketAcl>(cx, request).await,
-        Route::PutBucketAcl => of::<bucket_acl::PutBucketAcl>(cx, request).await,
-        Route::GetObjectAcl => of::<object_acl::GetObjectAcl>(cx, request).await,
-        Route::PutObjectAcl => of::<object_acl::PutObjectAcl>(cx, request).await,
-        Route::GetBucketPolicy => of::<get_bucket_policy::GetBucketPolicy>(cx, request).await,
-        Route::GetBucketPolicyStatus => of::<get_bucket_policy::GetBucketPolicyStatus>(cx, request).await,
-        Route::PostObject => of::<post_object::PostObject>(cx, request).await,
-        Route::PutBucketPolicy => of::<put_bucket_policy::PutBucketPolicy>(cx, request).await,
-        Route::GetBucketConfiguration => {
-            of::<get_bucket_configuration::GetBucketConfiguration>(cx, request).await
-        }
-        Route::GetBucketLocation => of::<get_bucket_location::GetBucketLocation>(cx, request).await,
-        Route::GetObject => of::<get_object::GetObject>(cx, request).await,
-        Route::GetObjectAttributes => of::<get_object_attributes::GetObjectAttributes>(cx, request).await,
-        Route::GetObjectTagging => of::<object_tagging::GetObjectTagging>(cx, request).await,
-        Route::HeadBucket => of::<head_bucket::HeadBucket>(cx, request).await,
-        Route::HeadObject => of::<head_object::HeadObject>(cx, request).await,
-        Route::ListBuckets => of::<list_buckets::ListBuckets>(cx, request).await,
-        Route::ListMultipartUploads => of::<list_multipart_uploads::ListMultipartUploads>(cx, request).await,
-        Route::ListObjectVersions => of::<list_object_versions::ListObjectVersions>(cx, request).await,
-        Route::ListObjects => of::<list_objects::ListObjects>(cx, request).await,
-        Route::ListObjectsV2 => of::<list_objects_v2::ListObjectsV2>(cx, request).await,
-        Route::ListParts => of::<list_parts::ListParts>(cx, request).await,
-        Route::PutBucketSetting => of::<put_bucket_setting::PutBucketSetting>(cx, request).await,
-        Route::PutBucketVersioning => of::<put_bucket_versioning::PutBucketVersioning>(cx, request).await,
-        Route::PutObject => of::<put_object::PutObject>(cx, request).await,
-        Route::PutObjectTagging => of::<object_tagging::PutObjectTagging>(cx, request).await,
-        Route::RenameObject => of::<rename_object::RenameObject>(cx, request).await,
-        Route::UploadPart => of::<upload_part::UploadPart>(cx, request).await,
-        Route::UploadPartCopy => of::<upload_part_copy::UploadPartCopy>(cx, request).await,
+        Route::CopyObject => of::<copy_object::CopyObject>(cx, request),
+        Route::CreateBucket => of::<create_bucket::CreateBucket>(cx, request),
+        Route::CreateMultipartUpload => of::<create_multipart_upload::CreateMultipartUpload>(cx, request),
+        Route::DeleteBucket => of::<delete_bucket::DeleteBucket>(cx, request),
+        Route::DeleteBucketSetting => of::<delete_bucket_setting::DeleteBucketSetting>(cx, request),
+        Route::DeleteObject => of::<delete_object::DeleteObject>(cx, request),
+        Route::DeleteObjectTagging => of::<object_tagging::DeleteObjectTagging>(cx, request),
+        Route::DeleteObjects => of::<delete_objects::DeleteObjects>(cx, request),
+        Route::GetBucketAcl => of::<bucket_acl::GetBucketAcl>(cx, request),
+        Route::PutBucketAcl => of::<bucket_acl::PutBucketAcl>(cx, request),
+        Route::GetObjectAcl => of::<object_acl::GetObjectAcl>(cx, request),
+        Route::PutObjectAcl => of::<object_acl::PutObjectAcl>(cx, request),
+        Route::GetBucketPolicy => of::<get_bucket_policy::GetBucketPolicy>(cx, request),
+        Route::GetBucketPolicyStatus => of::<get_bucket_policy::GetBucketPolicyStatus>(cx, request),
+        Route::PostObject => of::<post_object::PostObject>(cx, request),
+        Route::PutBucketPolicy => of::<put_bucket_policy::PutBucketPolicy>(cx, request),
+        Route::GetBucketConfiguration => of::<get_bucket_configuration::GetBucketConfiguration>(cx, request),
+        Route::GetBucketLocation => of::<get_bucket_location::GetBucketLocation>(cx, request),
+        Route::GetObject => of::<get_object::GetObject>(cx, request),
+        Route::GetObjectAttributes => of::<get_object_attributes::GetObjectAttributes>(cx, request),
+        Route::GetObjectTagging => of::<object_tagging::GetObjectTagging>(cx, request),
+        Route::HeadBucket => of::<head_bucket::HeadBucket>(cx, request),
+        Route::HeadObject => of::<head_object::HeadObject>(cx, request),
+        Route::ListBuckets => of::<list_buckets::ListBuckets>(cx, request),
+        Route::ListMultipartUploads => of::<list_multipart_uploads::ListMultipartUploads>(cx, request),
+        Route::ListObjectVersions => of::<list_object_versions::ListObjectVersions>(cx, request),
+        Route::ListObjects => of::<list_objects::ListObjects>(cx, request),
+        Route::ListObjectsV2 => of::<list_objects_v2::ListObjectsV2>(cx, request),
+        Route::ListParts => of::<list_parts::ListParts>(cx, request),
+        Route::PutBucketSetting => of::<put_bucket_setting::PutBucketSetting>(cx, request),
+        Route::PutBucketVersioning => of::<put_bucket_versioning::PutBucketVersioning>(cx, request),
+        Route::PutObject => of::<put_object::PutObject>(cx, request),
+        Route::PutObjectTagging => of::<object_tagging::PutObjectTagging>(cx, request),
+        Route::RenameObject => of::<rename_object::RenameObject>(cx, request),
+        Route::UploadPart => of::<upload_part::UploadPart>(cx, request),
+        Route::UploadPartCopy => of::<upload_part_copy::UploadPartCopy>(cx, request),
     }
 }
 
-/// Boxed, so that a connection's future is not as large as the largest operation's.
-async fn of<O: Operation>(cx: &Context, request: Request) -> Result<Response, S3Error> {
-    Box::pin(async move { O::parse(request).await?.run(cx).await }).await
+/// An operation that runs. Boxed, so that a connection's future is not as large as the largest operation's.
+pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<Response, S3Error>> + Send + 'a>>;
+
+fn of<O: Operation>(cx: &Context, request: Request) -> Running<'_> {
+    Box::pin(async move { O::parse(request).await?.run(cx).await })
 }

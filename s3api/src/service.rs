@@ -30,6 +30,7 @@ use crate::route::Operation;
 use crate::signature::{OtherHosts, PayloadMode, SignedHead, Signer, Verifier};
 use crate::slow::{self, First, Work};
 use crate::sts;
+use crate::tally::Answered;
 use crate::target::{Target, bucket_of_host};
 use crate::unsupported::{refuse_unsupported, with_presigned};
 use crate::uri::Query;
@@ -96,7 +97,7 @@ impl S3Service {
             })
         };
         let asks = parts.headers.contains_key(ORIGIN) && parts.method != Method::OPTIONS;
-        if let Some(bucket) = self.bucket_of(&parts).filter(|_| asks) {
+        if asks && let Some(bucket) = self.bucket_of(&parts) {
             cors::decorate(&self.context, &bucket, &parts.method, &parts.headers, response.headers_mut())
                 .await;
         }
@@ -107,11 +108,15 @@ impl S3Service {
             response.headers_mut().insert("x-amz-id-2", value.clone());
             response.headers_mut().insert("x-amz-request-id", value);
         }
-        count(operation, response.status(), started.elapsed());
-        metrics::counter!("fdfs_s3_received_bytes_total").increment(source.received());
         response.body_mut().send_files_through(peer.outgoing.as_ref());
-        let sent = response.body().size_hint().exact().unwrap_or_default();
-        metrics::counter!("fdfs_s3_sent_bytes_total").increment(sent);
+        let answered = Answered {
+            operation,
+            status: response.status(),
+            elapsed: started.elapsed(),
+            received: source.received(),
+            sent: response.body().size_hint().exact().unwrap_or_default(),
+        };
+        answered.count();
         response
     }
 
@@ -320,17 +325,6 @@ fn refuse(error: &S3Error, parts: &Parts, request_id: &str) -> Response {
 fn host_of(parts: &Parts) -> &str {
     let header = || parts.headers.get("host").and_then(|host| host.to_str().ok());
     parts.uri.authority().map(http::uri::Authority::as_str).or_else(header).unwrap_or_default()
-}
-
-fn count(operation: &'static str, status: StatusCode, elapsed: Duration) {
-    let class = match status.as_u16() / 100 {
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        _ => "5xx",
-    };
-    metrics::counter!("fdfs_s3_requests_total", "operation" => operation, "status" => class).increment(1);
-    metrics::histogram!("fdfs_s3_request_seconds", "operation" => operation).record(elapsed);
 }
 
 /// What metrics call requests to the token service.

@@ -20,7 +20,6 @@ use std::time::{Duration, SystemTime};
 use fdfs_objects::access::Caller;
 use http::{HeaderMap, Method};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use crate::credentials::{CredentialsProvider, Identity};
 use crate::error::{ErrorCode, S3Error};
@@ -34,7 +33,7 @@ pub(crate) use payload_mode::PayloadMode;
 
 use canonical::CanonicalRequest;
 use claim::{Claim, Placement};
-use signing_key::SigningKeys;
+use signing_key::{SigningKey, SigningKeys};
 use version2::PresignedVersion2;
 
 /// A request's head, as its signature sees it.
@@ -128,9 +127,11 @@ impl Verifier {
         let (identity, key) = self.verify_claim(&head, &claim, hash, credentials, now)?;
 
         let payload = payload.into_mode(|| {
-            ChunkSigner::new(key, claim.timestamp.clone(), claim.scope.to_string(), claim.signature.clone())
+            let (timestamp, scope) = (claim.timestamp.into_owned(), claim.scope.text().to_owned());
+            ChunkSigner::new(key, timestamp, scope, claim.signature.to_owned())
         });
-        Ok(Signer { caller: Caller::User(Arc::clone(&identity.user)), region: claim.scope.region, payload })
+        let region = claim.scope.region.to_owned();
+        Ok(Signer { caller: Caller::User(Arc::clone(&identity.user)), region, payload })
     }
 
     /// Verifies a request to the token service, whose clients tell the hash of the body by signing it alone.
@@ -151,15 +152,15 @@ impl Verifier {
     fn verify_claim(
         &self,
         head: &SignedHead<'_>,
-        claim: &Claim,
+        claim: &Claim<'_>,
         hash: &str,
         credentials: &dyn CredentialsProvider,
         now: SystemTime,
-    ) -> Result<(Arc<Identity>, [u8; 32]), S3Error> {
+    ) -> Result<(Arc<Identity>, SigningKey), S3Error> {
         check_time(claim, now)?;
         claim.check_signed_headers(head.headers)?;
-        let identity = credentials.identity(&claim.scope.access_key_id).ok_or_else(|| {
-            S3Error::from(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", &*claim.scope.access_key_id)
+        let identity = credentials.identity(claim.scope.access_key_id).ok_or_else(|| {
+            S3Error::from(ErrorCode::InvalidAccessKeyId).detail("AWSAccessKeyId", claim.scope.access_key_id)
         })?;
         let key = self.keys.derive(&identity.pair, claim.time, &claim.scope);
         let canonical = CanonicalRequest::as_sent(head, &claim.signed_headers, hash);
@@ -181,18 +182,17 @@ impl Verifier {
 }
 
 /// Whether `key` gives the claimed signature over this canonical request.
-fn signs(key: &[u8; 32], claim: &Claim, canonical: &CanonicalRequest) -> bool {
-    let expected = aws_sigv4::sign::v4::calculate_signature(key, string_to_sign(claim, canonical).as_bytes());
-    expected.as_bytes().ct_eq(claim.signature.as_bytes()).into()
+fn signs(key: &SigningKey, claim: &Claim<'_>, canonical: &CanonicalRequest) -> bool {
+    key.signs(string_to_sign(claim, canonical).as_bytes(), claim.signature)
 }
 
-fn string_to_sign(claim: &Claim, canonical: &CanonicalRequest) -> String {
+fn string_to_sign(claim: &Claim<'_>, canonical: &CanonicalRequest) -> String {
     let hash = hex::encode(Sha256::digest(canonical.as_bytes()));
-    format!("{ALGORITHM}\n{}\n{}\n{hash}", claim.timestamp, claim.scope)
+    [ALGORITHM, &claim.timestamp, claim.scope.text(), &hash].join("\n")
 }
 
 /// Refuses requests of another time than ours, and presigned ones past their end.
-fn check_time(claim: &Claim, now: SystemTime) -> Result<(), S3Error> {
+fn check_time(claim: &Claim<'_>, now: SystemTime) -> Result<(), S3Error> {
     match claim.placement {
         Placement::Header if time::distance(claim.time, now) > MAX_SKEW => {
             Err(S3Error::from(ErrorCode::RequestTimeTooSkewed)
@@ -215,12 +215,12 @@ fn check_time(claim: &Claim, now: SystemTime) -> Result<(), S3Error> {
 }
 
 /// The refusal shows what was signed here, so that a client's author can compare.
-fn does_not_match(claim: &Claim, canonical: &CanonicalRequest) -> S3Error {
+fn does_not_match(claim: &Claim<'_>, canonical: &CanonicalRequest) -> S3Error {
     let string_to_sign = string_to_sign(claim, canonical);
     S3Error::from(ErrorCode::SignatureDoesNotMatch)
-        .detail("AWSAccessKeyId", &*claim.scope.access_key_id)
+        .detail("AWSAccessKeyId", claim.scope.access_key_id)
         .detail("StringToSign", &*string_to_sign)
-        .detail("SignatureProvided", &*claim.signature)
+        .detail("SignatureProvided", claim.signature)
         .detail("StringToSignBytes", spaced_hex(string_to_sign.as_bytes()))
         .detail("CanonicalRequest", String::from_utf8_lossy(canonical.as_bytes()))
         .detail("CanonicalRequestBytes", spaced_hex(canonical.as_bytes()))
@@ -237,7 +237,6 @@ const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
 pub(crate) fn published_chunk_signer(seed: &str) -> ChunkSigner {
     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     let time = time::parse_basic("20130524T000000Z").expect("a valid time");
-    let mut key = [0; 32];
-    key.copy_from_slice(aws_sigv4::sign::v4::generate_signing_key(secret, time, "us-east-1", "s3").as_ref());
+    let key = SigningKey::derive(secret, time, "us-east-1", "s3");
     ChunkSigner::new(key, "20130524T000000Z".into(), "20130524/us-east-1/s3/aws4_request".into(), seed.into())
 }

@@ -1,5 +1,7 @@
 //! The canonical request: what a signature is computed over.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 
 use super::SignedHead;
@@ -11,7 +13,11 @@ pub(super) struct CanonicalRequest(Vec<u8>);
 
 impl CanonicalRequest {
     /// With the path's bytes as they were sent: S3 encodes a path once.
-    pub(super) fn as_sent(head: &SignedHead<'_>, signed_headers: &[String], payload_hash: &str) -> Self {
+    pub(super) fn as_sent(
+        head: &SignedHead<'_>,
+        signed_headers: &[Cow<'_, str>],
+        payload_hash: &str,
+    ) -> Self {
         Self::build(head, head.path, None, signed_headers, payload_hash)
     }
 
@@ -19,7 +25,7 @@ impl CanonicalRequest {
     pub(super) fn for_host(
         head: &SignedHead<'_>,
         host: &str,
-        signed_headers: &[String],
+        signed_headers: &[Cow<'_, str>],
         payload_hash: &str,
     ) -> Self {
         Self::build(head, head.path, Some(host), signed_headers, payload_hash)
@@ -30,7 +36,7 @@ impl CanonicalRequest {
     /// Some clients sign `%2B` and send `+`.
     pub(super) fn encoded_again(
         head: &SignedHead<'_>,
-        signed_headers: &[String],
+        signed_headers: &[Cow<'_, str>],
         payload_hash: &str,
     ) -> Option<Self> {
         let decoded: Vec<u8> = percent_encoding::percent_decode(head.path.as_bytes()).collect();
@@ -47,33 +53,36 @@ impl CanonicalRequest {
         head: &SignedHead<'_>,
         path: &str,
         host: Option<&str>,
-        signed_headers: &[String],
+        signed_headers: &[Cow<'_, str>],
         payload_hash: &str,
     ) -> Self {
         let mut out = Vec::with_capacity(1024);
-        let mut line = |text: &[u8]| {
-            out.extend_from_slice(text);
+        for line in [head.method.as_str(), path, &uri::canonical_query(head.raw_query)] {
+            out.extend_from_slice(line.as_bytes());
             out.push(b'\n');
-        };
-        line(head.method.as_str().as_bytes());
-        line(path.as_bytes());
-        line(uri::canonical_query(head.raw_query).as_bytes());
+        }
         for name in signed_headers {
             match host.filter(|_| name == "host") {
-                Some(host) => line(format!("host:{host}").as_bytes()),
-                None => line(&canonical_header(head.headers, name)),
+                Some(host) => out.extend_from_slice(format!("host:{host}").as_bytes()),
+                None => write_header(&mut out, head.headers, name),
             }
+            out.push(b'\n');
         }
-        line(b"");
-        line(signed_headers.join(";").as_bytes());
+        out.push(b'\n');
+        for (at, name) in signed_headers.iter().enumerate() {
+            if at > 0 {
+                out.push(b';');
+            }
+            out.extend_from_slice(name.as_bytes());
+        }
+        out.push(b'\n');
         out.extend_from_slice(payload_hash.as_bytes());
         Self(out)
     }
 }
 
 /// `name:value`: values joined by commas, trimmed, runs of spaces as one.
-fn canonical_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
-    let mut line = Vec::with_capacity(128);
+fn write_header(line: &mut Vec<u8>, headers: &HeaderMap, name: &str) {
     line.extend_from_slice(name.as_bytes());
     line.push(b':');
     for (i, value) in headers.get_all(name).iter().enumerate() {
@@ -89,7 +98,6 @@ fn canonical_header(headers: &HeaderMap, name: &str) -> Vec<u8> {
             gap = space;
         }
     }
-    line
 }
 
 #[cfg(test)]
@@ -102,7 +110,12 @@ mod tests {
         headers.append("x-amz-meta-a", " one  two ".parse().unwrap());
         headers.append("x-amz-meta-a", "three".parse().unwrap());
 
-        assert_eq!(canonical_header(&headers, "x-amz-meta-a"), b"x-amz-meta-a:one two,three");
-        assert_eq!(canonical_header(&headers, "absent"), b"absent:");
+        let line = |name| {
+            let mut line = Vec::new();
+            write_header(&mut line, &headers, name);
+            String::from_utf8(line).unwrap()
+        };
+        assert_eq!(line("x-amz-meta-a"), "x-amz-meta-a:one two,three");
+        assert_eq!(line("absent"), "absent:");
     }
 }

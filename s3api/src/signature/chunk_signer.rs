@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use aws_sigv4::sign::v4::calculate_signature;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::signing_key::SigningKey;
+
 /// Checks chunk after chunk: each signature covers the one before it, the first the request's own.
 pub(crate) struct ChunkSigner {
-    key: [u8; 32],
+    key: SigningKey,
     timestamp: String,
     scope: String,
     previous: String,
@@ -16,7 +17,7 @@ pub(crate) struct ChunkSigner {
 
 impl ChunkSigner {
     /// Starts from the signature of the request's head.
-    pub(super) fn new(key: [u8; 32], timestamp: String, scope: String, seed: String) -> Self {
+    pub(super) fn new(key: SigningKey, timestamp: String, scope: String, seed: String) -> Self {
         Self { key, timestamp, scope, previous: seed }
     }
 
@@ -39,7 +40,7 @@ impl ChunkSigner {
     }
 
     fn accept(&mut self, string_to_sign: String, signature: &str) -> bool {
-        self.previous = calculate_signature(self.key, string_to_sign.as_bytes());
+        self.previous = self.key.sign(string_to_sign.as_bytes());
         self.previous.as_bytes().ct_eq(signature.as_bytes()).into()
     }
 }

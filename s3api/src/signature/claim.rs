@@ -1,6 +1,6 @@
 //! What a request says about its own signature.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
@@ -12,17 +12,17 @@ use crate::time;
 
 /// A signature and what it claims to cover.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct Claim<'a> {
     /// Where it stood.
     pub(super) placement: Placement,
     /// Who signed, for which day, region and service.
-    pub(super) scope: Scope,
+    pub(super) scope: Scope<'a>,
     /// Names of the headers signed, in lower case, in the order given.
-    pub(super) signed_headers: Vec<String>,
+    pub(super) signed_headers: Vec<Cow<'a, str>>,
     /// The signature, in hex.
-    pub(super) signature: String,
+    pub(super) signature: &'a str,
     /// When it was made, as sent.
-    pub(super) timestamp: String,
+    pub(super) timestamp: Cow<'a, str>,
     /// When it was made.
     pub(super) time: SystemTime,
 }
@@ -40,23 +40,19 @@ pub(super) enum Placement {
 }
 
 /// The credential of a signature: `id/date/region/service/aws4_request`.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Scope {
-    pub(super) access_key_id: String,
-    pub(super) date: String,
-    pub(super) region: String,
-    pub(super) service: String,
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Scope<'a> {
+    pub(super) access_key_id: &'a str,
+    pub(super) date: &'a str,
+    pub(super) region: &'a str,
+    pub(super) service: &'a str,
+    /// All of it, as sent.
+    pub(super) credential: &'a str,
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/aws4_request", self.date, self.region, self.service)
-    }
-}
-
-impl Claim {
+impl<'a> Claim<'a> {
     /// Reads the claim of a request; without any, access is denied.
-    pub(super) fn of(head: &SignedHead<'_>) -> Result<Self, S3Error> {
+    pub(super) fn of(head: &SignedHead<'a>) -> Result<Self, S3Error> {
         let authorization = head.headers.get(http::header::AUTHORIZATION);
         let presigned = head.query.has("X-Amz-Algorithm") || head.query.has("X-Amz-Signature");
         match authorization {
@@ -73,7 +69,7 @@ impl Claim {
         }
     }
 
-    fn of_header(value: &str, headers: &HeaderMap) -> Result<Self, S3Error> {
+    fn of_header(value: &'a str, headers: &'a HeaderMap) -> Result<Self, S3Error> {
         let fields = value.strip_prefix(ALGORITHM).ok_or_else(unsupported)?;
         let field = |name: &'static str| {
             fields
@@ -85,20 +81,20 @@ impl Claim {
         };
         let scope = Scope::parse(field("Credential")?).map_err(|reason| header_error(&reason))?;
         let (timestamp, time) = signing_time(headers)?;
-        if !timestamp.starts_with(&scope.date) {
+        if !timestamp.starts_with(scope.date) {
             return Err(header_error("the date of the credential is not the date of the request"));
         }
         Ok(Self {
             placement: Placement::Header,
             scope,
-            signed_headers: field("SignedHeaders")?.split(';').map(str::to_ascii_lowercase).collect(),
-            signature: field("Signature")?.to_owned(),
+            signed_headers: field("SignedHeaders")?.split(';').map(lowercase).collect(),
+            signature: field("Signature")?,
             timestamp,
             time,
         })
     }
 
-    fn of_query(head: &SignedHead<'_>) -> Result<Self, S3Error> {
+    fn of_query(head: &SignedHead<'a>) -> Result<Self, S3Error> {
         let field = |name: &str| {
             head.query.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
                 query_error(
@@ -111,11 +107,11 @@ impl Claim {
             return Err(query_error("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
         }
         let scope = Scope::parse(field("X-Amz-Credential")?).map_err(|reason| query_error(&reason))?;
-        let timestamp = field("X-Amz-Date")?.to_owned();
-        let time = time::parse_basic(&timestamp).ok_or_else(|| {
+        let timestamp = field("X-Amz-Date")?;
+        let time = time::parse_basic(timestamp).ok_or_else(|| {
             query_error("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
         })?;
-        if !timestamp.starts_with(&scope.date) {
+        if !timestamp.starts_with(scope.date) {
             return Err(query_error("The date of X-Amz-Credential is not the date of X-Amz-Date"));
         }
         let expires: u64 =
@@ -128,9 +124,9 @@ impl Claim {
         Ok(Self {
             placement: Placement::Query { expires: Duration::from_secs(expires) },
             scope,
-            signed_headers: field("X-Amz-SignedHeaders")?.split(';').map(str::to_ascii_lowercase).collect(),
-            signature: field("X-Amz-Signature")?.to_owned(),
-            timestamp,
+            signed_headers: field("X-Amz-SignedHeaders")?.split(';').map(lowercase).collect(),
+            signature: field("X-Amz-Signature")?,
+            timestamp: timestamp.into(),
             time,
         })
     }
@@ -180,14 +176,14 @@ impl Claim {
     }
 
     /// The last line of the canonical request.
-    pub(super) fn payload_hash<'a>(&self, headers: &'a HeaderMap) -> &'a str {
+    pub(super) fn payload_hash<'b>(&self, headers: &'b HeaderMap) -> &'b str {
         header(headers, CONTENT_SHA256).unwrap_or("UNSIGNED-PAYLOAD")
     }
 }
 
-impl Scope {
+impl<'a> Scope<'a> {
     /// Reads a credential.
-    pub(super) fn parse(credential: &str) -> Result<Self, String> {
+    pub(super) fn parse(credential: &'a str) -> Result<Self, String> {
         // An access key id may contain slashes; the four fields behind it may not.
         let mut fields = credential.rsplitn(5, '/');
         let mut next = || fields.next().ok_or("the credential has not five fields".to_owned());
@@ -199,27 +195,36 @@ impl Scope {
         if date.len() != 8 || !date.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("incorrect date format. The date must be in the format \"yyyyMMdd\".".to_owned());
         }
-        Ok(Self {
-            access_key_id: access_key_id.to_owned(),
-            date: date.to_owned(),
-            region: region.to_owned(),
-            service: service.to_owned(),
-        })
+        Ok(Self { access_key_id, date, region, service, credential })
+    }
+
+    /// What stands behind the access key id, as signatures cover it.
+    pub(super) fn text(&self) -> &'a str {
+        self.credential.get(self.access_key_id.len() + 1..).unwrap_or_default()
     }
 }
 
 /// The time of a request signed by header: `x-amz-date`, else `Date`.
-fn signing_time(headers: &HeaderMap) -> Result<(String, SystemTime), S3Error> {
+fn signing_time(headers: &HeaderMap) -> Result<(Cow<'_, str>, SystemTime), S3Error> {
     let invalid = || {
         S3Error::new(ErrorCode::AccessDenied, "AWS authentication requires a valid Date or x-amz-date header")
     };
     if let Some(timestamp) = header(headers, "x-amz-date") {
         let time = time::parse_basic(timestamp).ok_or_else(invalid)?;
-        return Ok((timestamp.to_owned(), time));
+        return Ok((timestamp.into(), time));
     }
     let date = header(headers, "date").ok_or_else(invalid)?;
     let time = time::parse_http_date(date).or_else(|| time::parse_basic(date)).ok_or_else(invalid)?;
-    Ok((time::basic(time), time))
+    Ok((time::basic(time).into(), time))
+}
+
+/// A header's name in lower case, as most clients send it.
+fn lowercase(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -4,6 +4,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::ALGORITHM;
 use super::claim::Scope;
+use super::signing_key::SigningKey;
 use super::version2;
 use crate::credentials::KeyPair;
 use crate::error::{ErrorCode, S3Error};
@@ -12,28 +13,28 @@ use crate::time;
 
 /// The signature that stands in the fields of a form.
 #[derive(Debug)]
-pub(crate) enum FormSignature {
+pub(crate) enum FormSignature<'a> {
     /// Of version 4.
     Version4 {
         /// Who signed, for which day, region and service.
-        scope: Scope,
+        scope: Scope<'a>,
         /// When.
         time: std::time::SystemTime,
         /// The signature, in hex.
-        signature: String,
+        signature: &'a str,
     },
     /// Of version 2, which boto3 makes by default.
     Version2 {
         /// Who signed.
-        access_key_id: String,
+        access_key_id: &'a str,
         /// The signature, in base64.
-        signature: String,
+        signature: &'a str,
     },
 }
 
-impl FormSignature {
+impl<'a> FormSignature<'a> {
     /// The signature of a form; nothing where it has none.
-    pub(crate) fn of(form: &Form) -> Result<Option<Self>, S3Error> {
+    pub(crate) fn of(form: &'a Form) -> Result<Option<Self>, S3Error> {
         let missing = |name: &str| {
             S3Error::new(
                 ErrorCode::InvalidArgument,
@@ -46,8 +47,7 @@ impl FormSignature {
             return Ok(None);
         }
         if form.get("awsaccesskeyid").is_some() {
-            let (access_key_id, signature) =
-                (field("awsaccesskeyid")?.to_owned(), field("signature")?.to_owned());
+            let (access_key_id, signature) = (field("awsaccesskeyid")?, field("signature")?);
             return Ok(Some(Self::Version2 { access_key_id, signature }));
         }
         let wrong = |reason: &str| S3Error::new(ErrorCode::InvalidArgument, reason.to_owned());
@@ -59,15 +59,15 @@ impl FormSignature {
             return Err(wrong("X-Amz-Credential must be for the service \"s3\""));
         }
         let timestamp = field("x-amz-date")?;
-        let time = time::parse_basic(timestamp).filter(|_| timestamp.starts_with(&scope.date));
+        let time = time::parse_basic(timestamp).filter(|_| timestamp.starts_with(scope.date));
         let time = time.ok_or_else(|| wrong("X-Amz-Date must be of the day of X-Amz-Credential"))?;
-        Ok(Some(Self::Version4 { scope, time, signature: field("x-amz-signature")?.to_owned() }))
+        Ok(Some(Self::Version4 { scope, time, signature: field("x-amz-signature")? }))
     }
 
     /// Who signed.
     pub(crate) fn access_key_id(&self) -> &str {
         match self {
-            Self::Version4 { scope, .. } => &scope.access_key_id,
+            Self::Version4 { scope, .. } => scope.access_key_id,
             Self::Version2 { access_key_id, .. } => access_key_id,
         }
     }
@@ -77,9 +77,8 @@ impl FormSignature {
         let secret = &pair.secret_access_key;
         let (expected, given) = match self {
             Self::Version4 { scope, time, signature } => {
-                let key =
-                    aws_sigv4::sign::v4::generate_signing_key(secret, *time, &scope.region, &scope.service);
-                (aws_sigv4::sign::v4::calculate_signature(key, policy.as_bytes()), signature)
+                let key = SigningKey::derive(secret, *time, scope.region, scope.service);
+                (key.sign(policy.as_bytes()), signature)
             }
             Self::Version2 { signature, .. } => (version2::sign(secret, policy), signature),
         };
@@ -89,6 +88,6 @@ impl FormSignature {
         Err(S3Error::from(ErrorCode::SignatureDoesNotMatch)
             .detail("AWSAccessKeyId", self.access_key_id())
             .detail("StringToSign", policy)
-            .detail("SignatureProvided", given.as_str()))
+            .detail("SignatureProvided", *given))
     }
 }
