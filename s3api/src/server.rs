@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fdfs_objects::Objects;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
 
@@ -53,7 +53,8 @@ impl S3Server {
         let connections = Arc::new(Connections::default());
         let (mut handles, mut threads) = (Vec::new(), Vec::new());
         for index in 0..config.threads.max(1) {
-            let (handle, thread) = spawn_runtime(index, ended.clone())?;
+            let (handle, thread) =
+                fdfs_net::serving_thread(&format!("s3-{index}"), DISK_THREADS, ended.clone())?;
             handles.push(handle);
             threads.push(thread);
         }
@@ -209,21 +210,6 @@ impl Drop for Seat {
     }
 }
 
-/// A thread with a runtime of its own, which ends when the sender of `ended` is dropped.
-fn spawn_runtime(index: usize, mut ended: watch::Receiver<()>) -> io::Result<(Handle, JoinHandle<()>)> {
-    let runtime =
-        Builder::new_current_thread().enable_all().thread_name(format!("s3-{index}-disk")).build()?;
-    let handle = runtime.handle().clone();
-    let thread = std::thread::Builder::new().name(format!("s3-{index}")).spawn(move || {
-        runtime.block_on(async {
-            // Nothing is ever sent: this ends when the sender is gone.
-            let _ = ended.changed().await;
-        });
-        runtime.shutdown_timeout(Duration::from_secs(1));
-    })?;
-    Ok((handle, thread))
-}
-
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         warn!("an s3 thread has panicked");
@@ -234,3 +220,5 @@ fn join(thread: JoinHandle<()>) {
 const GRACE: Duration = Duration::from_secs(10);
 /// Pause after an error of `accept` that does not go away at once.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Threads for what blocks, at most, beside each that serves.
+const DISK_THREADS: usize = 512;

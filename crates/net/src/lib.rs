@@ -13,6 +13,7 @@ mod outgoing;
 mod pool;
 mod secret;
 mod server;
+mod serving_thread;
 mod tls;
 mod wire;
 
@@ -25,4 +26,5 @@ pub use outgoing::Outgoing;
 pub use pool::{Lease, Peer, Pool, PoolConfig};
 pub use secret::{SecretError, SharedSecret};
 pub use server::{ConnectionCounts, Limits, Server, Service, listen, listen_here};
+pub use serving_thread::serving_thread;
 pub use tls::{Tls, TlsFiles};

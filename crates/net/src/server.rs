@@ -20,7 +20,7 @@ pub use counters::ConnectionCounts;
 pub use listen::{listen, listen_here};
 pub(crate) use worker::{Seat, Worker};
 
-use crate::{Connection, SharedSecret};
+use crate::{Connection, SharedSecret, serving_thread};
 use acceptor::Acceptor;
 use counters::Counters;
 
@@ -108,7 +108,8 @@ impl Server {
         let (mut workers, mut handles, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..limits.threads.max(1) {
             let worker = Arc::new(Worker::new(Arc::clone(&limits), Arc::clone(&counters)));
-            let (handle, thread) = spawn_runtime(&format!("{}-{index}", limits.name), stopped.clone())?;
+            let (handle, thread) =
+                serving_thread(&format!("{}-{index}", limits.name), DISK_THREADS, stopped.clone())?;
             workers.push(worker);
             handles.push(handle);
             threads.push(thread);
@@ -178,29 +179,14 @@ impl Drop for Server {
     }
 }
 
-/// A thread with a runtime of its own, which ends when the sender of `stopped` is dropped.
-fn spawn_runtime(name: &str, mut stopped: watch::Receiver<()>) -> io::Result<(Handle, JoinHandle<()>)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_name(format!("{name}-disk"))
-        .max_blocking_threads(64)
-        .build()?;
-    let handle = runtime.handle().clone();
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        runtime.block_on(async {
-            // Nothing is ever sent: this ends when the sender is gone.
-            let _ = stopped.changed().await;
-        });
-        runtime.shutdown_timeout(Duration::from_secs(1));
-    })?;
-    Ok((handle, thread))
-}
-
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         warn!("a server thread has panicked");
     }
 }
+
+/// Threads for what blocks, at most, beside each that serves.
+const DISK_THREADS: usize = 64;
 
 #[cfg(test)]
 mod tests;

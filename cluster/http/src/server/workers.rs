@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -28,19 +28,11 @@ impl Workers {
     pub(super) fn start(count: usize) -> io::Result<Self> {
         let mut workers = Self::none();
         for index in 0..count {
-            let runtime = Builder::new_current_thread()
-                .enable_all()
-                .thread_name(format!("http-{index}-disk"))
-                .max_blocking_threads(64)
-                .build()?;
-            workers.handles.push(runtime.handle().clone());
-            let mut running = workers.running.subscribe();
-            let thread = std::thread::Builder::new().name(format!("http-{index}"));
-            workers.threads.push(thread.spawn(move || {
-                // Nothing is ever sent: this ends when the sender is gone.
-                runtime.block_on(async { drop(running.changed().await) });
-                runtime.shutdown_background();
-            })?);
+            let name = format!("http-{index}");
+            let (handle, thread) =
+                fdfs_net::serving_thread(&name, DISK_THREADS, workers.running.subscribe())?;
+            workers.handles.push(handle);
+            workers.threads.push(thread);
         }
         Ok(workers)
     }
@@ -62,3 +54,6 @@ impl Workers {
         }
     }
 }
+
+/// Threads for what blocks, at most, beside each that serves.
+const DISK_THREADS: usize = 64;
