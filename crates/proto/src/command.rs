@@ -137,6 +137,7 @@ commands! {
     207 SCRUB "how the search for damaged files goes";
     208 LEND_FILE "the open file, for a reader on the same machine";
     209 TRUNK_SLOTS "several slots of trunk files";
+    210 LINK_CONTENT "a link to a content, from the member that has stored it";
     220 EXPLAIN_STORAGES "why the storages of a group are in their states";
     // Ours, between members that share a secret: sent without HELLO.
     240 MEMBER_CHALLENGE "a member asks for something to prove the secret of the cluster with";

@@ -13,8 +13,8 @@ use crate::cluster::{
 };
 use crate::ours::{
     ChallengeRequest, DeadLettersRequest, ExplainRequest, ForgetOwnedRequest, HelloRequest, JoinFilesRequest,
-    LendFileRequest, ListOwnedRequest, ListRawRequest, ProofRequest, ScrubRequest, TrunkSlotsRequest,
-    UploadFramedRequest,
+    LendFileRequest, LinkContentRequest, ListOwnedRequest, ListRawRequest, ProofRequest, ScrubRequest,
+    TrunkSlotsRequest, UploadFramedRequest,
 };
 use crate::storage::{
     AppendRequest, CreateLinkRequest, DeleteRequest, DownloadRequest, FileInfoRequest, GetMetadataRequest,
@@ -125,6 +125,7 @@ decoders! {
         plain:
             HelloRequest, UploadFramedRequest, ListRawRequest, JoinFilesRequest, ListOwnedRequest,
             ForgetOwnedRequest, ExplainRequest, DeadLettersRequest, ScrubRequest, TrunkSlotsRequest, LendFileRequest,
+            LinkContentRequest,
             ChallengeRequest, ProofRequest;
         streamed: ;
     }

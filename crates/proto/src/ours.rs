@@ -5,6 +5,7 @@ mod explain;
 mod hello;
 mod join_files;
 mod lend_file;
+mod link_content;
 mod member;
 mod owner;
 mod raw_files;
@@ -17,6 +18,7 @@ pub use explain::{ExplainRequest, ExplainResponse, Explanation};
 pub use hello::{Capabilities, Hello, HelloRequest};
 pub use join_files::JoinFilesRequest;
 pub use lend_file::{LendFileRequest, LendFileResponse};
+pub use link_content::LinkContentRequest;
 pub use member::{
     Challenge, ChallengeRequest, ClusterSecret, Expectation, Nonce, Proof, ProofRequest, ProofResponse,
     ShortSecret, WrongProof,

@@ -54,6 +54,9 @@ impl Capabilities {
     /// `TRUNK_SLOTS` (209).
     pub const TRUNK_SLOTS: Self = Self(1 << 9);
 
+    /// `LINK_CONTENT` (210).
+    pub const LINK_CONTENT: Self = Self(1 << 10);
+
     /// Of a storage: asks the other members for files that it lacks. Of a request: what follows on this connection is asked
     /// for somebody else, and is answered and done from here alone.
     pub const FOR_ANOTHER: Self = Self(1 << 6);

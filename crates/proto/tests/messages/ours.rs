@@ -6,10 +6,10 @@ use std::num::NonZeroU64;
 use fdfs_proto::ours::{
     Capabilities, Challenge, ChallengeRequest, ClusterSecret, DamagedFile, DeadLetter, DeadLettersRequest,
     DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
-    HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, ListOwnedRequest, ListOwnedResponse,
-    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
-    RawFile, ScrubAction, ScrubRequest, ScrubResponse, SlotOutcome, Trailer, TrunkSlotsRequest,
-    TrunkSlotsResponse, UploadFramedRequest, WriteConcern,
+    HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, LinkContentRequest, ListOwnedRequest,
+    ListOwnedResponse, ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest,
+    ProofResponse, RawFile, ScrubAction, ScrubRequest, ScrubResponse, SlotOutcome, Trailer,
+    TrunkSlotsRequest, TrunkSlotsResponse, UploadFramedRequest, WriteConcern,
 };
 use fdfs_proto::sync::TrunkSpace;
 use fdfs_proto::{Command, Decode, Encode, Header, Request};
@@ -203,6 +203,17 @@ fn slots_are_asked_for_with_what_became_of_earlier_ones() {
     let slot = "01 02 03 00000004 00000200 00000100";
     is_encoded(&request, &[GROUP, "01 00000118 00000008", "00", slot, "02", slot]);
     is_encoded(&TrunkSlotsResponse { slots: vec![space, space] }, &[slot, slot]);
+}
+
+#[test]
+fn a_link_to_a_content_is_asked_for_under_a_name() {
+    let request = LinkContentRequest {
+        group: "group1".parse().unwrap(),
+        link: "M00/00/01/link".parse().unwrap(),
+        content: "M00/00/02/other".parse().unwrap(),
+    };
+    let names = "4d30302f30302f30312f6c696e6b 4d30302f30302f30322f6f74686572";
+    is_encoded(&request, &["000000000000000e", GROUP, names]);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::num::NonZeroU64;
 use fdfs_proto::ours::{
     Capabilities, Challenge, ChallengeRequest, DamagedFile, DeadLetter, DeadLettersRequest,
     DeadLettersResponse, ExplainRequest, ExplainResponse, Explanation, ForgetOwnedRequest, Frame, Hello,
-    HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, ListOwnedRequest, ListOwnedResponse,
-    ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest, ProofResponse,
-    RawFile, ScrubAction, ScrubRequest, ScrubResponse, SlotOutcome, Trailer, TrunkSlotsRequest,
-    TrunkSlotsResponse, UploadFramedRequest, WriteConcern,
+    HelloRequest, JoinFilesRequest, LendFileRequest, LendFileResponse, LinkContentRequest, ListOwnedRequest,
+    ListOwnedResponse, ListRawRequest, ListRawResponse, Nonce, OwnedFile, OwnerToken, Proof, ProofRequest,
+    ProofResponse, RawFile, ScrubAction, ScrubRequest, ScrubResponse, SlotOutcome, Trailer,
+    TrunkSlotsRequest, TrunkSlotsResponse, UploadFramedRequest, WriteConcern,
 };
 use proptest::prelude::*;
 
@@ -97,6 +97,9 @@ round_trips! {
         ),
     }) => TrunkSlotsRequest;
     message trunk_slots_answer: make!(TrunkSlotsResponse { slots: list(space(), 0..=64) }) => TrunkSlotsResponse;
+    request link_content: make!(LinkContentRequest {
+        group: group(), link: filename(), content: filename(),
+    }) => LinkContentRequest;
     request explain: make!(ExplainRequest { group: group() }) => ExplainRequest;
     message explain_answer: make!(ExplainResponse {
         storages: list(
