@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 pub use self::{check::ContentCheck, signature::SignatureMethod};
 pub(crate) use self::{
     index::{Index, IndexError, Kept},
-    rebuild::{content_at, note_signature},
+    rebuild::{content_at, note_condemned, note_signature},
     signature::{Signature, Signer},
 };
 use crate::{StoreError, StoreOptions, journal::Unfinished, layout::StorePath, store::SIDECAR};

@@ -51,10 +51,10 @@ pub use self::{
     space::DiskSpace,
     stat::{Counter, StorageStat},
     store::{
-        ContentCounts, Damage, Deletions, Examination, FileInfo, FileListing, ForPeer, Healed, Healing,
-        ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Placed, Regenerated,
-        Replica, Replicated, SlotContent, Store, StorePathChoice, StorePathStatus, StoredFile, Suspect,
-        Upload, Verdict,
+        ContentCounts, Damage, Deletions, Elsewhere, Examination, FileInfo, FileListing, ForPeer, Healed,
+        Healing, ListedFile, MetadataFlag, NewFile, OpenFile, Patch, Patched, PathBinlog, Placed,
+        Regenerated, Replica, Replicated, SlotContent, Store, StorePathChoice, StorePathStatus, StoredFile,
+        Suspect, Upload, Verdict,
     },
     trunk::{
         AllocError, Block, Mended, OfficeSettings, ReadySlots, SlotScan, TrunkCheck, TrunkFault, TrunkFile,

@@ -51,7 +51,7 @@ pub use self::{
     replica::{Replica, Replicated},
     scrub::{Damage, Examination, Healed, Healing, Suspect, Verdict},
     slots::Placed,
-    upload::{NewFile, StorePathChoice, StoredFile, Upload},
+    upload::{Elsewhere, NewFile, StorePathChoice, StoredFile, Upload},
 };
 pub(crate) use self::{
     info::crc32_of,

@@ -101,7 +101,7 @@ impl Index {
         self.write(|txn, rows| rows.put(txn, STATE, FORMAT))
     }
 
-    /// Contents of ours with this signature, a few of them.
+    /// Contents with this signature, a few of them.
     pub(crate) fn candidates(&self, signature: &Signature) -> Result<Vec<RemoteFilename>, IndexError> {
         let txn = self.env.read_txn()?;
         let prefix = key(SIGNATURE, signature.as_bytes());
@@ -139,13 +139,24 @@ impl Index {
 
     /// Enters a content; without a link, unless it is known and has some.
     pub(crate) fn add_content(&self, content: &RemoteFilename, kept: Kept) -> Result<(), IndexError> {
+        self.write(|txn, rows| put_found(txn, rows, content, kept))
+    }
+
+    /// Enters what equal contents have of a content that a peer has sent.
+    pub(crate) fn learn(
+        &self,
+        content: &RemoteFilename,
+        signature: Signature,
+        is_ours: bool,
+    ) -> Result<(), IndexError> {
         self.write(|txn, rows| {
-            put_content(txn, rows, content, kept)?;
-            if has_links(txn, rows, content)? {
-                Ok(())
-            } else {
-                rows.put(txn, &key(UNLINKED, content.as_str().as_bytes()), b"")
+            let known = get_content(txn, rows, content)?;
+            let kept = known.unwrap_or(Kept { is_ours, ..Kept::default() });
+            if kept.is_condemned || kept.signature == Some(signature) {
+                return Ok(());
             }
+            drop_signature(txn, rows, content, kept)?;
+            put_content(txn, rows, content, Kept { signature: Some(signature), ..kept })
         })
     }
 
@@ -158,10 +169,7 @@ impl Index {
     ) -> Result<(), IndexError> {
         self.write(|txn, rows| {
             for (content, kept) in contents {
-                put_content(txn, rows, content, *kept)?;
-                if !has_links(txn, rows, content)? {
-                    rows.put(txn, &key(UNLINKED, content.as_str().as_bytes()), b"")?;
-                }
+                put_found(txn, rows, content, *kept)?;
             }
             for (link, content) in links {
                 put_link(txn, rows, link, content, is_ours(content))?;
@@ -206,7 +214,7 @@ impl Index {
                     if kept.is_ours || kept.is_condemned {
                         rows.put(txn, &key(UNLINKED, old.as_str().as_bytes()), b"")?;
                         unlinked = Some(Unlinked { name: old, kept });
-                    } else {
+                    } else if kept.signature.is_none() {
                         // It is for another member to say when it goes.
                         rows.delete(txn, &key(CONTENT, old.as_str().as_bytes()))?;
                     }
@@ -351,6 +359,11 @@ impl From<IndexError> for io::Error {
 }
 
 impl Kept {
+    /// Whether a content that is on the disk is entered for what is known of it, and not only for its links.
+    pub(crate) fn is_worth_a_row(&self) -> bool {
+        self.is_ours || self.is_condemned || self.signature.is_some()
+    }
+
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = vec![u8::from(self.is_ours) | u8::from(self.is_condemned) << 1];
         bytes.extend(self.signature.iter().flat_map(Signature::as_bytes));
@@ -374,10 +387,19 @@ fn get_content(txn: &RoTxn<'_>, rows: Rows, content: &RemoteFilename) -> heed::R
 }
 
 fn put_content(txn: &mut RwTxn<'_>, rows: Rows, content: &RemoteFilename, kept: Kept) -> heed::Result<()> {
-    if let (Some(signature), true) = (&kept.signature, kept.is_ours) {
+    if let Some(signature) = &kept.signature {
         rows.put(txn, &of_signature(signature, content), b"")?;
     }
     rows.put(txn, &key(CONTENT, content.as_str().as_bytes()), &kept.to_bytes())
+}
+
+/// Enters a content that is on the disk. That of another member is not ours to free for want of links.
+fn put_found(txn: &mut RwTxn<'_>, rows: Rows, content: &RemoteFilename, kept: Kept) -> heed::Result<()> {
+    put_content(txn, rows, content, kept)?;
+    if (kept.is_ours || kept.is_condemned) && !has_links(txn, rows, content)? {
+        rows.put(txn, &key(UNLINKED, content.as_str().as_bytes()), b"")?;
+    }
+    Ok(())
 }
 
 fn drop_signature(txn: &mut RwTxn<'_>, rows: Rows, content: &RemoteFilename, kept: Kept) -> heed::Result<()> {
@@ -451,7 +473,7 @@ const UNLINKED: u8 = b'u';
 const STATE: &[u8] = b"m";
 const FORMAT: &[u8] = b"1";
 /// Contents of one signature that an upload is compared with.
-const CANDIDATES: usize = 4;
+const CANDIDATES: usize = 32;
 /// Address space, not disk: the file grows as rows come.
 const MAP_SIZE: usize = 1 << 40;
 /// Threads that may read at once.

@@ -60,8 +60,16 @@ pub(super) fn settle(
     for name in names.iter().filter(|name| is_content(name)) {
         let Some(path) = paths.get(usize::from(name.store_path())) else { continue };
         match openat(&path.data, name.local_path(), READ, Mode::empty()) {
-            Ok(file) if is_of(name, source) && index.content(name)?.is_none() => {
-                index.add_content(name, kept(File::from(file), method)?)?;
+            Ok(file) if index.content(name)?.is_none_or(|known| known.signature.is_none()) => {
+                let is_ours = is_of(name, source);
+                let found = kept(File::from(file), method, is_ours)?;
+                match index.content(name)? {
+                    Some(_) if let Some(signature) = found.signature => {
+                        index.learn(name, signature, is_ours)?;
+                    }
+                    None if found.is_worth_a_row() => index.add_content(name, found)?,
+                    _ => {}
+                }
             }
             Err(Errno::NOENT) => index.remove_content(name)?,
             _ => {}
@@ -114,13 +122,12 @@ impl Walk<'_> {
                 continue;
             };
             if is_content(&name) {
-                // That of another member is known by its links alone.
-                if !is_of(&name, self.source) {
-                    continue;
-                }
                 let file = openat(&directory, base_name, READ, Mode::empty())?;
-                let kept = kept(File::from(file), self.method)?;
-                self.contents.push((name, kept));
+                let kept = kept(File::from(file), self.method, is_of(&name, self.source))?;
+                // Where equal uploads are not sought, that of another member is known by its links alone.
+                if kept.is_worth_a_row() {
+                    self.contents.push((name, kept));
+                }
             } else if matches!(entry.file_type(), FileType::Symlink | FileType::Unknown)
                 && let Some(content) = content_at(self.paths, path, name.local_path())?
             {
@@ -169,10 +176,13 @@ pub(super) fn content_of_target<'a>(
     name.filter(is_content)
 }
 
-/// What there is to know of a content of ours.
-fn kept(file: File, method: Option<SignatureMethod>) -> io::Result<Kept> {
+/// What there is to know of a content.
+fn kept(file: File, method: Option<SignatureMethod>, is_ours: bool) -> io::Result<Kept> {
+    if fgetxattr(&file, CONDEMNED, &mut [0; 1]).is_ok() {
+        return Ok(Kept { is_ours, is_condemned: true, signature: None });
+    }
     let signature = method.map(|method| read_signature(file, method)).transpose()?;
-    Ok(Kept { is_ours: true, is_condemned: false, signature })
+    Ok(Kept { is_ours, is_condemned: false, signature })
 }
 
 /// The signature of a content: as it was noted on the file when that was made, else of its bytes.
@@ -211,8 +221,21 @@ pub(crate) fn note_signature(file: impl std::os::fd::AsFd, signature: &Signature
     }
 }
 
+/// Notes on the file of a content that it has been deleted by its maker, and goes with its last link here.
+pub(crate) fn note_condemned(path: &StorePath, content: &RemoteFilename) {
+    let noted = openat(&path.data, content.local_path(), READ, Mode::empty())
+        .and_then(|file| fsetxattr(file, CONDEMNED, b"1", XattrFlags::empty()));
+    match noted {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NOENT) => {}
+        Err(error) => {
+            warn!(file_id = %content, %error, "that a content is to go cannot be noted on its file");
+        }
+    }
+}
+
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 const ATTRIBUTE: &str = "user.fdfs.signature";
+const CONDEMNED: &str = "user.fdfs.condemned";
 /// Names entered in one transaction.
 const AT_ONCE: usize = 10_000;
 const BLOCK: usize = 256 * 1024;

@@ -9,7 +9,9 @@ use rustix::{
 use super::{Shared, Store, field, io_error, now, sidecar_field, sync_directory_of};
 use crate::{
     Change, Record, StoreError,
-    contents::{self, ContentCheck, IndexError, Kept, content_at, is_content, unusable},
+    contents::{
+        self, ContentCheck, IndexError, Kept, Signature, content_at, is_content, note_condemned, unusable,
+    },
     layout::StorePath,
     store::SIDECAR,
 };
@@ -144,11 +146,27 @@ impl Shared {
     pub(crate) fn condemn(&self, content: &RemoteFilename) -> bool {
         let Some(index) = self.contents.index() else { return false };
         match index.condemn(content) {
-            Ok(has_links) => has_links,
+            Ok(has_links) => {
+                if has_links && let Ok(path) = self.path_of(content) {
+                    note_condemned(path, content);
+                }
+                has_links
+            }
             Err(error) => {
                 self.contents.distrust(&error);
                 false
             }
+        }
+    }
+
+    /// A content has come from a peer, who may be asked for links to it.
+    pub(crate) fn learn_content(&self, content: &RemoteFilename, signature: Signature) {
+        let learned = self
+            .contents
+            .index_or_new()
+            .and_then(|index| index.learn(content, signature, self.is_ours(content)));
+        if let Err(error) = learned {
+            self.contents.distrust(&error);
         }
     }
 

@@ -3,6 +3,7 @@
 mod appenders;
 mod contents;
 mod contents_cost;
+mod contents_elsewhere;
 mod contents_killed;
 mod for_peer;
 mod full_disk;

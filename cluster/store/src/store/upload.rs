@@ -1,5 +1,6 @@
 //! New files: written where no name leads to them, shown under the final name when they are whole.
 
+mod elsewhere;
 mod linked;
 
 use std::{os::fd::OwnedFd, sync::Arc};
@@ -13,6 +14,7 @@ use rustix::{
     io::{Errno, pwrite},
 };
 
+pub use self::elsewhere::Elsewhere;
 use super::{
     Shared, Store,
     body::Body,

@@ -12,6 +12,7 @@ use tracing::{debug, warn};
 use super::{Content, Discard, Replica, Replicated, Shared, Store};
 use crate::{
     Change, Record, StoreError,
+    contents::{Signer, is_content, note_signature},
     layout::StorePath,
     store::{
         body::Body,
@@ -35,6 +36,8 @@ pub(super) struct ReplicaFile {
     promised: u64,
     size: u64,
     hasher: crc32fast::Hasher,
+    /// Of a content, where equal uploads are sought.
+    signer: Option<Signer>,
     /// What is here has the right size and not the CRC32 of its name: it gives way to what has.
     replaces_damaged: bool,
     /// What comes replaces what is here from the same second.
@@ -133,6 +136,7 @@ impl ReplicaFile {
             promised: announced,
             size: 0,
             hasher: crc32fast::Hasher::new(),
+            signer: is_content(name).then(|| shared.contents.signer()).flatten(),
             replaces_damaged: false,
             wins_ties: false,
         }))))
@@ -146,6 +150,9 @@ impl ReplicaFile {
         let path = &self.store.paths[usize::from(self.path)];
         self.body.write(&self.store, path, bytes, self.size)?;
         self.hasher.update(bytes);
+        if let Some(signer) = &mut self.signer {
+            signer.update(bytes);
+        }
         self.size = end;
         Ok(())
     }
@@ -163,6 +170,12 @@ impl ReplicaFile {
         }
         let durable = store.is_durable(self.size);
         let name = self.name.clone();
+        // What is damaged is not what others may be equal to.
+        let is_sound = crc_of_name(&name) == Some(crc32);
+        let signature = self.signer.take().filter(|_| is_sound).map(|signer| signer.finish(self.size));
+        if let Some(signature) = &signature {
+            note_signature(&self.body.draft(&store, path)?.file, signature);
+        }
         let block = Block::of_name(&name);
         if block.is_none() {
             self.prepare(&store, path, durable)?;
@@ -226,6 +239,9 @@ impl ReplicaFile {
         // It may have been a link.
         let unused =
             present.filter(|present| !is_regular(present)).and_then(|_| store.follow_link(path, &name));
+        if let Some(signature) = signature {
+            store.learn_content(&name, signature);
+        }
         path.space.settle(std::mem::take(&mut self.promised), self.size);
         let synced = if durable { sync_directory_of(path, &name) } else { Ok(()) };
         intent.conclude(store.record_replica(&line, durable))?;

@@ -55,7 +55,9 @@ impl Upload {
         // Of equal uploads at once the first stores the content.
         let _turn = signature.as_ref().map(|signature| store.contents.turn(signature));
         if let Some(signature) = &signature {
-            for content in index.candidates(signature).unwrap_or_default() {
+            // Those of others are linked to by them.
+            let candidates = index.candidates(signature).unwrap_or_default();
+            for content in candidates.into_iter().filter(|content| store.is_ours(content)) {
                 if let Some(stored) = self.link_to(index, &content)? {
                     metrics::counter!("fdfs_storage_duplicates_total").increment(1);
                     metrics::counter!("fdfs_storage_duplicate_bytes_total").increment(self.size);
@@ -70,18 +72,8 @@ impl Upload {
     fn link_to(&mut self, index: &Index, content: &RemoteFilename) -> Result<Option<StoredFile>, StoreError> {
         let store = std::sync::Arc::clone(&self.store);
         let path = store.path_of(content)?;
-        match self.is_equal(path, content) {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            Err(error) => {
-                warn!(file_id = %content, %error, "a content cannot be compared with: an equal upload is stored anew");
-                if error == Errno::NOENT
-                    && let Err(error) = index.forget_signature(content)
-                {
-                    store.contents.distrust(&error);
-                }
-                return Ok(None);
-            }
+        if !self.is_still_equal(index, content) {
+            return Ok(None);
         }
         let modified = now();
         let mut tries = 0;
@@ -219,7 +211,7 @@ impl Upload {
     }
 
     /// Whether a content is a file of the same bytes.
-    fn is_equal(&mut self, path: &StorePath, content: &RemoteFilename) -> Result<bool, Errno> {
+    pub(super) fn is_equal(&mut self, path: &StorePath, content: &RemoteFilename) -> Result<bool, Errno> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = openat(&path.data, content.local_path(), flags, Mode::empty())?;
         let stat = fstat(&file)?;
@@ -233,7 +225,7 @@ impl Upload {
     }
 
     /// A name for the link.
-    fn draw_name(
+    pub(super) fn draw_name(
         &self,
         path: &StorePath,
         subdir: Subdir,
@@ -271,7 +263,7 @@ impl Upload {
             .map_err(|_| StoreError::InvalidName { reason: "no name can be made" })
     }
 
-    fn set_owner_of(&self, name: &RemoteFilename, durable: bool) -> Result<(), StoreError> {
+    pub(super) fn set_owner_of(&self, name: &RemoteFilename, durable: bool) -> Result<(), StoreError> {
         match self.owner {
             Some(owner) => {
                 self.store.owners.add(owner, name, durable).map_err(io_error("writing owner tokens"))
@@ -280,13 +272,18 @@ impl Upload {
         }
     }
 
-    fn unset_owner_of(&self, name: &RemoteFilename) {
+    pub(super) fn unset_owner_of(&self, name: &RemoteFilename) {
         if self.owner.is_some() {
             self.store.forget_owner_of(name);
         }
     }
 
-    fn stored(&self, filename: RemoteFilename, content: &RemoteFilename, modified: Timestamp) -> StoredFile {
+    pub(super) fn stored(
+        &self,
+        filename: RemoteFilename,
+        content: &RemoteFilename,
+        modified: Timestamp,
+    ) -> StoredFile {
         StoredFile {
             filename,
             size: self.size,
@@ -303,7 +300,7 @@ struct ShowError {
     is_taken: bool,
 }
 
-fn link_record(name: &RemoteFilename, content: &RemoteFilename, time: Timestamp) -> Record {
+pub(super) fn link_record(name: &RemoteFilename, content: &RemoteFilename, time: Timestamp) -> Record {
     Record::source(time.0, Change::Link { name: field(name), source: Some(field(content)) })
 }
 
