@@ -60,18 +60,24 @@ fn a_group_that_keeps_equal_uploads_once_is_equal_after_kills_at_random() -> Res
 async fn ten_thousand_uploads_of_a_hundred_contents_take_the_space_of_a_hundred() -> Result<()> {
     let mut cluster = Cluster::start(group_of(2)?)?;
     let client = client_of(&cluster.config().trackers);
-    let source = cluster.config().storages[0].address;
+    let members = [0, 1].map(|index| cluster.config().storages[index].address);
     let content = |kind: usize| vec![kind as u8; 5000 + kind];
     let mut files = Vec::new();
     for batch in 0..100 {
         let uploads = (0..100).map(|kind| {
             let client = client.clone();
             async move {
-                let spec = UploadSpec { storage: Some(source), ..UploadSpec::new(Extension::none()) };
+                // Half of the contents are made at each member, and half of the uploads of each content go to each.
+                let storage = Some(members[(kind + batch) % 2]);
+                let spec = UploadSpec { storage, ..UploadSpec::new(Extension::none()) };
                 anyhow::Ok(client.upload(spec, &content(kind)).await?.file_id)
             }
         });
         let uploaded = futures_util::future::try_join_all(uploads).await?;
+        if batch == 0 {
+            // Equal uploads find what has come to their member.
+            wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+        }
         if batch % 20 == 0 {
             for (kind, file) in uploaded.iter().enumerate().step_by(9) {
                 ensure!(client.read(file, ByteRange::ALL, 1 << 20).await? == content(kind));
@@ -84,10 +90,13 @@ async fn ten_thousand_uploads_of_a_hundred_contents_take_the_space_of_a_hundred(
     // The other member has links and contents of its own, as many.
     let there = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
     ensure!((there.len(), regular(&there)) == (10_100, 100), "{} files, {}", there.len(), regular(&there));
-    // The index goes while the storage is down, and is made anew.
-    cluster.kill_storage(0)?;
-    dedup(&cluster, 0, "rebuild")?;
-    cluster.start_storage(0)?;
+    // The indexes go while their storages are down, and are made anew.
+    for index in 0..2 {
+        cluster.kill_storage(index)?;
+        dedup(&cluster, index, "rebuild")?;
+        cluster.start_storage(index)?;
+        cluster.wait_until_active(index)?;
+    }
     let last = files.pop().unwrap_or_default();
     let delete = |files: Vec<FileId>| {
         let client = client.clone();

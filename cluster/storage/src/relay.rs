@@ -6,6 +6,7 @@
 //! clients are, as with the original's module.
 
 mod changes;
+mod contents;
 mod lines;
 mod originals;
 mod reader;
@@ -25,13 +26,14 @@ use tokio::{
 };
 use tracing::debug;
 
-use self::lines::Lines;
 pub(crate) use self::{
     changes::ChangePlace,
+    contents::Linked,
     lines::{Line, LineError},
     originals::{LeftOut, Sent},
     reader::RelayedContent,
 };
+use self::{contents::Slow, lines::Lines};
 use crate::{error::Refusal, shared::Shared};
 
 /// Asks the other members.
@@ -39,6 +41,7 @@ use crate::{error::Refusal, shared::Shared};
 pub(crate) struct Relay {
     lines: Lines,
     places: Arc<Semaphore>,
+    slow: Slow,
 }
 
 /// How the others are asked.
@@ -90,7 +93,11 @@ struct Candidates {
 
 impl Relay {
     pub(crate) fn new(config: PoolConfig) -> Self {
-        Self { lines: Lines::new(config), places: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
+        Self {
+            lines: Lines::new(config),
+            places: Arc::new(Semaphore::new(MOST_AT_ONCE)),
+            slow: Slow::default(),
+        }
     }
 
     /// Asks the others for a file that is not here. [`Refusal::Store`] with "no such file" says that it is known to be

@@ -2,6 +2,7 @@
 
 mod change;
 mod concern;
+mod elsewhere;
 mod framed;
 mod handle;
 mod link;
@@ -19,8 +20,8 @@ use fdfs_net::{Connection, NetError, RequestError, Service};
 use fdfs_proto::{
     Command, Encode, Header, Status, Writer,
     ours::{
-        DeadLettersRequest, ForgetOwnedRequest, ListOwnedRequest, ListRawRequest, ScrubRequest,
-        TrunkSlotsRequest,
+        DeadLettersRequest, ForgetOwnedRequest, LinkContentRequest, ListOwnedRequest, ListRawRequest,
+        ScrubRequest, TrunkSlotsRequest,
     },
     storage::{
         AppendRequest, DeleteRequest, FileInfoRequest, GetMetadataRequest, ModifyRequest, SetMetadataRequest,
@@ -198,6 +199,7 @@ impl StorageService {
             }
             Command::TRUNK_ALLOC_SPACE => self.answer::<TrunkAllocRequest>(connection, header).await,
             Command::TRUNK_SLOTS => self.answer::<TrunkSlotsRequest>(connection, header).await,
+            Command::LINK_CONTENT => self.answer::<LinkContentRequest>(connection, header).await,
             Command::TRUNK_ALLOC_CONFIRM => self.answer::<TrunkConfirmRequest>(connection, header).await,
             Command::TRUNK_FREE_SPACE => self.answer::<TrunkFreeRequest>(connection, header).await,
             Command::TRUNK_SYNC_BINLOG => self.answer::<TrunkSyncBinlogRequest>(connection, header).await,

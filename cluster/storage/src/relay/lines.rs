@@ -28,6 +28,8 @@ pub(super) struct Lines {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(super) peer: Peer,
+    /// What the member can do.
+    pub(super) capabilities: Capabilities,
     /// None for one that is not kept.
     place: Option<Place>,
 }
@@ -87,13 +89,13 @@ impl Lines {
             capabilities: Capabilities::FOR_ANOTHER,
             software: concat!("fdfs ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
-        let is_ours = match peer.ask(&HelloRequest(hello), MAX_HELLO).await {
-            Ok(answer) => answer.capabilities.contains(Capabilities::FOR_ANOTHER),
-            Err(CallError::Status(Status::EINVAL)) => false,
+        let capabilities = match peer.ask(&HelloRequest(hello), MAX_HELLO).await {
+            Ok(answer) => answer.capabilities,
+            Err(CallError::Status(Status::EINVAL)) => Capabilities::default(),
             Err(error) => return Err(error.into()),
         };
-        if is_ours {
-            return Ok(Line { peer, place: Some((thread::current().id(), address)) });
+        if capabilities.contains(Capabilities::FOR_ANOTHER) {
+            return Ok(Line { peer, capabilities, place: Some((thread::current().id(), address)) });
         }
         self.not_ours.lock().insert(address, Instant::now());
         Err(LineError::NotOurs)
@@ -104,7 +106,7 @@ impl Lines {
         let mut last = CallError::Connect(std::io::ErrorKind::AddrNotAvailable.into());
         for address in addresses {
             match Peer::connect(*address, &self.config).await {
-                Ok(peer) => return Ok(Line { peer, place: None }),
+                Ok(peer) => return Ok(Line { peer, capabilities: Capabilities::default(), place: None }),
                 Err(error) => last = error,
             }
         }

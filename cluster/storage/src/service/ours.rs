@@ -39,6 +39,7 @@ impl Handle for HelloRequest {
             | Capabilities::FOR_ANOTHER
             | Capabilities::SCRUB
             | Capabilities::TRUNK_SLOTS
+            | Capabilities::LINK_CONTENT
             | Capabilities::WRITE_CONCERN;
         Ok(Hello { version: Hello::VERSION, capabilities, software: SOFTWARE.to_owned() })
     }

@@ -159,6 +159,12 @@ impl StorageService {
                 Err(back) => upload = *back,
             }
         }
+        if upload.is_sought() {
+            match Box::pin(self.keep_elsewhere(upload)).await {
+                Ok(result) => return result,
+                Err(back) => upload = *back,
+            }
+        }
         let may_wait = self.shared.waits_for_disk || upload.may_compare();
         self.act(may_wait, move |_| Ok(upload.finish()?)).await
     }

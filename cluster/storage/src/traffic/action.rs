@@ -53,7 +53,7 @@ impl Action {
             Command::DELETE_FILE => Self::Delete,
             Command::DOWNLOAD_FILE | Command::LEND_FILE => Self::Download,
             Command::GET_METADATA => Self::GetMetadata,
-            Command::CREATE_LINK => Self::CreateLink,
+            Command::CREATE_LINK | Command::LINK_CONTENT => Self::CreateLink,
             Command::QUERY_FILE_INFO => Self::FileInfo,
             Command::REGENERATE_APPENDER_FILENAME => Self::Regenerate,
             Command::SYNC_CREATE_FILE
