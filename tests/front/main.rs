@@ -9,6 +9,7 @@ mod encrypted;
 mod failures;
 mod growth;
 mod lagging;
+mod limits;
 mod log;
 mod named;
 mod purging;

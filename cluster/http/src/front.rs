@@ -4,6 +4,7 @@
 
 mod access_log;
 mod answers;
+mod bearer;
 mod cache;
 mod cached_files;
 mod cached_reader;
@@ -24,6 +25,7 @@ use std::time::SystemTime;
 use fdfs_types::Timestamp;
 
 pub use self::answers::{Front, FrontSettings};
+pub use self::bearer::{BearerToken, ParseBearerTokenError};
 pub use self::cache::CacheLimits;
 pub use self::cached_files::{CacheSettings, CachedFiles, Outcome};
 pub use self::cluster::Cluster;

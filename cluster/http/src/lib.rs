@@ -11,6 +11,7 @@
 
 mod attachment;
 mod body;
+mod client_limits;
 mod cluster_files;
 mod conditions;
 mod flv;
@@ -33,6 +34,7 @@ mod target;
 mod token;
 
 pub use body::Body;
+pub use client_limits::{ClientLimitSettings, ClientLimits, ConnectionPlace};
 pub use cluster_files::ClusterFiles;
 pub use fdfs_net::{FileContent, FilePiece};
 pub use media_types::MediaTypes;

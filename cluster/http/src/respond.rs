@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Range;
+use std::time::Duration;
 
 use fdfs_types::{FileId, FileKind, NameFields, RemoteFilename};
 use http::header::{
@@ -47,6 +48,12 @@ pub enum Refusal {
     /// 400: no byte of the film is between start and end.
     #[error("nothing to play between start and end")]
     NothingToPlay,
+    /// 429: the client sends more than it may.
+    #[error("too many requests")]
+    TooMany {
+        /// After this time it may send the next one.
+        after: Duration,
+    },
     /// 412.
     #[error("a precondition of the request does not hold")]
     PreconditionFailed,
@@ -249,6 +256,7 @@ impl Refusal {
             Self::Source(SourceError::Io(_) | SourceError::Damaged) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::PassOn(PassOnError::Broken(_)) => StatusCode::BAD_GATEWAY,
             Self::PassOn(PassOnError::Late) => StatusCode::GATEWAY_TIMEOUT,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
         }
@@ -275,6 +283,7 @@ impl Refusal {
             Self::Source(SourceError::Io(_)) => "disk",
             Self::PassOn(_) => "member",
             Self::NothingToPlay => "film",
+            Self::TooMany { .. } => "too-many",
             Self::PreconditionFailed => "precondition",
             Self::Range { .. } => "range",
         }
@@ -292,6 +301,10 @@ impl Refusal {
             }
             Self::Source(SourceError::Unavailable) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooMany { after } => {
+                let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+                headers.insert(RETRY_AFTER, seconds.max(1).into());
             }
             Self::Range { size, .. } => insert(headers, CONTENT_RANGE, &format!("bytes */{size}")),
             _ => {}

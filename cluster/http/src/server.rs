@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{Instrument as _, debug, debug_span, warn};
 
-use crate::Body;
 use crate::socket::Socket;
+use crate::{Body, ClientLimits};
 use workers::Workers;
 
 mod encrypted;
@@ -83,6 +83,7 @@ pub struct HttpServer<H> {
     limits: Limits,
     tls: Option<Arc<Tls>>,
     proxies: Arc<[Network]>,
+    clients: Arc<ClientLimits>,
 }
 
 impl<H: Handler> HttpServer<H> {
@@ -92,7 +93,8 @@ impl<H: Handler> HttpServer<H> {
     /// Listens on `address`.
     pub async fn bind(address: SocketAddr, handler: Arc<H>, limits: Limits) -> io::Result<Self> {
         let listener = fdfs_net::listen_here(address)?;
-        Ok(Self { listener, handler, limits, tls: None, proxies: Arc::new([]) })
+        let (proxies, clients) = (Arc::new([]), Arc::default());
+        Ok(Self { listener, handler, limits, tls: None, proxies, clients })
     }
 
     /// Encrypts connections; over those HTTP/2 is spoken, too.
@@ -104,6 +106,12 @@ impl<H: Handler> HttpServer<H> {
     /// Connections from `proxies` begin with a header of the PROXY protocol, which tells for whom they are; others do not.
     pub fn behind(mut self, proxies: Vec<Network>) -> Self {
         self.proxies = proxies.into();
+        self
+    }
+
+    /// A client has no more connections than `clients` says; further ones are ended before their first request.
+    pub fn limited(mut self, clients: Arc<ClientLimits>) -> Self {
+        self.clients = clients;
         self
     }
 
@@ -140,14 +148,23 @@ impl<H: Handler> HttpServer<H> {
                 Ok((stream, peer)) => {
                     let (handler, limits, stop) = (Arc::clone(&self.handler), self.limits, stop.clone());
                     let (tls, proxies) = (self.tls.clone(), Arc::clone(&self.proxies));
+                    let clients = Arc::clone(&self.clients);
                     let task = async move {
                         match opened(stream, peer, &proxies).await {
-                            Ok((stream, connection)) => match tls {
-                                None => serve(stream, connection, handler, limits, stop).await,
-                                Some(tls) => {
-                                    encrypted::serve(stream, connection, handler, limits, &tls, stop).await;
+                            Ok((stream, connection)) => {
+                                let client = clients.connect(connection.peer.ip());
+                                match (client.is_some(), tls) {
+                                    (false, _) => {
+                                        debug!("connection ended: its client has as many as it may");
+                                    }
+                                    (true, None) => serve(stream, connection, handler, limits, stop).await,
+                                    (true, Some(tls)) => {
+                                        encrypted::serve(stream, connection, handler, limits, &tls, stop)
+                                            .await;
+                                    }
                                 }
-                            },
+                                drop(client);
+                            }
                             Err(error) => debug!(%error, "connection ended before it began"),
                         }
                         drop(place);

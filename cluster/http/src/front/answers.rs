@@ -3,19 +3,20 @@
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use fdfs_client::Trail;
 use fdfs_conf::UrlForm;
 use fdfs_ops::LogFile;
-use fdfs_types::{FileId, FileKind, GroupName, Network};
+use fdfs_types::{FileId, FileKind, GroupName, Network, Timestamp};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HeaderName,
     HeaderValue,
 };
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
+use parking_lot::RwLock;
 use tracing::{debug, info};
 
 use super::access_log::Begun;
@@ -23,9 +24,12 @@ use super::client_address::client_address;
 use super::meters::{Meters, age_of};
 use super::named::{Named, is_native};
 use super::purge_peers::{PurgePeers, TOLD};
-use super::{CachedFiles, Origin, Outcome, Readiness};
+use super::{BearerToken, CachedFiles, Origin, Outcome, Readiness};
 use crate::respond::insert;
-use crate::{Body, Connection, Granted, Handler, Refusal, Settings, SourceError, Target, TokenError, serve};
+use crate::{
+    Body, ClientLimits, Connection, Granted, Handler, Refusal, Settings, SourceError, Target, TokenError,
+    serve,
+};
 
 /// How the front answers.
 pub struct FrontSettings {
@@ -38,6 +42,8 @@ pub struct FrontSettings {
     pub expires: Duration,
     /// Who may purge.
     pub purge_from: Vec<Network>,
+    /// What those show who may purge from anywhere, if there is such a token; other fronts are shown it, too.
+    pub purge_token: Option<BearerToken>,
     /// Other fronts that are told of purges, `HOST:PORT`.
     pub purge_peers: Vec<String>,
     /// Proxies that are believed when they say for whom they ask.
@@ -50,16 +56,23 @@ pub struct FrontSettings {
     pub access_log: Option<Arc<LogFile>>,
     /// What answers paths that are no native ones: `/BUCKET/key`.
     pub named: Option<Arc<dyn Named>>,
+    /// What one client may take.
+    pub clients: Arc<ClientLimits>,
 }
 
 /// Answers requests for the files of all groups.
 pub struct Front<O> {
     files: CachedFiles<O>,
+    live: RwLock<Arc<Live>>,
+    readiness: Readiness,
+    meters: Meters,
+}
+
+/// How requests are answered at present. One that has begun goes on as it began.
+struct Live {
     native: Arc<Settings>,
     settings: FrontSettings,
     peers: PurgePeers,
-    readiness: Readiness,
-    meters: Meters,
 }
 
 impl Default for FrontSettings {
@@ -69,12 +82,14 @@ impl Default for FrontSettings {
             default_group: None,
             expires: Duration::from_secs(30 * 24 * 3600),
             purge_from: ["127.0.0.1", "::1"].iter().filter_map(|text| text.parse().ok()).collect(),
+            purge_token: None,
             purge_peers: Vec::new(),
             trusted_proxies: Vec::new(),
             show_cache: false,
             cors: false,
             access_log: None,
             named: None,
+            clients: Arc::default(),
         }
     }
 }
@@ -87,19 +102,33 @@ impl<O: Origin> Front<O> {
         settings: FrontSettings,
         readiness: Readiness,
     ) -> Self {
-        let peers = PurgePeers::new(&settings.purge_peers);
-        Self { files, native, settings, peers, readiness, meters: Meters::default() }
+        let live = RwLock::new(Arc::new(Live::new(native, settings, &PurgePeers::default())));
+        Self { files, live, readiness, meters: Meters::default() }
+    }
+
+    /// Answers requests in another way from now on. The log, the names and the counters of clients stay those of before.
+    pub fn reconfigure(&self, native: Arc<Settings>, settings: FrontSettings) {
+        let before = self.live();
+        let (access_log, named) = (before.settings.access_log.clone(), before.settings.named.clone());
+        let clients = Arc::clone(&before.settings.clients);
+        let settings = FrontSettings { access_log, named, clients, ..settings };
+        *self.live.write() = Arc::new(Live::new(native, settings, &before.peers));
+    }
+
+    fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read())
     }
 
     /// Answers a request that came from `peer`.
     pub async fn respond<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Body> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-        let client = client_address(peer, &self.settings.trusted_proxies, headers);
-        let file = self.settings.access_log.as_ref();
+        let live = self.live();
+        let client = client_address(peer, &live.settings.trusted_proxies, headers);
+        let file = live.settings.access_log.as_ref();
         let begun = file.map(|file| Begun::new(file, client, method, uri, headers));
         let asked = self.meters.asked();
         let trail = begun.as_ref().map(|begun| begun.trail().clone());
-        let served = self.without_prefix(uri.path());
+        let served = live.without_prefix(uri.path());
         let path = served.unwrap_or(uri.path());
         let purged = path.strip_prefix("/purge").filter(|rest| rest.is_empty() || rest.starts_with('/'));
         let mut response = match (path, purged) {
@@ -109,23 +138,26 @@ impl<O: Origin> Front<O> {
                 Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{reason}\n")),
             },
             (_, Some(rest)) if matches!(*method, Method::GET | Method::POST | Method::HEAD) => {
-                self.purge(rest, uri.query(), client, headers.contains_key(TOLD)).await
+                self.purge(&live, rest, uri.query(), client, headers).await
             }
             _ if method.as_str() == "PURGE" => {
-                self.purge(purged.unwrap_or(path), uri.query(), client, headers.contains_key(TOLD)).await
+                self.purge(&live, purged.unwrap_or(path), uri.query(), client, headers).await
             }
-            _ if *method == Method::OPTIONS && self.settings.cors => allowed(),
+            _ if *method == Method::OPTIONS && live.settings.cors => allowed(),
             _ => {
                 let result = match served {
+                    _ if let Err(after) = live.settings.clients.request(client, Instant::now) => {
+                        Err(Refusal::TooMany { after })
+                    }
                     Some(path)
-                        if let Some(named) = self.settings.named.as_ref().filter(|_| !is_native(path)) =>
+                        if let Some(named) = live.settings.named.as_ref().filter(|_| !is_native(path)) =>
                     {
                         Ok(named.answer(method, path, headers, client).await)
                     }
-                    Some(path) => Trail::follow_if(trail, self.find(method, uri, path, headers)).await,
+                    Some(path) => Trail::follow_if(trail, self.find(&live, method, uri, path, headers)).await,
                     None => Err(Refusal::Source(SourceError::NotFound)),
                 };
-                result.unwrap_or_else(|refusal| self.refused(path, &refusal))
+                result.unwrap_or_else(|refusal| live.refused(path, &refusal))
             }
         };
         let status = response.status();
@@ -138,7 +170,7 @@ impl<O: Origin> Front<O> {
             }
             *response.body_mut() = Body::empty();
         }
-        if self.settings.cors {
+        if live.settings.cors {
             response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
         let outcome = response.extensions().get::<Outcome>().copied();
@@ -152,10 +184,11 @@ impl<O: Origin> Front<O> {
 
     async fn find(
         &self,
+        live: &Live,
         method: &Method,
         uri: &Uri,
         path: &str,
-        headers: &http::HeaderMap,
+        headers: &HeaderMap,
     ) -> Result<Response<Body>, Refusal> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return Err(Refusal::Method);
@@ -163,29 +196,96 @@ impl<O: Origin> Front<O> {
         if path.len() + uri.query().map_or(0, str::len) > MAX_TARGET {
             return Err(Refusal::TargetTooLong);
         }
-        let target = Target::parse(path, uri.query(), self.url_form())?;
+        let target = Target::parse(path, uri.query(), live.url_form())?;
         // Before the cache, so that what is cached needs a token, too.
-        let granted = match &self.native.token {
+        let granted = match &live.native.token {
             Some(token) => Some(token.check(target.name(), &target.query, headers, self.files.now())?),
             None => None,
         };
-        let id = target.file_id(self.settings.default_group)?;
-        if !self.native.expose_metadata && id.filename.as_str().ends_with("-m") {
+        let id = target.file_id(live.settings.default_group)?;
+        if !live.native.expose_metadata && id.filename.as_str().ends_with("-m") {
             return Err(Refusal::Metadata);
         }
         let (content, outcome, age) = self.files.find(&id).await?;
-        let mut response = serve(&self.native, &id, &target.query, headers, content)?;
+        let mut response = serve(&live.native, &id, &target.query, headers, content)?;
         if *method == Method::GET
             && let Err(error) = poll_fn(|cx| response.body_mut().poll_ready(cx)).await
         {
             // Nothing has been sent yet: the status can still tell.
             return Err(Refusal::Source(error));
         }
-        self.mark(&mut response, &id, granted, outcome);
+        live.mark(&mut response, &id, granted, outcome, self.files.now());
         if let Some(age) = age_of(age) {
             response.headers_mut().insert(AGE, age.into());
         }
         Ok(response)
+    }
+
+    async fn purge(
+        &self,
+        live: &Live,
+        path: &str,
+        query: Option<&str>,
+        client: IpAddr,
+        headers: &HeaderMap,
+    ) -> Response<Body> {
+        let told = headers.contains_key(TOLD);
+        let with_slaves = query.is_some_and(|query| query.split('&').any(|pair| pair == SLAVES));
+        let allowed = live.may_purge(client, headers);
+        let (status, line) = if allowed {
+            self.purge_path(live, live.without_prefix(path).unwrap_or(path), with_slaves)
+        } else {
+            (StatusCode::FORBIDDEN, format!("{client} may not purge\n"))
+        };
+        info!(%client, path, %status, "purge");
+        metrics::counter!("fdfs_purges_total", "status" => status.as_str().to_owned()).increment(1);
+        let is_told = allowed && !told && status != StatusCode::BAD_REQUEST;
+        let others = match (is_told, with_slaves) {
+            (false, _) => String::new(),
+            (true, false) => live.peers.tell(path).await,
+            (true, true) => live.peers.tell(&format!("{path}?{SLAVES}")).await,
+        };
+        text(status, &format!("{line}{others}"))
+    }
+
+    /// Purges a file, with its slaves if they are to go, too; or with `*` at the end everything below a group or a store path.
+    fn purge_path(&self, live: &Live, path: &str, with_slaves: bool) -> (StatusCode, String) {
+        let purged = match path.strip_suffix('*') {
+            Some(prefix) => {
+                let prefix = prefix.trim_start_matches('/');
+                if !prefix.is_empty() && !prefix.ends_with('/') {
+                    return (StatusCode::BAD_REQUEST, "not /GROUP/* or /GROUP/Mxx/*\n".to_owned());
+                }
+                self.files.purge_all(|id| id.to_string().starts_with(prefix))
+            }
+            None if path.trim_start_matches('/').is_empty() => 0,
+            None => {
+                let target = Target::parse(path, None, live.url_form());
+                match target.and_then(|target| target.file_id(live.settings.default_group)) {
+                    Ok(id) if with_slaves => self.files.purge_all(|cached| is_family(&id, cached)),
+                    Ok(id) => usize::from(self.files.purge(&id)),
+                    Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")),
+                }
+            }
+        };
+        match purged {
+            0 => (StatusCode::NOT_FOUND, "nothing of it was cached\n".to_owned()),
+            purged => (StatusCode::OK, format!("purged {purged}\n")),
+        }
+    }
+}
+
+impl Live {
+    /// `before` are the other fronts of until now.
+    fn new(native: Arc<Settings>, settings: FrontSettings, before: &PurgePeers) -> Self {
+        let peers = PurgePeers::new(&settings.purge_peers, settings.purge_token.as_ref(), before);
+        Self { native, settings, peers }
+    }
+
+    /// Who may purge: those of some networks, and who shows the token.
+    fn may_purge(&self, client: IpAddr, headers: &HeaderMap) -> bool {
+        self.settings.purge_from.iter().any(|network| network.contains(client))
+            || self.settings.purge_token.as_ref().is_some_and(|token| token.is_in(headers))
     }
 
     fn url_form(&self) -> UrlForm {
@@ -196,8 +296,14 @@ impl<O: Origin> Front<O> {
     }
 
     /// Says for how long clients may keep a file.
-    fn mark(&self, response: &mut Response<Body>, id: &FileId, granted: Option<Granted>, outcome: Outcome) {
-        let now = self.files.now();
+    fn mark(
+        &self,
+        response: &mut Response<Body>,
+        id: &FileId,
+        granted: Option<Granted>,
+        outcome: Outcome,
+        now: Timestamp,
+    ) {
         let seconds = |granted| match granted {
             Some(Granted::Until(until)) => self.settings.expires.min(until.since(now)),
             _ => self.settings.expires,
@@ -235,51 +341,6 @@ impl<O: Origin> Front<O> {
                 response
             }
             _ => refusal.to_response(),
-        }
-    }
-
-    async fn purge(&self, path: &str, query: Option<&str>, client: IpAddr, told: bool) -> Response<Body> {
-        let with_slaves = query.is_some_and(|query| query.split('&').any(|pair| pair == SLAVES));
-        let allowed = self.settings.purge_from.iter().any(|network| network.contains(client));
-        let (status, line) = if allowed {
-            self.purge_path(self.without_prefix(path).unwrap_or(path), with_slaves)
-        } else {
-            (StatusCode::FORBIDDEN, format!("{client} may not purge\n"))
-        };
-        info!(%client, path, %status, "purge");
-        metrics::counter!("fdfs_purges_total", "status" => status.as_str().to_owned()).increment(1);
-        let is_told = allowed && !told && status != StatusCode::BAD_REQUEST;
-        let others = match (is_told, with_slaves) {
-            (false, _) => String::new(),
-            (true, false) => self.peers.tell(path).await,
-            (true, true) => self.peers.tell(&format!("{path}?{SLAVES}")).await,
-        };
-        text(status, &format!("{line}{others}"))
-    }
-
-    /// Purges a file, with its slaves if they are to go, too; or with `*` at the end everything below a group or a store path.
-    fn purge_path(&self, path: &str, with_slaves: bool) -> (StatusCode, String) {
-        let purged = match path.strip_suffix('*') {
-            Some(prefix) => {
-                let prefix = prefix.trim_start_matches('/');
-                if !prefix.is_empty() && !prefix.ends_with('/') {
-                    return (StatusCode::BAD_REQUEST, "not /GROUP/* or /GROUP/Mxx/*\n".to_owned());
-                }
-                self.files.purge_all(|id| id.to_string().starts_with(prefix))
-            }
-            None if path.trim_start_matches('/').is_empty() => 0,
-            None => {
-                let target = Target::parse(path, None, self.url_form());
-                match target.and_then(|target| target.file_id(self.settings.default_group)) {
-                    Ok(id) if with_slaves => self.files.purge_all(|cached| is_family(&id, cached)),
-                    Ok(id) => usize::from(self.files.purge(&id)),
-                    Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")),
-                }
-            }
-        };
-        match purged {
-            0 => (StatusCode::NOT_FOUND, "nothing of it was cached\n".to_owned()),
-            purged => (StatusCode::OK, format!("purged {purged}\n")),
         }
     }
 

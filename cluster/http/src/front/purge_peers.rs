@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::BearerToken;
+
 /// The other fronts. Who cannot be reached is told later.
 #[derive(Debug, Default)]
 pub(super) struct PurgePeers {
@@ -20,14 +22,23 @@ pub(super) struct PurgePeers {
 #[derive(Debug)]
 struct PurgePeer {
     address: String,
+    /// What it is shown, if anything.
+    token: Option<BearerToken>,
     /// Paths that it has not been told, the oldest first.
     untold: Mutex<VecDeque<String>>,
 }
 
 impl PurgePeers {
-    pub(super) fn new(addresses: &[String]) -> Self {
-        let peer =
-            |address: &String| Arc::new(PurgePeer { address: address.clone(), untold: Mutex::default() });
+    /// Fronts at these addresses, which are shown `token`. What those of `before` are still to be told, they are told.
+    pub(super) fn new(addresses: &[String], token: Option<&BearerToken>, before: &Self) -> Self {
+        let peer = |address: &String| {
+            let known =
+                before.peers.iter().find(|peer| peer.address == *address && peer.token.as_ref() == token);
+            known.cloned().unwrap_or_else(|| {
+                let (address, token) = (address.clone(), token.cloned());
+                Arc::new(PurgePeer { address, token, untold: Mutex::default() })
+            })
+        };
         Self { peers: addresses.iter().map(peer).collect() }
     }
 
@@ -83,17 +94,19 @@ impl PurgePeer {
         let asking = async {
             let mut stream = TcpStream::connect(&self.address).await?;
             let host = &self.address;
-            let request =
-                format!("PURGE {path} HTTP/1.1\r\nHost: {host}\r\n{TOLD}: 1\r\nConnection: close\r\n\r\n");
+            let shown = self.token.as_ref().map(BearerToken::line).unwrap_or_default();
+            let request = format!(
+                "PURGE {path} HTTP/1.1\r\nHost: {host}\r\n{TOLD}: 1\r\n{shown}Connection: close\r\n\r\n"
+            );
             stream.write_all(request.as_bytes()).await?;
             let mut head = [0; 12];
             stream.read_exact(&mut head).await?;
             let status = std::str::from_utf8(&head[9..]).ok().and_then(|text| text.parse().ok());
             match status.ok_or(io::ErrorKind::InvalidData)? {
                 status @ (200 | 404) => Ok(status),
-                status => {
-                    Err(io::Error::other(format!("it answers {status}; is this front in its purge_from?")))
-                }
+                status => Err(io::Error::other(format!(
+                    "it answers {status}; is this front in its purge_from, or has its purge_token?"
+                ))),
             }
         };
         timeout(PATIENCE, asking).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

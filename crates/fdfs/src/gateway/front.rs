@@ -49,13 +49,14 @@ pub(super) async fn bind(
         settings.named = Some(Arc::new(NamedObjects { objects, tls }));
     }
     let tls = config.front.tls()?.map(|files| Tls::read(files, &FrontServer::PROTOCOLS)).transpose()?;
+    let clients = Arc::clone(&settings.clients);
     let front = Arc::new(Front::new(files.clone(), native, settings, readiness.clone()));
     let tls = tls.map(Arc::new);
     let listen = async |address: SocketAddr, limits: Limits| {
         let server = HttpServer::bind(address, Arc::clone(&front), limits).await;
         let server = server.with_context(|| format!("cannot listen on {address} for native HTTP"))?;
         let proxies = config.front.proxy_protocol_from.clone();
-        anyhow::Ok(server.encrypted(tls.clone()).behind(proxies))
+        anyhow::Ok(server.encrypted(tls.clone()).behind(proxies).limited(Arc::clone(&clients)))
     };
     let server = listen(config.front_listen, config.front.limits()).await?;
     for address in &config.front.listen_also {

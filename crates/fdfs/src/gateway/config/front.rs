@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fdfs_client::ClientOptions;
 use fdfs_conf::{Configuration as _, NativeHttpConfig};
-use fdfs_http::Settings;
-use fdfs_http::front::{CacheLimits, CacheSettings, FrontSettings};
+use fdfs_http::front::{BearerToken, CacheLimits, CacheSettings, FrontSettings};
+use fdfs_http::{ClientLimitSettings, ClientLimits, Settings};
 use fdfs_net::TlsFiles;
 use fdfs_proto::ServerAddress;
 use fdfs_types::{GroupName, Network};
@@ -49,6 +49,9 @@ pub struct FrontConfig {
     /// Networks that may purge.
     #[serde(deserialize_with = "networks")]
     pub purge_from: Vec<Network>,
+    /// What those show who may purge from anywhere.
+    #[serde(deserialize_with = "bearer")]
+    pub purge_token: Option<BearerToken>,
     /// Other fronts that are told of purges.
     pub purge_peers: Vec<String>,
     /// Proxies whose connections begin with a header of the PROXY protocol.
@@ -76,6 +79,12 @@ pub struct FrontConfig {
     pub listen_also: Vec<SocketAddr>,
     /// Whether `/BUCKET/key` is answered with what anybody may read by S3.
     pub named_paths: bool,
+    /// Most connections of one client; 0 for any number.
+    pub client_connections: u32,
+    /// Most requests of one client in a second; 0 for any number.
+    pub client_requests: u32,
+    /// Most requests of one client at once; 0 for as many as in a second.
+    pub client_burst: u32,
     /// How often every storage is looked at.
     pub probe_interval: u64,
     /// Threads that serve; 0 for one a processor.
@@ -102,6 +111,7 @@ impl Default for FrontConfig {
             stale_if_error: 30 * DAY,
             show_cache: false,
             purge_from: answers.purge_from,
+            purge_token: None,
             purge_peers: Vec::new(),
             proxy_protocol_from: Vec::new(),
             tls_cert: None,
@@ -115,6 +125,9 @@ impl Default for FrontConfig {
             cors: false,
             listen_also: Vec::new(),
             named_paths: false,
+            client_connections: 0,
+            client_requests: 0,
+            client_burst: 0,
             probe_interval: 2,
             threads: 0,
             drain: 0,
@@ -130,12 +143,24 @@ impl FrontConfig {
             default_group: self.default_group,
             expires: Duration::from_secs(self.expires),
             purge_from: self.purge_from.clone(),
+            purge_token: self.purge_token.clone(),
             purge_peers: self.purge_peers.clone(),
+            clients: ClientLimits::new(self.clients(trusted_proxies.clone())),
             trusted_proxies,
             show_cache: self.show_cache,
             cors: self.cors,
             access_log: None,
             named: None,
+        }
+    }
+
+    /// What one client may take.
+    pub fn clients(&self, proxies: Vec<Network>) -> ClientLimitSettings {
+        ClientLimitSettings {
+            connections: self.client_connections,
+            requests: self.client_requests,
+            burst: self.client_burst,
+            proxies,
         }
     }
 
@@ -214,6 +239,12 @@ impl FrontConfig {
 }
 
 fn group<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<GroupName>, D::Error> {
+    use serde::de::Error as _;
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+fn bearer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BearerToken>, D::Error> {
     use serde::de::Error as _;
     let text = Option::<String>::deserialize(deserializer)?;
     text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
