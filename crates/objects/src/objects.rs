@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use fdfs_namespace::{Change, Namespace};
 use fdfs_types::GroupName;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinSet;
 
 use crate::buckets::Groups;
@@ -15,6 +15,7 @@ use crate::files::{Files, OwnerToken};
 use crate::pins::Pins;
 use crate::raw::RawInodes;
 use crate::sweeper::UnnamedFiles;
+use crate::views::Watched;
 use crate::write_concern::WriteConcerns;
 
 /// Names and files of one cluster. Shared by everything that serves it.
@@ -30,7 +31,7 @@ pub struct Objects {
     pub(crate) free_wanted: Notify,
     pub(crate) unnamed: Mutex<UnnamedFiles>,
     pub(crate) fenced: Notify,
-    pub(crate) views: Mutex<Vec<watch::Receiver<u64>>>,
+    pub(crate) views: Mutex<Vec<Watched>>,
     sequence: AtomicU64,
     pub(crate) workers: Mutex<JoinSet<()>>,
 }

@@ -1,5 +1,7 @@
 //! Operations on their way: at once on the kernel's thread, the rest on the runtime.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -39,7 +41,7 @@ impl FuseAdapter {
             operation.await;
         });
         let counted = counted.instrument(span);
-        let mut operation: Operation = match patience {
+        let operation: Operation = match patience {
             Patience::Usual => Box::pin(async move {
                 if tokio::time::timeout(DEADLINE, counted).await.is_err() {
                     metrics::counter!("fdfs_mount_deadlines_total").increment(1);
@@ -47,28 +49,29 @@ impl FuseAdapter {
             }),
             Patience::WhileBytesMove => Box::pin(counted),
         };
-        let entered = self.runtime.enter();
-        let later = Arc::new(Later { runtime: self.runtime.clone(), state: Mutex::new(State::Running) });
-        let waker = Waker::from(Arc::clone(&later));
-        let mut context = Context::from_waker(&waker);
-        let polled = catch_unwind(AssertUnwindSafe(|| may_block(|| operation.as_mut().poll(&mut context))));
-        drop(entered);
-        if let Ok(Poll::Pending) = polled {
-            later.waits(operation);
+        let _entered = self.runtime.enter();
+        let ready = Ready::begin();
+        Later::new(&self.runtime).advance(operation);
+        // What others waited for, and this thread has done along with its own.
+        while let Some((later, operation)) = ready.next() {
+            later.advance(operation);
         }
     }
 }
 
 type Operation = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// An operation that waits for something. It goes on, on the runtime, when that has come: nobody is woken up before.
+/// Operations that have what they waited for.
+type GoingOn = VecDeque<(Arc<Later>, Operation)>;
+
+/// An operation that waits for something. It goes on when that has come: at once where a thread of the kernel's has brought it, else on the runtime. Nobody is woken up before.
 struct Later {
     runtime: Handle,
     state: Mutex<State>,
 }
 
 enum State {
-    /// The thread that took the request is still at it.
+    /// A thread that takes requests is at it.
     Running,
     /// What it waits for has come before it began to wait.
     Woken,
@@ -78,12 +81,31 @@ enum State {
 }
 
 impl Later {
-    fn waits(&self, operation: Operation) {
-        let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::GoesOn) {
-            State::Woken => drop(self.runtime.spawn(operation)),
-            _ => *state = State::Waiting(operation),
+    fn new(runtime: &Handle) -> Arc<Self> {
+        Arc::new(Self { runtime: runtime.clone(), state: Mutex::new(State::Running) })
+    }
+
+    /// Does what can be done without waiting.
+    fn advance(self: &Arc<Self>, mut operation: Operation) {
+        let waker = Waker::from(Arc::clone(self));
+        let mut context = Context::from_waker(&waker);
+        for _ in 0..TRIES {
+            let poll = || may_block(|| operation.as_mut().poll(&mut context));
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(())) | Err(_) => return,
+            }
+            let mut state = self.state.lock();
+            match std::mem::replace(&mut *state, State::Running) {
+                State::Woken => {}
+                _ => {
+                    *state = State::Waiting(operation);
+                    return;
+                }
+            }
         }
+        *self.state.lock() = State::GoesOn;
+        drop(self.runtime.spawn(operation));
     }
 }
 
@@ -92,9 +114,53 @@ impl Wake for Later {
         let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::GoesOn) {
             State::Running | State::Woken => *state = State::Woken,
-            State::Waiting(operation) => drop(self.runtime.spawn(operation)),
+            State::Waiting(operation) => {
+                *state = State::Running;
+                drop(state);
+                Ready::add(self, operation);
+            }
             State::GoesOn => {}
         }
+    }
+}
+
+thread_local! {
+    /// On a thread that runs an operation: others that can go on now.
+    static READY: RefCell<Option<GoingOn>> = const { RefCell::new(None) };
+}
+
+/// A thread that takes requests from the kernel, while it runs an operation.
+struct Ready;
+
+impl Ready {
+    fn begin() -> Self {
+        READY.set(Some(VecDeque::new()));
+        Self
+    }
+
+    fn next(&self) -> Option<(Arc<Later>, Operation)> {
+        READY.with_borrow_mut(|ready| ready.as_mut()?.pop_front())
+    }
+
+    /// An operation goes on: on this thread soon, if it is such a thread, else on the runtime.
+    fn add(later: Arc<Later>, operation: Operation) {
+        let mut operation = Some(operation);
+        // A thread that ends has no such list any more.
+        let _ = READY.try_with(|ready| {
+            if let Some(ready) = ready.borrow_mut().as_mut().filter(|ready| ready.len() < MOST_READY) {
+                ready.extend(operation.take().map(|operation| (Arc::clone(&later), operation)));
+            }
+        });
+        if let Some(operation) = operation {
+            *later.state.lock() = State::GoesOn;
+            drop(later.runtime.spawn(operation));
+        }
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        READY.set(None);
     }
 }
 
@@ -112,3 +178,7 @@ impl Drop for CountPanic {
 
 /// How long an operation that moves no content may take.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// How often what came at once is gone on with here, before the runtime has it.
+const TRIES: usize = 4;
+/// Operations of others that a thread goes on with.
+const MOST_READY: usize = 32;

@@ -72,6 +72,8 @@ impl Follower {
         view: View,
         mut ended: watch::Receiver<bool>,
     ) {
+        // What the mount itself changes is no news: while that is all, the look at it waits until it is worth to be woken up for.
+        let mut only_own = false;
         loop {
             let mut batch = Batch::default();
             let again = self.late.front().map(|(when, _)| *when);
@@ -84,7 +86,7 @@ impl Follower {
             tokio::select! {
                 biased;
                 _ = ended.wait_for(|ended| *ended) => return,
-                change = changes.recv() => match change {
+                change = next(&mut changes, only_own.then_some(&view)) => match change {
                     Ok(change) => batch.add(change, self.origin),
                     Err(RecvError::Lagged(_)) => batch.lagged(self.objects.namespace().announced()),
                     Err(RecvError::Closed) => return,
@@ -106,6 +108,7 @@ impl Follower {
                 }
             }
             let seen = batch.seen;
+            only_own = seen > 0 && batch.is_empty();
             if let Err(error) = self.tell(batch) {
                 if *ended.borrow() {
                     return;
@@ -161,7 +164,20 @@ impl Follower {
     }
 }
 
+/// The next change; after a rest where a view is given, which ends when somebody waits for the view.
+async fn next(changes: &mut Receiver<Change>, rests: Option<&View>) -> Result<Change, RecvError> {
+    if let Some(view) = rests {
+        // Over or wanted: both end it.
+        let _ = tokio::time::timeout(REST, view.wanted()).await;
+    }
+    changes.recv().await
+}
+
 impl Batch {
+    fn is_empty(&self) -> bool {
+        !self.all && self.names.is_empty() && self.inodes.is_empty()
+    }
+
     fn add(&mut self, change: Change, own: Origin) {
         self.seen = change.number;
         let stale = match change.kind {
@@ -194,6 +210,8 @@ impl Batch {
     }
 }
 
+/// How long changes of the mount itself are left alone: fewer come in that time than a listener may be behind.
+const REST: Duration = Duration::from_millis(5);
 /// Names that are told of at once.
 const BATCH: usize = 1_024;
 /// When an inode is told of again.

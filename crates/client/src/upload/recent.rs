@@ -1,7 +1,7 @@
 //! What trackers answered a moment ago, for uploads that go on side by side.
 //!
 //! One who uploads alone asks for every file, so that storages take turns as the trackers say. Where many upload at once, those who come within a few milliseconds go where the one before
-//! was sent: a question and its answer cost more than a small file.
+//! was sent: a question and its answer cost more than a small file. When that is over, one asks and the others do not wait for it, unless it takes as long again.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,6 +22,8 @@ pub(crate) struct RecentTargets {
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     came: Instant,
+    /// When somebody went to ask anew.
+    asked: Option<Instant>,
     storage: SocketAddr,
     store_path: u8,
 }
@@ -44,13 +46,22 @@ impl UnderWay<'_> {
         if self.0.under_way.load(Ordering::Relaxed) < 2 {
             return None;
         }
-        let answer = self.0.answers.lock().get(&group).copied()?;
-        (answer.came.elapsed() < RECENT).then_some((answer.storage, answer.store_path))
+        let mut answers = self.0.answers.lock();
+        let answer = answers.get_mut(&group)?;
+        if answer.came.elapsed() >= RECENT {
+            // One asks; the others do not wait for that, unless it takes long.
+            let is_asked = answer.asked.is_some_and(|asked| asked.elapsed() < RECENT);
+            if !is_asked || answer.came.elapsed() >= 2 * RECENT {
+                answer.asked = Some(Instant::now());
+                return None;
+            }
+        }
+        Some((answer.storage, answer.store_path))
     }
 
     /// A tracker has answered.
     pub(super) fn note(&self, group: Option<GroupName>, storage: SocketAddr, store_path: u8) {
-        let answer = Answer { came: Instant::now(), storage, store_path };
+        let answer = Answer { came: Instant::now(), asked: None, storage, store_path };
         self.0.answers.lock().insert(group, answer);
     }
 
@@ -90,7 +101,15 @@ mod tests {
         assert!(shared);
         assert_eq!(other.answer(None), None);
         std::thread::sleep(RECENT);
-        assert_eq!(other.answer(group), None);
+        assert_eq!(other.answer(group), None, "this one asks");
+        let goes_on = (0..1_000).any(|_| {
+            one.note(group, storage, 1);
+            std::thread::sleep(RECENT);
+            one.answer(group).is_none() && other.answer(group) == Some((storage, 1))
+        });
+        assert!(goes_on, "others do not wait for that");
+        std::thread::sleep(RECENT);
+        assert_eq!(other.answer(group), None, "unless it takes long");
         one.note(group, storage, 1);
         other.forget(storage);
         assert_eq!(other.answer(group), None);

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use super::{
     Engine, EngineError, Job, LmdbEngine, MAX_KEY, MemoryEngine, PAGE, PostgresEngine, Read, Row, Txn,
@@ -339,4 +340,29 @@ fn one_commit_answers_all_who_wait() {
     assert_eq!(rows(&engine, b"k", b"l", PAGE).len(), 100);
     // The bound on a batch's time may cut it, the number of jobs alone would not.
     assert!(engine.commits() - before <= 10, "{} commits", engine.commits() - before);
+}
+
+#[test]
+fn what_comes_while_others_commit_is_committed_whoever_does_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = LmdbEngine::open(directory.path()).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4_u8 {
+            let engine = &engine;
+            scope.spawn(move || {
+                let (outcome, waiting) = mpsc::channel();
+                for number in 0..50_u8 {
+                    let body = move |txn: &mut Txn<'_>| {
+                        txn.put(vec![b'k', thread, number], vec![number]);
+                        true
+                    };
+                    engine.seems_quick();
+                    engine
+                        .submit_inline(Box::new(TestJob { body: Box::new(body), outcome: outcome.clone() }));
+                    waiting.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(rows(&engine, b"k", b"l", PAGE).len(), 200);
 }

@@ -2,7 +2,8 @@
 //!
 //! Writers queue; whoever holds the writer's lock takes the whole queue, runs every closure against one LMDB transaction, each over
 //! an overlay of its own, commits once and then answers all. So one sync serves many writers, and the sync itself is the time in which the next batch
-//! gathers. A writer that may block, or whose disk takes no longer than it takes to wake up another thread, commits on its own thread where it finds nobody else. Reads never queue: each has a snapshot of what is committed.
+//! gathers. A writer that may block, or whose disk takes no longer than it takes to wake up another thread, commits on its own thread where it finds nobody else;
+//! where the disk is that quick, what comes meanwhile is committed by the same thread in its next batch, so that nobody is woken up for it. Reads never queue: each has a snapshot of what is committed.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -85,8 +86,15 @@ impl LmdbEngine {
 impl LmdbEngine {
     /// Keeps the committer from committing while `work` runs.
     pub(crate) fn while_busy(&self, work: impl FnOnce()) {
-        let _writer = self.shared.writer.lock();
+        let writer = self.shared.writer.lock();
         work();
+        drop(writer);
+        self.shared.arrived.notify_one();
+    }
+
+    /// Its disk is taken for a quick one.
+    pub(crate) fn seems_quick(&self) {
+        self.shared.pace.note(Duration::from_micros(QUICK / 4));
     }
 
     /// How many pages are read to find a row.
@@ -112,17 +120,30 @@ impl Engine for LmdbEngine {
     }
 
     fn submit_inline(&self, job: Box<dyn Job>) {
-        let Some(writer) = self.shared.writer.try_lock() else { return self.shared.enqueue(job) };
-        let idle = {
-            let queue = self.shared.queue.lock();
-            queue.jobs.is_empty() && !queue.closed
-        };
-        if idle {
-            self.shared.commit(VecDeque::from([job]));
-        } else {
-            drop(writer);
-            self.shared.enqueue(job);
+        let shared = &self.shared;
+        let found = shared.writer.try_lock();
+        if found.is_none() && !shared.pace.is_quick() {
+            return shared.enqueue(job);
         }
+        if let Err(job) = shared.push(job) {
+            return shared.refuse(job);
+        }
+        // Who has the lock now looks at the queue when it has given it up.
+        let Some(mut writer) = found.or_else(|| shared.writer.try_lock()) else { return };
+        for _ in 0..ROUNDS {
+            let jobs = shared.take(MOST_OF_OTHERS);
+            shared.commit(jobs);
+            drop(writer);
+            // Who came meanwhile and found the lock taken relies on this look.
+            if shared.queue.lock().jobs.is_empty() {
+                return;
+            }
+            match shared.writer.try_lock().filter(|_| shared.pace.is_quick()) {
+                Some(again) => writer = again,
+                None => break,
+            }
+        }
+        shared.arrived.notify_one();
     }
 
     fn reads_inline(&self) -> bool {
@@ -197,14 +218,32 @@ impl Drop for OwnerLock {
 impl Shared {
     /// Leaves a job to the committer.
     fn enqueue(&self, job: Box<dyn Job>) {
+        match self.push(job) {
+            Ok(()) => {
+                self.arrived.notify_one();
+            }
+            Err(job) => self.refuse(job),
+        }
+    }
+
+    fn push(&self, job: Box<dyn Job>) -> Result<(), Box<dyn Job>> {
         let mut queue = self.queue.lock();
         if queue.closed {
-            drop(queue);
-            return job.finish(Err(EngineError::Stopped("it is closing".to_owned())));
+            return Err(job);
         }
         queue.jobs.push_back(job);
-        drop(queue);
-        self.arrived.notify_one();
+        Ok(())
+    }
+
+    fn refuse(&self, job: Box<dyn Job>) {
+        job.finish(Err(EngineError::Stopped("it is closing".to_owned())));
+    }
+
+    /// Up to so many jobs, in the order of their coming.
+    fn take(&self, most: usize) -> VecDeque<Box<dyn Job>> {
+        let mut queue = self.queue.lock();
+        let most = most.min(queue.jobs.len());
+        queue.jobs.drain(..most).collect()
     }
 
     /// Takes what is queued, again and again; returns once the queue is closed and empty.
@@ -220,7 +259,7 @@ impl Shared {
                 }
             }
             let _writer = self.writer.lock();
-            let jobs = std::mem::take(&mut self.queue.lock().jobs);
+            let jobs = self.take(usize::MAX);
             self.commit(jobs);
         }
     }
@@ -356,6 +395,10 @@ const ONE_WRITE: u64 = 1 << 20;
 const QUICK: u64 = 250;
 /// More microseconds are all the same.
 const SLOWEST: u64 = 1_000_000;
+/// Batches that a writer commits on its own thread before the committer takes over.
+const ROUNDS: usize = 4;
+/// Jobs that it commits in each.
+const MOST_OF_OTHERS: usize = 16;
 const MAX_BATCH: usize = 256;
 const MAX_BATCH_TIME: Duration = Duration::from_millis(1);
 
