@@ -18,6 +18,7 @@ mod named;
 mod origin;
 mod purge_peers;
 mod readiness;
+mod shared_read;
 
 use std::sync::Arc;
 use std::time::SystemTime;

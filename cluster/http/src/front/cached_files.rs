@@ -7,7 +7,7 @@ use std::time::Duration;
 use fdfs_client::Trail;
 use fdfs_types::{FileId, FileKind, Timestamp};
 use lru::LruCache;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::cache::{Cache, CacheLimits, Object};
 use super::cached_reader::CachedReader;
@@ -31,6 +31,8 @@ pub struct CacheSettings {
     pub stale_if_error: Duration,
     /// Bytes that are being fetched at once; what is beyond goes past the cache.
     pub fetching: u64,
+    /// Requests for what is not cached are one reading with an equal one that began no longer ago than this.
+    pub joined_for: Duration,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -55,12 +57,22 @@ pub struct CachedFiles<O>(Arc<Shared<O>>);
 
 /// What requests share.
 pub(super) struct Shared<O> {
-    pub(super) settings: CacheSettings,
+    clock: Clock,
+    times: RwLock<Times>,
     pub(super) cache: Option<Arc<Cache>>,
     pub(super) fetching: Arc<Fetching<O>>,
     questions: Flights<FileId, Result<Identity, OriginError>>,
     /// Files that nobody has, and since when.
     missing: Mutex<LruCache<FileId, Timestamp>>,
+}
+
+/// For how long files are valid.
+#[derive(Clone, Copy)]
+struct Times {
+    valid: Duration,
+    valid_slave: Duration,
+    valid_not_found: Duration,
+    stale_if_error: Duration,
 }
 
 /// How a file may be cached, by its name.
@@ -80,6 +92,7 @@ impl Default for CacheSettings {
             valid_not_found: Duration::from_secs(2),
             stale_if_error: Duration::from_secs(30 * 24 * 3600),
             fetching: 256 << 20,
+            joined_for: Duration::from_secs(1),
             clock: system_clock(),
         }
     }
@@ -103,9 +116,15 @@ impl<O: Origin> CachedFiles<O> {
     pub fn new(origin: O, settings: CacheSettings) -> std::io::Result<Self> {
         let open = |limits| Cache::open(limits, Arc::clone(&settings.clock));
         let cache = settings.limits.clone().map(open).transpose()?;
-        let fetching = Arc::new(Fetching::new(origin, cache.clone(), settings.fetching));
+        let fetching = Arc::new(Fetching::new(origin, cache.clone(), settings.fetching, settings.joined_for));
         let missing = Mutex::new(LruCache::new(MOST_MISSING));
-        Ok(Self(Arc::new(Shared { settings, cache, fetching, questions: Flights::default(), missing })))
+        let (clock, times) = (Arc::clone(&settings.clock), RwLock::new(Times::of(&settings)));
+        Ok(Self(Arc::new(Shared { clock, times, cache, fetching, questions: Flights::default(), missing })))
+    }
+
+    /// For how long files are valid from now on, also those that are cached; the other settings stay.
+    pub fn set_times(&self, settings: &CacheSettings) {
+        *self.0.times.write() = Times::of(settings);
     }
 
     /// Opens a file, and tells how it was found, and how long ago a storage was last known to have it.
@@ -122,7 +141,7 @@ impl<O: Origin> CachedFiles<O> {
 
     /// The time that it goes by.
     pub fn now(&self) -> Timestamp {
-        (self.0.settings.clock)()
+        (self.0.clock)()
     }
 
     /// Drops what is cached of a file; whether there was anything.
@@ -163,9 +182,10 @@ struct Found {
 
 impl<O: Origin> Shared<O> {
     async fn find(&self, id: &FileId) -> Result<Found, OriginError> {
-        let now = (self.settings.clock)();
-        let Some((cache, valid)) = self.cache.as_ref().zip(self.validity(id)) else {
-            let identity = self.ask(id, now).await?;
+        let now = (self.clock)();
+        let times = *self.times.read();
+        let Some((cache, valid)) = self.cache.as_ref().zip(times.validity(id)) else {
+            let identity = self.ask(id, now, times).await?;
             return Ok(Found { identity, object: None, outcome: Outcome::Bypass });
         };
         let known = cache.object(id);
@@ -174,7 +194,7 @@ impl<O: Origin> Shared<O> {
         if let Some(object) = known.as_ref().filter(|object| now.since(object.validated()) < valid) {
             return Ok(hit(Arc::clone(object), Outcome::Hit));
         }
-        match self.ask(id, now).await {
+        match self.ask(id, now, times).await {
             Ok(identity) => {
                 let object = cache.admit(id, identity);
                 let same = known.is_some_and(|known| known.number == object.number);
@@ -182,7 +202,7 @@ impl<O: Origin> Shared<O> {
             }
             Err(OriginError::Unavailable(reason)) => {
                 let stale = |object: &Arc<Object>| {
-                    now.since(object.validated()) < valid.saturating_add(self.settings.stale_if_error)
+                    now.since(object.validated()) < valid.saturating_add(times.stale_if_error)
                 };
                 match known.filter(stale) {
                     Some(object) => Ok(hit(object, Outcome::Stale)),
@@ -199,9 +219,9 @@ impl<O: Origin> Shared<O> {
     }
 
     /// Asks a storage, together with everybody who asks the same.
-    async fn ask(&self, id: &FileId, now: Timestamp) -> Result<Identity, OriginError> {
+    async fn ask(&self, id: &FileId, now: Timestamp, times: Times) -> Result<Identity, OriginError> {
         let missing_since = self.missing.lock().get(id).copied();
-        if missing_since.is_some_and(|since| now.since(since) < self.settings.valid_not_found) {
+        if missing_since.is_some_and(|since| now.since(since) < times.valid_not_found) {
             return Err(OriginError::NotFound);
         }
         let question = || Trail::follow_if(Trail::followed(), self.fetching.origin().stat(id));
@@ -210,7 +230,7 @@ impl<O: Origin> Shared<O> {
             answer.unwrap_or_else(|| Err(OriginError::Unavailable("the question was broken off".into())));
         let mut missing = self.missing.lock();
         match &answer {
-            Err(OriginError::NotFound) if !self.settings.valid_not_found.is_zero() => {
+            Err(OriginError::NotFound) if !times.valid_not_found.is_zero() => {
                 missing.put(id.clone(), now);
             }
             Ok(_) => {
@@ -220,12 +240,19 @@ impl<O: Origin> Shared<O> {
         }
         answer
     }
+}
+
+impl Times {
+    fn of(settings: &CacheSettings) -> Self {
+        let &CacheSettings { valid, valid_slave, valid_not_found, stale_if_error, .. } = settings;
+        Self { valid, valid_slave, valid_not_found, stale_if_error }
+    }
 
     /// For how long a file is valid; `None` where its content may change at any time.
-    fn validity(&self, id: &FileId) -> Option<Duration> {
+    fn validity(self, id: &FileId) -> Option<Duration> {
         match Kind::of(id) {
-            Kind::Normal => Some(self.settings.valid),
-            Kind::Slave => Some(self.settings.valid_slave),
+            Kind::Normal => Some(self.valid),
+            Kind::Slave => Some(self.valid_slave),
             Kind::Appender => None,
         }
     }

@@ -15,26 +15,32 @@ use tracing::{info, warn};
 
 use super::cache::{Cache, Object};
 use super::fill::Fill;
+use super::origin::Blocks;
+use super::shared_read::SharedReads;
 use crate::front::{Identity, Origin, OriginError};
 
 /// Fetches parts, and keeps them.
 pub(super) struct Fetching<O> {
-    origin: O,
+    origin: Arc<O>,
     pub(super) cache: Option<Arc<Cache>>,
     /// Parts on their way, by the number of their content and their index.
     fills: Mutex<HashMap<(u64, u32), Arc<Fill>>>,
     /// Places for parts in memory.
     places: Arc<Semaphore>,
+    /// What is read past the cache, and for how long after its beginning others may join.
+    shared: SharedReads,
+    joined_for: Duration,
 }
 
 impl<O: Origin> Fetching<O> {
     /// Parts that are fetched with one request at most.
     const RUN: u32 = 16;
 
-    pub(super) fn new(origin: O, cache: Option<Arc<Cache>>, most: u64) -> Self {
+    pub(super) fn new(origin: O, cache: Option<Arc<Cache>>, most: u64, joined_for: Duration) -> Self {
         let places =
             usize::try_from(most / Cache::SLICE).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
-        Self { origin, cache, fills: Mutex::default(), places: Arc::new(Semaphore::new(places)) }
+        let (places, shared) = (Arc::new(Semaphore::new(places)), SharedReads::default());
+        Self { origin: Arc::new(origin), cache, fills: Mutex::default(), places, shared, joined_for }
     }
 
     pub(super) fn origin(&self) -> &O {
@@ -77,10 +83,34 @@ impl<O: Origin> Fetching<O> {
         self.fills.lock().is_empty()
     }
 
-    /// Reads past the cache.
-    pub(super) fn read(&self, id: &FileId, identity: Identity, range: Range<u64>) -> super::origin::Blocks {
-        metrics::counter!("fdfs_front_origin_reads_total", "cached" => "no").increment(1);
-        self.origin.read(id, identity, range)
+    /// Reads past the cache, together with who began to read the same a moment ago.
+    pub(super) fn read(&self, id: &FileId, identity: Identity, range: Range<u64>) -> Blocks {
+        let (origin, file_id, end) = (Arc::clone(&self.origin), id.clone(), range.end);
+        let alone = move |at| {
+            metrics::counter!("fdfs_front_origin_reads_total", "cached" => "no").increment(1);
+            origin.read(&file_id, identity, at..end)
+        };
+        if let Some(read) = self.shared.join(id, identity, &range, self.joined_for) {
+            metrics::counter!("fdfs_front_collapsed_requests_total").increment(1);
+            return read.blocks(range.start, alone);
+        }
+        let most = (range.end - range.start).min(SharedReads::KEPT).div_ceil(Cache::SLICE).max(1);
+        let place = u32::try_from(most).ok().filter(|_| !self.joined_for.is_zero());
+        match place.and_then(|most| Arc::clone(&self.places).try_acquire_many_owned(most).ok()) {
+            Some(place) => {
+                let read = self.shared.begin(id, identity, &range, alone(range.start), place);
+                let (origin, file_id) = (Arc::clone(&self.origin), id.clone());
+                read.blocks(range.start, move |at| origin.read(&file_id, identity, at..end))
+            }
+            None => alone(range.start),
+        }
+    }
+
+    /// What others may join at present.
+    #[cfg(test)]
+    pub(super) fn joinable(&self, id: &FileId, identity: Identity) -> usize {
+        let read = self.shared.join(id, identity, &(0..identity.size), Duration::MAX);
+        read.map_or(0, |read| read.readers() - 1)
     }
 }
 

@@ -416,3 +416,90 @@ async fn appender_files_are_not_cached() {
     assert_eq!(bench.get(appender).await.unwrap(), (longer.to_vec(), Outcome::Bypass));
     assert_eq!(bench.files.usage(), (0, 0));
 }
+
+const APPENDER: &str = "group1/M00/00/07/fwAAAmsCerKECbhRAAATiC17JN8110.log";
+
+/// Begins so many readings of an appender file, all of which wait for its first byte.
+async fn joined(bench: &Arc<Bench>, bytes: &Bytes, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
+    *bench.shelf.0.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    let readers = (0..count).map(|_| {
+        let (bench, bytes) = (Arc::clone(bench), bytes.clone());
+        tokio::spawn(async move { assert!(bench.get(APPENDER).await.unwrap().0 == bytes) })
+    });
+    let readers: Vec<_> = readers.collect();
+    let id: FileId = APPENDER.parse().unwrap();
+    let identity =
+        Identity { size: bytes.len() as u64, modified: Timestamp(7), crc32: crc32fast::hash(bytes) };
+    let all = async {
+        while bench.files.0.fetching.joinable(&id, identity) < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("all read");
+    readers
+}
+
+impl Shelf {
+    fn open_the_gate(&self) {
+        self.0.gate.lock().unwrap().take().unwrap().add_permits(1 << 20);
+    }
+}
+
+#[tokio::test]
+async fn equal_requests_for_what_is_not_cached_are_one_reading_and_nothing_is_kept_of_it() {
+    let mut bench = Bench::new();
+    bench.files = {
+        let settings = settings(&tempfile::tempdir().unwrap(), &bench.time, 1 << 30);
+        CachedFiles::new(bench.shelf.clone(), CacheSettings { joined_for: Duration::MAX, ..settings })
+            .unwrap()
+    };
+    let bytes = bench.shelf.put(APPENDER, 3_000_000);
+    let bench = Arc::new(bench);
+    let readers = joined(&bench, &bytes, 50).await;
+    bench.shelf.open_the_gate();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert_eq!(bench.shelf.0.bytes.load(Ordering::SeqCst), 3_000_000);
+    assert_eq!(bench.shelf.counts().1, 1);
+    assert_eq!(bench.get(APPENDER).await.unwrap().0, bytes);
+    assert_eq!(bench.shelf.counts().1, 2, "a later request reads anew");
+    // Who began it leaves: the others go on where it was.
+    let readers = joined(&bench, &bytes, 9).await;
+    for reader in &readers[..8] {
+        reader.abort();
+    }
+    bench.shelf.open_the_gate();
+    for (index, reader) in readers.into_iter().enumerate() {
+        assert_eq!(reader.await.is_ok(), index == 8);
+    }
+    assert_eq!(bench.shelf.counts().1, 3);
+}
+
+#[tokio::test]
+async fn who_reads_what_is_not_cached_slowly_goes_on_alone() {
+    let bench = Bench::new();
+    let bytes = bench.shelf.put(APPENDER, 9_000_000);
+    let id: FileId = APPENDER.parse().unwrap();
+    let mut slow = bench.files.find(&id).await.unwrap().0;
+    slow.reader.seek(0..9_000_000);
+    let mut slowly = poll_fn(|cx| slow.reader.poll_block(cx)).await.unwrap().to_vec();
+    assert!(bench.get(APPENDER).await.unwrap().0 == bytes);
+    while slowly.len() < bytes.len() {
+        slowly.extend_from_slice(&poll_fn(|cx| slow.reader.poll_block(cx)).await.unwrap());
+    }
+    assert!(slowly == bytes);
+    assert_eq!(bench.shelf.counts().1, 2, "each has read by itself at last");
+}
+
+#[tokio::test]
+async fn other_times_hold_for_what_is_cached_already() {
+    let bench = Bench::new();
+    bench.shelf.put(NORMAL, 5000);
+    bench.get(NORMAL).await.unwrap();
+    bench.settle().await;
+    bench.pass(60);
+    assert_eq!(bench.get(NORMAL).await.unwrap().1, Outcome::Hit);
+    bench.files.set_times(&CacheSettings { valid: Duration::from_secs(30), ..CacheSettings::default() });
+    assert_eq!(bench.get(NORMAL).await.unwrap().1, Outcome::Revalidated);
+}
