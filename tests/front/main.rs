@@ -13,6 +13,7 @@ mod limits;
 mod log;
 mod named;
 mod purging;
+mod reloaded;
 mod restarted;
 mod stage;
 mod vip;

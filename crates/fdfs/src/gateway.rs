@@ -4,6 +4,7 @@ mod config;
 mod console;
 mod front;
 mod health;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +28,9 @@ pub use self::config::{
     Concern, FrontConfig, GatewayConfig, Patience, cluster_secret, lifecycle_interval, lifecycle_rate,
 };
 use self::console::Console;
+use self::front::FrontControl;
 use self::health::Watch;
+use self::reload::Reload;
 
 /// Which configuration the gateway runs with.
 #[derive(Args)]
@@ -45,6 +48,7 @@ pub struct Gateway {
     objects: Arc<Objects>,
     s3: S3Server,
     front: SocketAddr,
+    front_control: FrontControl,
     console: SocketAddr,
     namespace: SocketAddr,
     stop: watch::Sender<bool>,
@@ -62,9 +66,13 @@ impl GatewayArgs {
         runtime.block_on(async {
             let signals = Signals::install().context("cannot take over signals")?;
             let health = Health::new();
-            let gateway = Gateway::start(config, &health).await?;
+            let gateway = Gateway::start(config.clone(), &health).await?;
+            let mut reload = Reload::new(self.config.clone(), config, gateway.front_control.clone());
             let stop = CancellationToken::new();
-            let watching = tokio::spawn(signals.watch(stop.clone(), fdfs_ops::rotate_logs));
+            let watching = tokio::spawn(signals.watch(stop.clone(), move || {
+                fdfs_ops::rotate_logs();
+                reload.run();
+            }));
             let fenced = tokio::select! {
                 () = stop.cancelled() => false,
                 () = gateway.objects().fenced() => true,
@@ -126,7 +134,8 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         let readiness = Readiness::default();
-        let front = front::bind(&config, s3.public_objects(), &readiness, &mut servers, &stopped).await?;
+        let (front, front_control) =
+            front::bind(&config, s3.public_objects(), &readiness, &mut servers, &stopped).await?;
         let front_address = front.local_addr()?;
         servers.spawn(front.run(stopped.clone()));
         servers.spawn(watch.run(stopped.clone()));
@@ -137,7 +146,19 @@ impl Gateway {
         info!(s3 = %s3.address(), front = %front_address, console = %console_address, %namespace, "gateway serves");
         let (front, console) = (front_address, console_address);
         let drain = Duration::from_secs(config.front.drain);
-        Ok(Self { client, objects, s3, front, console, namespace, stop, readiness, drain, servers })
+        Ok(Self {
+            client,
+            objects,
+            s3,
+            front,
+            front_control,
+            console,
+            namespace,
+            stop,
+            readiness,
+            drain,
+            servers,
+        })
     }
 
     /// Ends in order: requests in progress may finish.

@@ -11,19 +11,37 @@ use anyhow::Context as _;
 use fdfs_client::Client;
 use fdfs_conf::LogSettings;
 use fdfs_http::front::{CachedFiles, Cluster, Front, Readiness};
-use fdfs_http::{HttpServer, Limits};
+use fdfs_http::{ClientLimits, HttpServer, Limits, Settings};
 use fdfs_net::Tls;
 use fdfs_ops::LogFile;
 use fdfs_s3::PublicObjects;
+use fdfs_types::Network;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::kept_topology::KeptTopology;
 use self::named::NamedObjects;
-use super::config::{GatewayConfig, cluster_secret};
+use super::config::{FrontConfig, GatewayConfig, cluster_secret};
 
 /// A front that listens.
 pub(super) type FrontServer = HttpServer<Front<Cluster>>;
+
+/// Changes how a front answers while it serves.
+#[derive(Clone)]
+pub(super) struct FrontControl {
+    front: Arc<Front<Cluster>>,
+    files: CachedFiles<Cluster>,
+    clients: Arc<ClientLimits>,
+}
+
+impl FrontControl {
+    /// Takes over what can change while a front serves.
+    pub(super) fn set(&self, config: &FrontConfig, native: Settings, trusted_proxies: &[Network]) {
+        self.front.reconfigure(Arc::new(native), config.settings(trusted_proxies.to_vec()));
+        self.files.set_times(&config.cache());
+        self.clients.set(config.clients(trusted_proxies.to_vec()));
+    }
+}
 
 /// Opens the cache and listens. What runs beside it is added to `servers`.
 pub(super) async fn bind(
@@ -32,7 +50,7 @@ pub(super) async fn bind(
     readiness: &Readiness,
     servers: &mut JoinSet<()>,
     stopped: &watch::Receiver<bool>,
-) -> anyhow::Result<FrontServer> {
+) -> anyhow::Result<(FrontServer, FrontControl)> {
     let mut options = config.front.client(config.trackers.clone());
     options.pool.secret = cluster_secret(config.cluster_secret_file.as_deref())?;
     let client = Client::new(options);
@@ -70,8 +88,9 @@ pub(super) async fn bind(
         readiness.set_cluster_known();
     }
     let kept = kept.map(|(kept, _)| kept);
+    let control = FrontControl { front, files: files.clone(), clients };
     servers.spawn(look(client, files, kept, readiness.clone(), interval, stopped.clone()));
-    Ok(server)
+    Ok((server, control))
 }
 
 /// Keeps groups and storages known, and looks which storages answer, until told to stop.
