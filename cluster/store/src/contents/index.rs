@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 use std::collections::BTreeMap;
-use std::{fs, io, path::Path};
+use std::{fs, io, ops::Bound, path::Path};
 
 use fdfs_types::RemoteFilename;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls, types::Bytes};
@@ -211,12 +211,10 @@ impl Index {
                 if let Some(kept) = get_content(txn, rows, &old)?
                     && !has_links(txn, rows, &old)?
                 {
+                    // Of others, their makers say when they go.
                     if kept.is_ours || kept.is_condemned {
                         rows.put(txn, &key(UNLINKED, old.as_str().as_bytes()), b"")?;
                         unlinked = Some(Unlinked { name: old, kept });
-                    } else if kept.signature.is_none() {
-                        // It is for another member to say when it goes.
-                        rows.delete(txn, &key(CONTENT, old.as_str().as_bytes()))?;
                     }
                 }
             }
@@ -245,6 +243,32 @@ impl Index {
             put_content(txn, rows, content, Kept { is_condemned: true, signature: None, ..kept })?;
             has_links(txn, rows, content)
         })
+    }
+
+    /// Enters that the member that has made a content is no more: it goes here with its last link, and is told to be deleted
+    /// if that has gone.
+    pub(crate) fn release(&self, content: &RemoteFilename) -> Result<Option<Unlinked>, IndexError> {
+        self.write(|txn, rows| {
+            let Some(kept) = get_content(txn, rows, content)?.filter(|kept| !kept.is_ours) else {
+                return Ok(None);
+            };
+            drop_signature(txn, rows, content, kept)?;
+            let kept = Kept { is_condemned: true, signature: None, ..kept };
+            put_found(txn, rows, content, kept)?;
+            Ok((!has_links(txn, rows, content)?).then(|| Unlinked { name: content.clone(), kept }))
+        })
+    }
+
+    /// Contents behind one, some at a time, in the order of their names.
+    pub(crate) fn contents_after(
+        &self,
+        after: Option<&RemoteFilename>,
+    ) -> Result<Vec<RemoteFilename>, IndexError> {
+        let txn = self.env.read_txn()?;
+        let begin = key(CONTENT, after.map_or(b"", |after| after.as_str().as_bytes()));
+        let range = (Bound::Excluded(&begin[..]), Bound::Excluded(&[CONTENT + 1][..]));
+        let page = self.rows.range(&txn, &range)?.take(PAGE).collect::<Result<Vec<_>, _>>()?;
+        Ok(page.into_iter().filter_map(|(key, _)| name(&key[1..])).collect())
     }
 
     /// A content is not to be linked to any more: it is not what it was.
@@ -359,11 +383,6 @@ impl From<IndexError> for io::Error {
 }
 
 impl Kept {
-    /// Whether a content that is on the disk is entered for what is known of it, and not only for its links.
-    pub(crate) fn is_worth_a_row(&self) -> bool {
-        self.is_ours || self.is_condemned || self.signature.is_some()
-    }
-
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = vec![u8::from(self.is_ours) | u8::from(self.is_condemned) << 1];
         bytes.extend(self.signature.iter().flat_map(Signature::as_bytes));
@@ -472,6 +491,8 @@ const UNLINKED: u8 = b'u';
 /// Which rows there are, once all are.
 const STATE: &[u8] = b"m";
 const FORMAT: &[u8] = b"1";
+/// Contents that are looked at in one go.
+const PAGE: usize = 1000;
 /// Contents of one signature that an upload is compared with.
 const CANDIDATES: usize = 32;
 /// Address space, not disk: the file grows as rows come.

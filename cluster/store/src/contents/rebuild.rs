@@ -67,7 +67,7 @@ pub(super) fn settle(
                     Some(_) if let Some(signature) = found.signature => {
                         index.learn(name, signature, is_ours)?;
                     }
-                    None if found.is_worth_a_row() => index.add_content(name, found)?,
+                    None => index.add_content(name, found)?,
                     _ => {}
                 }
             }
@@ -124,10 +124,7 @@ impl Walk<'_> {
             if is_content(&name) {
                 let file = openat(&directory, base_name, READ, Mode::empty())?;
                 let kept = kept(File::from(file), self.method, is_of(&name, self.source))?;
-                // Where equal uploads are not sought, that of another member is known by its links alone.
-                if kept.is_worth_a_row() {
-                    self.contents.push((name, kept));
-                }
+                self.contents.push((name, kept));
             } else if matches!(entry.file_type(), FileType::Symlink | FileType::Unknown)
                 && let Some(content) = content_at(self.paths, path, name.local_path())?
             {

@@ -1,6 +1,6 @@
 //! What becomes of contents when links to them come and go.
 
-use fdfs_types::RemoteFilename;
+use fdfs_types::{RemoteFilename, Source};
 use rustix::{
     fs::{AtFlags, unlinkat},
     io::Errno,
@@ -49,6 +49,36 @@ impl Store {
         let places: Vec<_> = shared.paths.iter().map(|path| (path.index, path.data_path.as_path())).collect();
         ContentCheck::compare(shared.contents.index(), &places)
             .map_err(io_error("comparing contents with their index"))
+    }
+
+    /// Takes over the contents of members that have left for good: they take no more links, and each goes here with its last
+    /// link. Says how many these are.
+    pub fn release_contents(&self, has_left: impl Fn(Source) -> bool) -> Result<u64, StoreError> {
+        let shared = &self.0;
+        let Some(index) = shared.contents.index() else { return Ok(0) };
+        let (mut after, mut released) = (None, 0);
+        loop {
+            let page = index.contents_after(after.as_ref()).map_err(unusable)?;
+            for content in &page {
+                if shared.is_ours(content) || !content.fields().is_ok_and(|fields| has_left(fields.source)) {
+                    continue;
+                }
+                let lock = shared.lock(content);
+                let unlinked = index.release(content).map_err(unusable)?;
+                if let Ok(path) = shared.path_of(content) {
+                    note_condemned(path, content);
+                }
+                drop(lock);
+                released += 1;
+                if let Some(unlinked) = unlinked {
+                    shared.free(Unused { content: unlinked.name, kept: unlinked.kept });
+                }
+            }
+            match page.into_iter().next_back() {
+                Some(last) => after = Some(last),
+                None => return Ok(released),
+            }
+        }
     }
 
     /// Deletes contents whose last link has gone while a start came between.
@@ -126,7 +156,10 @@ impl Shared {
         if let Err(error) = index.remove_content(content) {
             self.contents.distrust(&error);
         }
-        self.bury(content, now());
+        // Of others the delete by the maker is remembered; one who has left may come back with it.
+        if kept.is_ours {
+            self.bury(content, now());
+        }
         if !gone {
             return Ok(None);
         }

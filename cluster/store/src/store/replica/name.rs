@@ -284,7 +284,8 @@ impl Shared {
             Err(error) => return Err(StoreError::from_errno("looking up the file", error)),
         }
         if is_content(name) && self.condemn(name) {
-            // Links that are still to go lead to it.
+            // Links that are still to go lead to it. While it is here, nothing comes of this.
+            self.bury(name, time);
             return Ok((Replicated::Done, None));
         }
         let (intent, mut lines) =

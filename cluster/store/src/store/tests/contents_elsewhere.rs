@@ -249,3 +249,31 @@ fn a_rebuilt_index_knows_which_contents_go_with_their_last_link() {
     assert!(names(pair.base(1)).is_empty());
     check(b);
 }
+
+#[test]
+fn contents_of_a_member_that_has_left_go_with_their_last_links_here() {
+    for is_rebuilt in [false, true] {
+        let mut pair = Pair::new();
+        let links = [&b"one"[..], b"one", b"two"].map(|bytes| upload(&pair.stores[0], "txt", bytes).filename);
+        pair.settle();
+        let [a, b] = &pair.stores;
+        // The deletes of its last link and of the content have not come yet.
+        b.delete(&links[2]).unwrap();
+        assert_eq!(contents(pair.base(1)).len(), 2);
+        assert_eq!(b.release_contents(|_| false).unwrap(), 0);
+        assert_eq!(b.release_contents(|maker| maker == source(0)).unwrap(), 2);
+        assert_eq!(contents(pair.base(1)).len(), 1);
+        // Nothing of its own, and nothing twice.
+        assert_eq!(a.release_contents(|_| true).unwrap(), 0);
+        assert_eq!(sought(&mut begin(b, b"one")), None);
+        pair.reopen(1, is_rebuilt);
+        let b = &pair.stores[1];
+        b.delete(&links[0]).unwrap();
+        assert_eq!(read(b, &links[1]).unwrap(), b"one");
+        b.delete(&links[1]).unwrap();
+        assert!(names(pair.base(1)).is_empty());
+        check(b);
+        // Nobody else is told to delete them.
+        assert!(!log(b).iter().any(|line| line.starts_with("D ") && line.ends_with("content")));
+    }
+}
