@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
 use fdfs_conf::{Configuration as _, StorageConfig};
-use fdfs_storage::{check_contents, forget_content_index};
+use fdfs_storage::{check_contents, forget_content_index, open_offline};
+use fdfs_types::{ServerId, Source};
 
 /// What is to be done.
 #[derive(Args)]
@@ -21,6 +22,17 @@ enum Operation {
     Check(StorageArgs),
     /// Have the next start make the index from what is on the disk.
     Rebuild(StorageArgs),
+    /// Take over the contents of a member that has left the group for good: they go with their last links here.
+    Release(ReleaseArgs),
+}
+
+#[derive(Args)]
+struct ReleaseArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+    /// The member: what its file names tell, its address or its ID.
+    #[arg(short, long)]
+    member: String,
 }
 
 #[derive(Args)]
@@ -35,12 +47,26 @@ impl DedupArgs {
     pub fn run(&self) -> anyhow::Result<()> {
         match &self.operation {
             Operation::Check(args) => args.check(),
+            Operation::Release(args) => args.release(),
             Operation::Rebuild(args) => {
                 forget_content_index(&args.load()?)?;
                 println!("the next start makes the index of contents from what is on the disk");
                 Ok(())
             }
         }
+    }
+}
+
+impl ReleaseArgs {
+    fn release(&self) -> anyhow::Result<()> {
+        let id = || self.member.parse().ok().and_then(ServerId::new).map(Source::Id);
+        let address = self.member.parse().ok().map(Source::Ip);
+        let source = address.or_else(id).context("--member takes an IPv4 address, or an ID")?;
+        let store = open_offline(&self.storage.load()?)?;
+        let released = store.release_contents(|maker| maker == source)?;
+        store.close()?;
+        println!("contents released {released}");
+        Ok(())
     }
 }
 
