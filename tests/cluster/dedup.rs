@@ -8,7 +8,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use fastrand::Rng;
 use fdfs_client::{ByteRange, UploadKind, UploadSpec};
-use fdfs_tests::{Cluster, ClusterConfig, Deadline, FileState, Files, fdfs_binary, wait_for_equal_replicas};
+use fdfs_tests::{
+    Cluster, ClusterConfig, Deadline, FileState, Files, Gateway, Mounting, fdfs_binary, http_get,
+    wait_for_equal_replicas,
+};
 use fdfs_types::{Extension, FileId};
 
 use crate::fleet::{client_of, fleet};
@@ -75,7 +78,7 @@ async fn ten_thousand_uploads_of_a_hundred_contents_take_the_space_of_a_hundred(
         });
         let uploaded = futures_util::future::try_join_all(uploads).await?;
         if batch == 0 {
-            // Equal uploads find what has come to their member.
+            // Equal uploads find what has come to their member. Both know each other by then, as they have sent each other theirs.
             wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
         }
         if batch % 20 == 0 {
@@ -169,6 +172,110 @@ async fn files_that_are_links_are_read_at_every_member_and_over_http() -> Result
         }
     }
     Ok(())
+}
+
+#[test]
+fn objects_whose_files_are_links_are_read_through_s3_the_front_and_a_mount() -> Result<()> {
+    let cluster = Cluster::start(group_of(2)?)?;
+    let gateway = Gateway::start(&cluster)?;
+    let dir = tempfile::Builder::new().prefix("fdfs-links-").tempdir()?;
+    let tracker = cluster.config().tracker().to_string();
+    let namespace = format!("namespace={}", gateway.namespace());
+    let mut mount = Mounting::start_on(dir.path(), &tracker, "mnt", &[&namespace])?;
+    for (size, name) in [(2_000, "small"), (3 << 20, "large")] {
+        let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8 ^ name.as_bytes()[0]).collect();
+        // Two from S3, and one from the mount.
+        let keys = ["one", "two", "three"].map(|number| format!("group1/{name}/{number}"));
+        for key in &keys[..2] {
+            ensure!(gateway.put(&format!("/{key}"), &content)?.status == 200, "put {key}");
+        }
+        fs::write(mount.path(&keys[2]), &content)?;
+        let ids = keys.iter().map(|key| {
+            let id = || {
+                let mut value = [0; 256];
+                let length = rustix::fs::getxattr(mount.path(key), "user.fdfs.file_id", &mut value)?;
+                anyhow::Ok(String::from_utf8(value[..length].to_vec())?)
+            };
+            Deadline::after(LIMIT).wait_for("file ID", id)
+        });
+        let ids = ids.collect::<Result<Vec<_>>>()?;
+        let files = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+        for (key, id) in keys.iter().zip(&ids) {
+            let raw = id.parse::<FileId>()?.filename;
+            ensure!(matches!(files.get(raw.as_str()), Some(FileState::Link(_))), "{key}: {id} is no link");
+            for path in [key, id] {
+                let whole = gateway.get(&format!("/{path}"))?;
+                ensure!((whole.status, &whole.body) == (200, &content), "S3: {} for {path}", whole.status);
+                let part = gateway.s3(&format!("/{path}"), &["--range", "1000-1499"])?;
+                let wanted = &content[1000..1500];
+                ensure!(part.status == 206 && part.body == wanted, "S3: {} for {path}", part.status);
+                ensure!(fs::read(mount.path(path))? == content, "the mount: {path}");
+                ensure!(fs::metadata(mount.path(path))?.is_file(), "the mount shows a link at {path}");
+            }
+            let front = http_get(&format!("{}/{id}", gateway.front_base()))?;
+            ensure!((front.status, &front.body) == (200, &content), "the front: {} for {id}", front.status);
+            for storage in &cluster.config().storages {
+                let (status, body) = get(storage.address.ip(), id)?;
+                ensure!(status == 200 && body == content, "{}: {status} for {id}", storage.address);
+            }
+        }
+    }
+    mount.stop()
+}
+
+#[tokio::test]
+async fn what_a_member_has_made_that_is_away_or_was_removed_is_stored_and_freed_by_the_others() -> Result<()>
+{
+    let mut cluster = Cluster::start(group_of(3)?)?;
+    let client = client_of(&cluster.config().trackers);
+    let members = [0, 1, 2].map(|index| cluster.config().storages[index].address);
+    let upload_to = |index: usize, content: &'static [u8]| {
+        let (client, storage) = (client.clone(), Some(members[index]));
+        async move {
+            let spec = UploadSpec { storage, ..UploadSpec::new(Extension::none()) };
+            anyhow::Ok(client.upload(spec, content).await?.file_id)
+        }
+    };
+    let contents = |files: &Files| files.keys().filter(|name| name.ends_with("content")).count();
+    let mut links = vec![upload_to(2, b"equal").await?];
+    // All know each other once each has sent something to the others.
+    let others = [upload_to(0, b"zero").await?, upload_to(1, b"one").await?];
+    wait_for_equal_replicas(&cluster, &[0, 1, 2], LIMIT)?;
+    for other in &others {
+        client.delete(other).await?;
+    }
+    Deadline::after(LIMIT).wait_for("one content", || {
+        let files = wait_for_equal_replicas(&cluster, &[0, 1, 2], LIMIT)?;
+        ensure!(files.len() == 2, "{files:?}");
+        anyhow::Ok(())
+    })?;
+    links.push(upload_to(0, b"equal").await?);
+    let files = wait_for_equal_replicas(&cluster, &[0, 1, 2], LIMIT)?;
+    ensure!((files.len(), contents(&files)) == (3, 1), "{files:?}");
+    // Its maker is away: the next is a content of another member, whose link the third gets.
+    cluster.stop_storage(2)?;
+    links.push(upload_to(0, b"equal").await?);
+    let files = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    ensure!((files.len(), contents(&files)) == (5, 2), "{files:?}");
+    links.push(upload_to(1, b"equal").await?);
+    let files = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+    ensure!((files.len(), contents(&files)) == (6, 2), "{files:?}");
+    // It is removed for good as soon as the tracker has noticed its silence.
+    let (group, id) = ("group1".parse()?, members[2].ip().to_string().parse()?);
+    let deadline = Deadline::after(LIMIT);
+    while let Err(error) = client.delete_storage(group, id).await {
+        ensure!(!deadline.passed(), "{error}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    for link in &links {
+        ensure!(client.read(link, ByteRange::ALL, 1 << 20).await? == b"equal"[..], "{link}");
+        client.delete(link).await?;
+    }
+    Deadline::after(LIMIT).wait_for("the end of the contents", || {
+        let left = wait_for_equal_replicas(&cluster, &[0, 1], LIMIT)?;
+        ensure!(left.is_empty(), "{left:?}");
+        anyhow::Ok(())
+    })
 }
 
 fn jpg() -> Result<Extension> {

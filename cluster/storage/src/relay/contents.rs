@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::{Line, LineError, Relay, accepted};
+use super::{Line, LineError, OFFLINE_PATIENCE, Relay, accepted};
 use crate::shared::Shared;
 
 /// What became of a question for a link.
@@ -27,32 +27,42 @@ pub(crate) enum Linked {
     Unknown,
 }
 
+/// The member that has made a content.
+#[derive(Clone, Debug)]
+pub(crate) struct Maker {
+    addresses: Vec<SocketAddr>,
+    /// How long an upload waits for it.
+    patience: Duration,
+}
+
 /// Members that took too long, which nobody waits for again at once.
 #[derive(Debug, Default)]
 pub(super) struct Slow(Mutex<HashMap<SocketAddr, Instant>>);
 
 impl Shared {
-    /// Where the member is asked that has made a content; nowhere where it does not serve, or was slow lately.
-    pub(crate) fn maker_of_content(&self, source: Source) -> Option<Vec<SocketAddr>> {
+    /// The member that has made a content; none where it has left, or was slow lately. What it answers counts, whatever is
+    /// listed of it: it knows best whether it has the content.
+    pub(crate) fn maker_of_content(&self, source: Source) -> Option<Maker> {
         let membership = self.membership.lock();
         let maker = membership.members().iter().find(|member| accepted(member, source))?;
-        let is_other = maker.id != Some(self.identity.id) && maker.status == StorageStatus::Active;
-        let addresses = is_other.then(|| self.identity.addresses_of_member(maker))?;
-        (!self.relay.slow.has(&addresses)).then_some(addresses)
+        let patience = match maker.status {
+            _ if maker.id == Some(self.identity.id) => return None,
+            StorageStatus::Deleted | StorageStatus::IpChanged | StorageStatus::None => return None,
+            StorageStatus::Offline => OFFLINE_PATIENCE,
+            _ => WITHIN,
+        };
+        let addresses = self.identity.addresses_of_member(maker);
+        (!self.relay.slow.has(&addresses)).then_some(Maker { addresses, patience })
     }
 }
 
 impl Relay {
-    /// Asks the member at one of these addresses to make a link.
-    pub(crate) async fn link_content(
-        &self,
-        addresses: &[SocketAddr],
-        request: &LinkContentRequest,
-    ) -> Linked {
-        let linked = match timeout(WITHIN, self.linked(addresses, request)).await {
+    /// Asks the maker of a content to make a link.
+    pub(crate) async fn link_content(&self, maker: &Maker, request: &LinkContentRequest) -> Linked {
+        let linked = match timeout(maker.patience, self.linked(&maker.addresses, request)).await {
             Ok(linked) => linked,
             Err(_elapsed) => {
-                self.slow.add(addresses);
+                self.slow.add(&maker.addresses);
                 Linked::Unknown
             }
         };

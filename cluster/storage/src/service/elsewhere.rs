@@ -35,31 +35,43 @@ impl StorageService {
     /// Makes an upload a link to the equal content of another member; it comes back where there is none, or none can be made.
     pub(super) async fn keep_elsewhere(
         &self,
-        mut upload: Upload,
+        upload: Upload,
     ) -> Result<Result<StoredFile, Refusal>, Box<Upload>> {
-        let may_wait = self.shared.waits_for_disk || upload.may_compare();
-        let sought = self.act(may_wait, move |shared| {
-            let found = upload.equal_elsewhere(|maker| shared.maker_of_content(maker).is_some());
-            Ok((Box::new(upload), found))
-        });
-        let (upload, found) = match sought.await {
-            Ok((upload, Some(found))) => (upload, found),
-            Ok((upload, None)) => return Err(upload),
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        match self.ask_for_link(&found).await {
-            Linked::Made => {
-                let may_wait = self.shared.waits_for_disk;
-                Ok(self.act(may_wait, move |_| Ok(upload.finish_elsewhere(&found)?)).await)
-            }
-            Linked::Refused => {
-                upload.not_elsewhere(&found);
-                Err(upload)
-            }
-            Linked::Unknown => {
-                upload.not_elsewhere(&found);
-                self.take_back(found).await;
-                Err(upload)
+        let mut upload = Box::new(upload);
+        let mut refused = Vec::new();
+        loop {
+            let may_wait = self.shared.waits_for_disk || upload.may_compare();
+            let passed_over = refused.clone();
+            let sought = self.act(may_wait, move |shared| {
+                let found = upload.equal_elsewhere(|maker| {
+                    !passed_over.contains(&maker) && shared.maker_of_content(maker).is_some()
+                });
+                Ok((upload, found))
+            });
+            let (back, found) = match sought.await {
+                Ok((upload, Some(found))) => (upload, found),
+                Ok((upload, None)) => return Err(upload),
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            upload = back;
+            match self.ask_for_link(&found).await {
+                Linked::Made => {
+                    let may_wait = self.shared.waits_for_disk;
+                    return Ok(self.act(may_wait, move |_| Ok(upload.finish_elsewhere(&found)?)).await);
+                }
+                // Another member may have made an equal content, too.
+                Linked::Refused => {
+                    upload.not_elsewhere(&found);
+                    match found.content.fields() {
+                        Ok(fields) if refused.len() < MOST_ASKED => refused.push(fields.source),
+                        _ => return Err(upload),
+                    }
+                }
+                Linked::Unknown => {
+                    upload.not_elsewhere(&found);
+                    self.take_back(found).await;
+                    return Err(upload);
+                }
             }
         }
     }
@@ -67,10 +79,10 @@ impl StorageService {
     async fn ask_for_link(&self, found: &Elsewhere) -> Linked {
         let shared = &self.shared;
         let maker = found.content.fields().ok().and_then(|fields| shared.maker_of_content(fields.source));
-        let Some(addresses) = maker else { return Linked::Refused };
+        let Some(maker) = maker else { return Linked::Refused };
         let (link, content) = (found.name.clone(), found.content.clone());
         let request = LinkContentRequest { group: shared.group(), link, content };
-        let linked = shared.relay.link_content(&addresses, &request).await;
+        let linked = shared.relay.link_content(&maker, &request).await;
         debug!(file_id = %found.name, content = %found.content, ?linked, "an equal upload came to another member");
         linked
     }
@@ -82,3 +94,6 @@ impl StorageService {
         }
     }
 }
+
+/// Members that are asked for one upload.
+const MOST_ASKED: usize = 3;

@@ -24,7 +24,9 @@ use super::{
     start::{self, Question, Stored},
     stream::{End, Stream},
 };
-use crate::{maintenance::second_of_day, membership::Members, shared::Shared, tracker::Chain};
+use crate::{
+    maintenance::second_of_day, membership::Members, relay::accepted, shared::Shared, tracker::Chain,
+};
 
 /// A member of the group to whom changes are sent.
 pub(super) struct Peer {
@@ -278,10 +280,33 @@ impl Peer {
             }
         };
         let path = start::mark_path(&self.shared.store, &self.shared.identity, self.id);
+        if gone.is_some_and(|gone| gone.new.is_none()) {
+            self.take_over_contents().await;
+        }
         let new = gone.and_then(|gone| gone.new);
         let new = new.map(|new| start::mark_path(&self.shared.store, &self.shared.identity, new));
         start::move_mark(&path, new);
         self.shared.membership.lock().set_status(&self.id, StorageStatus::None);
+    }
+
+    /// The peer was removed: nobody else frees the contents that it has made.
+    async fn take_over_contents(&self) {
+        let Some(member) = self.members.borrow().get(&self.id).cloned() else { return };
+        if member.status != StorageStatus::Deleted {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let released = move || shared.store.release_contents(|source| accepted(&member, source));
+        match tokio::task::spawn_blocking(released).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(released)) => {
+                info!(storage_id = %self.id, released, "contents of a member that was removed go with their last links here");
+            }
+            Ok(Err(error)) => {
+                error!(storage_id = %self.id, %error, "contents of a member that was removed stay: run fdfs dedup release");
+            }
+            Err(error) => error!(%error, "work on the disk did not end"),
+        }
     }
 }
 
