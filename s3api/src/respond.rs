@@ -10,6 +10,7 @@ use crate::xml::XmlWriter;
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = status;
+    response.headers_mut().reserve(HEADERS);
     response
 }
 
@@ -36,3 +37,6 @@ pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 pub(crate) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
+
+/// Room for the headers that an answer has as a rule.
+const HEADERS: usize = 12;

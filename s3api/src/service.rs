@@ -74,12 +74,15 @@ impl S3Service {
     pub(crate) async fn answer(self: &Arc<Self>, request: http::Request<Incoming>, peer: &Peer) -> Response {
         let (now, started) = (SystemTime::now(), Instant::now());
         let request_id = format!("{:016X}", fastrand::u64(..));
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let source = BodySource::new(body, self.config().transfer_timeout);
         let mut operation = "Unknown";
-        if waits(&parts) && source.is_empty() {
+        let waits = waits(&parts);
+        if waits && source.is_empty() {
             peer.go_ahead.owe();
         }
+        let asks = parts.headers.contains_key(ORIGIN) && parts.method != Method::OPTIONS;
+        let asked = asks.then(|| (self.bucket_of(&parts), parts.headers.clone()));
 
         let span = info_span!("s3", method = %parts.method, path = parts.uri.path(), request_id);
         let mut response = if let Some(bucket) = self.website_of(&parts) {
@@ -90,18 +93,17 @@ impl S3Service {
                 .instrument(span)
                 .await
         } else {
-            let answered = self.try_answer(&parts, &source, peer, now, &mut operation).instrument(span).await;
+            let answered =
+                self.try_answer(&mut parts, &source, peer, now, &mut operation).instrument(span).await;
             answered.unwrap_or_else(|error| match operation {
                 TOKENS => sts::refusal(&error, &request_id),
                 _ => refuse(&error, &parts, &request_id),
             })
         };
-        let asks = parts.headers.contains_key(ORIGIN) && parts.method != Method::OPTIONS;
-        if asks && let Some(bucket) = self.bucket_of(&parts) {
-            cors::decorate(&self.context, &bucket, &parts.method, &parts.headers, response.headers_mut())
-                .await;
+        if let Some((Some(bucket), asked)) = asked {
+            cors::decorate(&self.context, &bucket, &parts.method, &asked, response.headers_mut()).await;
         }
-        if !settle(&parts, &source).await {
+        if !settle(waits, &source).await {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -131,10 +133,11 @@ impl S3Service {
         name: &mut &'static str,
     ) -> Response {
         let work: Work<_> = {
-            let (this, parts, source, peer) = (Arc::clone(self), parts.clone(), source.clone(), peer.clone());
+            let (this, mut parts, source, peer) =
+                (Arc::clone(self), parts.clone(), source.clone(), peer.clone());
             Box::pin(async move {
                 let mut name = "Unknown";
-                let answered = this.try_answer(&parts, &source, &peer, now, &mut name).await;
+                let answered = this.try_answer(&mut parts, &source, &peer, now, &mut name).await;
                 (answered, name)
             })
         };
@@ -173,9 +176,10 @@ impl S3Service {
         Target::parse(parts.uri.path(), host_of(parts), self.config().virtual_host_suffix.as_deref())
     }
 
+    /// Answers a request; takes its headers on the way.
     async fn try_answer(
         &self,
-        parts: &Parts,
+        parts: &mut Parts,
         source: &BodySource,
         peer: &Peer,
         now: SystemTime,
@@ -216,7 +220,7 @@ impl S3Service {
             None => Signer::anonymous(&head)?,
         };
         let operation = operation?;
-        let headers = with_presigned(&parts.headers, &query)?;
+        let headers = with_presigned(std::mem::take(&mut parts.headers), &query)?;
         refuse_unsupported(&headers)?;
         let access = Access::new(signer.caller, peer, &headers, &query, now);
         access.authorize(&self.context, operation, &target, &query, &headers).await?;
@@ -285,11 +289,11 @@ fn may_take_long(parts: &Parts) -> bool {
 ///
 /// A client that waits for `100 Continue` and gets an answer instead may send its body or may not:
 /// nobody can tell, so the connection ends. A body on its way is read and dropped, within bounds.
-async fn settle(parts: &Parts, source: &BodySource) -> bool {
+async fn settle(waits: bool, source: &BodySource) -> bool {
     if source.is_empty() {
         return true;
     }
-    if waits(parts) && !source.asked() {
+    if waits && !source.asked() {
         return false;
     }
     source.drain(DRAIN_BYTES, DRAIN_TIME).await
