@@ -3,16 +3,18 @@
 //! MD5 is a chain: each step waits for the one before, and most of a core stands idle meanwhile. Contents that are being written at the
 //! same time are therefore hashed side by side, a lane of the processor's vectors for each. What comes waits, as it is and within a
 //! bound, until so much waits of so many contents that they fill the lanes, or one has too much waiting, or ends; who brought it then
-//! hashes it, and along with it what waits of others.
+//! hashes it, and along with it what waits of others. A content that ends lets the others of its thread have their turn first.
 
 mod lanes;
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::{Buf as _, Bytes};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use lanes::{BLOCK, INITIAL, Lane, MOST_LANES, compress};
 
@@ -24,7 +26,7 @@ pub(crate) struct Digest(Arc<Content>);
 struct Content {
     waiting: Mutex<Waiting>,
     /// The chain is back.
-    back: Condvar,
+    back: Notify,
 }
 
 #[derive(Debug)]
@@ -61,14 +63,12 @@ static RIPE: AtomicUsize = AtomicUsize::new(0);
 impl Digest {
     /// When so many bytes of a content wait, they are hashed as soon as there is company.
     const ENOUGH: usize = 128 * 1024;
-    /// When so many wait, they are hashed, in company or not.
-    const TOO_MANY: usize = 3 * Self::ENOUGH;
-    /// Most bytes of a content that come while others of it are being hashed.
-    const MOST_WAITING: usize = 4 * Self::ENOUGH;
+    /// When so many wait, they are hashed, in company or not. No more come while others of the content are being hashed.
+    const TOO_MANY: usize = 1024 * 1024;
 
     /// Of nothing yet.
     pub(crate) fn new() -> Self {
-        let content = Arc::new(Content { waiting: Mutex::new(Waiting::new()), back: Condvar::new() });
+        let content = Arc::new(Content { waiting: Mutex::new(Waiting::new()), back: Notify::new() });
         let mut contents = CONTENTS.lock();
         // Those that ended are dropped before the list would grow.
         if contents.len() == contents.capacity() {
@@ -80,37 +80,40 @@ impl Digest {
     }
 
     /// Takes the next bytes of the content.
-    pub(crate) fn update(&self, bytes: Bytes) {
-        let mut waiting = self.0.waiting.lock();
-        waiting.length += bytes.len() as u64;
-        waiting.queued += bytes.len();
-        waiting.pieces.push_back(bytes);
-        if waiting.queued > Self::MOST_WAITING {
-            self.0.wait_for_chain(&mut waiting);
+    pub(crate) async fn update(&self, bytes: Bytes) {
+        let is_full = {
+            let mut waiting = self.0.waiting.lock();
+            waiting.length += bytes.len() as u64;
+            waiting.queued += bytes.len();
+            waiting.pieces.push_back(bytes);
+            waiting.queued > Self::TOO_MANY
+        };
+        if is_full {
+            self.0.chain_is_back().await;
         }
-        if waiting.queued <= Self::ENOUGH || waiting.chain.is_none() {
-            return;
-        }
-        waiting.set_ripe(true);
-        let company = RIPE.load(Ordering::Relaxed);
-        let is_time = company >= MOST_LANES.min(UNDER_WAY.load(Ordering::Relaxed));
-        if (is_time || waiting.queued > Self::TOO_MANY)
-            && let Some(chain) = waiting.take()
-        {
-            drop(waiting);
-            self.0.hash(chain);
+        let chain = self.0.waiting.lock().take_in_time();
+        if let Some(chain) = chain {
+            self.0.give_back(hash_together(&self.0, chain, Self::ENOUGH));
         }
     }
 
     /// The digest of all that came.
-    pub(crate) fn finish(self) -> [u8; 16] {
-        let mut waiting = self.0.waiting.lock();
-        self.0.wait_for_chain(&mut waiting);
-        let length = waiting.length;
-        let chain = waiting.take();
-        drop(waiting);
-        let mut chain = chain.map_or_else(Chain::new, |chain| hash_together(&self.0, chain, 0));
-        chain.end(length)
+    pub(crate) async fn finish(self) -> [u8; 16] {
+        let would_be_company = {
+            let waiting = self.0.waiting.lock();
+            waiting.queued > WORTH_IT && UNDER_WAY.load(Ordering::Relaxed) > 1
+        };
+        if would_be_company {
+            tokio::task::yield_now().await;
+        }
+        let (chain, length) = loop {
+            self.0.chain_is_back().await;
+            let mut waiting = self.0.waiting.lock();
+            if let Some(chain) = waiting.take() {
+                break (chain, waiting.length);
+            }
+        };
+        hash_together(&self.0, chain, 0).end(length)
     }
 }
 
@@ -122,23 +125,24 @@ impl Drop for Digest {
 }
 
 impl Content {
-    /// Waits until nobody hashes this: for less than a millisecond.
-    fn wait_for_chain(&self, waiting: &mut MutexGuard<'_, Waiting>) {
-        while waiting.chain.is_none() {
-            self.back.wait(waiting);
+    /// Waits until nobody hashes this: a few milliseconds at the most.
+    async fn chain_is_back(&self) {
+        loop {
+            let mut back = pin!(self.back.notified());
+            back.as_mut().enable();
+            if self.waiting.lock().chain.is_some() {
+                return;
+            }
+            back.await;
         }
-    }
-
-    fn hash(self: &Arc<Self>, chain: Chain) {
-        let chain = hash_together(self, chain, Digest::ENOUGH);
-        self.give_back(chain);
     }
 
     fn give_back(&self, chain: Chain) {
         let mut waiting = self.waiting.lock();
         waiting.queued += chain.pieces.iter().map(Bytes::len).sum::<usize>();
         waiting.chain = Some(chain);
-        self.back.notify_all();
+        drop(waiting);
+        self.back.notify_waiters();
     }
 }
 
@@ -154,6 +158,17 @@ impl Waiting {
         self.queued = 0;
         self.set_ripe(false);
         Some(chain)
+    }
+
+    /// The chain, if it is time to hash what waits and nobody does.
+    fn take_in_time(&mut self) -> Option<Chain> {
+        if self.queued <= Digest::ENOUGH || self.chain.is_none() {
+            return None;
+        }
+        self.set_ripe(true);
+        let fills_the_lanes =
+            || RIPE.load(Ordering::Relaxed) >= MOST_LANES.min(UNDER_WAY.load(Ordering::Relaxed));
+        if self.queued > Digest::TOO_MANY || fills_the_lanes() { self.take() } else { None }
     }
 
     fn set_ripe(&mut self, is_ripe: bool) {
@@ -221,7 +236,7 @@ impl Chain {
 /// company is gone.
 fn hash_together(content: &Arc<Content>, mut chain: Chain, may_wait: usize) -> Chain {
     let mut length: usize = chain.pieces.iter().map(Bytes::len).sum();
-    let mut others = if length > WORTH_IT { others(content) } else { Vec::new() };
+    let mut others = if length > WORTH_IT { others(content, MOST_LANES - 1) } else { Vec::new() };
     let company = others.len();
     loop {
         let whole = chain.blocks();
@@ -253,6 +268,10 @@ fn hash_together(content: &Arc<Content>, mut chain: Chain, may_wait: usize) -> C
                 (other, chain)
             })
             .collect();
+        let room = MOST_LANES - 1 - others.len();
+        if room > 0 && length > WORTH_IT {
+            others.extend(self::others(content, room));
+        }
     }
     for (other, chain) in others {
         other.give_back(chain);
@@ -260,8 +279,8 @@ fn hash_together(content: &Arc<Content>, mut chain: Chain, may_wait: usize) -> C
     chain
 }
 
-/// Those contents, as many as there are lanes left, that most waits of.
-fn others(content: &Arc<Content>) -> Vec<(Arc<Content>, Chain)> {
+/// Those contents, `most` of them, that most waits of and nobody hashes.
+fn others(content: &Arc<Content>, most: usize) -> Vec<(Arc<Content>, Chain)> {
     let contents: Vec<Arc<Content>> = CONTENTS.lock().iter().filter_map(Weak::upgrade).collect();
     let mut waiting: Vec<(usize, Arc<Content>)> = contents
         .into_iter()
@@ -272,7 +291,7 @@ fn others(content: &Arc<Content>) -> Vec<(Arc<Content>, Chain)> {
         })
         .collect();
     waiting.sort_unstable_by_key(|(queued, _)| std::cmp::Reverse(*queued));
-    waiting.truncate(MOST_LANES - 1);
+    waiting.truncate(most);
     let taken = waiting.into_iter().filter_map(|(_, other)| {
         let chain = other.waiting.try_lock()?.take()?;
         Some((other, chain))
@@ -289,6 +308,13 @@ mod tests {
 
     use super::*;
 
+    fn now<T>(digesting: impl Future<Output = T>) -> T {
+        thread_local! {
+            static RUNTIME: tokio::runtime::Runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        }
+        RUNTIME.with(|runtime| runtime.block_on(digesting))
+    }
+
     fn bytes(length: usize, seed: usize) -> Bytes {
         (0..length).map(|at| (at * 31 + at / 251 + seed * 7) as u8).collect::<Vec<u8>>().into()
     }
@@ -303,9 +329,9 @@ mod tests {
                 }
                 let digest = Digest::new();
                 for piece in whole.chunks(most) {
-                    digest.update(whole.slice_ref(piece));
+                    now(digest.update(whole.slice_ref(piece)));
                 }
-                assert_eq!(digest.finish(), <[u8; 16]>::from(Md5::digest(&whole)), "{length} by {most}");
+                assert_eq!(now(digest.finish()), <[u8; 16]>::from(Md5::digest(&whole)), "{length} by {most}");
             }
         }
     }
@@ -320,11 +346,11 @@ mod tests {
                     let step = 10_000 + one * 13;
                     let from = (turn * step).min(wholes[one].len());
                     let to = ((turn + 1) * step).min(wholes[one].len());
-                    digest.update(wholes[one].slice(from..to));
+                    now(digest.update(wholes[one].slice(from..to)));
                 }
             }
             for (digest, whole) in digests.into_iter().zip(&wholes) {
-                assert_eq!(digest.finish(), <[u8; 16]>::from(Md5::digest(whole)), "of {count}");
+                assert_eq!(now(digest.finish()), <[u8; 16]>::from(Md5::digest(whole)), "of {count}");
             }
         }
     }
@@ -333,16 +359,16 @@ mod tests {
     fn what_waits_is_bounded_and_a_content_that_is_given_up_is_forgotten() {
         let whole = bytes(1 << 20, 1);
         let (digest, given_up) = (Digest::new(), Digest::new());
-        given_up.update(whole.slice(..1000));
+        now(given_up.update(whole.slice(..1000)));
         drop(given_up);
         for piece in whole.chunks(10_000) {
-            digest.update(whole.slice_ref(piece));
+            now(digest.update(whole.slice_ref(piece)));
             // What others took along and gave back waits beside what came meanwhile.
-            assert!(digest.0.waiting.lock().queued <= 2 * Digest::MOST_WAITING);
+            assert!(digest.0.waiting.lock().queued <= 2 * Digest::TOO_MANY + 10_000);
         }
         let other = Digest::new();
-        other.update(whole.clone());
-        assert_eq!(other.finish(), digest.finish());
+        now(other.update(whole.clone()));
+        assert_eq!(now(other.finish()), now(digest.finish()));
     }
 
     #[test]
@@ -354,9 +380,9 @@ mod tests {
                         let whole = bytes(600_000 + one * 1001 + turn, one);
                         let digest = Digest::new();
                         for piece in whole.chunks(9_000 + 77 * one) {
-                            digest.update(whole.slice_ref(piece));
+                            now(digest.update(whole.slice_ref(piece)));
                         }
-                        assert_eq!(digest.finish(), <[u8; 16]>::from(Md5::digest(&whole)));
+                        assert_eq!(now(digest.finish()), <[u8; 16]>::from(Md5::digest(&whole)));
                     }
                 })
             })
@@ -379,10 +405,10 @@ mod tests {
             for _ in 0..100 {
                 let digests: Vec<Digest> = (0..count).map(|_| Digest::new()).collect();
                 for piece in whole.chunks(64 * 1024) {
-                    digests.iter().for_each(|digest| digest.update(whole.slice_ref(piece)));
+                    digests.iter().for_each(|digest| now(digest.update(whole.slice_ref(piece))));
                 }
                 for digest in digests {
-                    std::hint::black_box(digest.finish());
+                    std::hint::black_box(now(digest.finish()));
                 }
             }
             let megabytes = f64::from(100 * count) * 1.048_576;

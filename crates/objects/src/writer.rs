@@ -194,7 +194,7 @@ impl Incoming {
         }
         self.written = written;
         if let Some(digest) = &self.digest {
-            digest.update(bytes.clone());
+            digest.update(bytes.clone()).await;
         }
         if let Some(upload) = &mut self.upload {
             return Ok(upload.write(bytes).await?);
@@ -221,7 +221,7 @@ impl Incoming {
             return Err(ObjectsError::WrongLength { expected, written: size });
         }
         let etag = match self.digest.take() {
-            Some(digest) => ETag { digest: digest.finish(), parts: None },
+            Some(digest) => ETag { digest: digest.finish().await, parts: None },
             None => {
                 let mut digest = [0; 16];
                 fastrand::fill(&mut digest);
