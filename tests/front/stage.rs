@@ -107,7 +107,7 @@ impl Stage {
 
     fn ready(gateway: Gateway) -> Result<(Gateway, Browser)> {
         let browser = Browser::of(address_of(&gateway)?);
-        fdfs_tests::Deadline::after(SYNC_LIMIT).wait_for("a front that is ready", || {
+        Deadline::after(SYNC_LIMIT).wait_for("a front that is ready", || {
             let page = browser.get("/readyz")?;
             anyhow::ensure!(page.status == 200, "{}", page.status);
             Ok(())
