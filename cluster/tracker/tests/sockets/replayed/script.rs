@@ -1,6 +1,7 @@
 //! What is repeated of the recording, and what is known about it.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use fdfs_conf::Configuration as _;
 use fdfs_proto::Command;
@@ -12,6 +13,9 @@ use super::varying::without_varying;
 use crate::own_network::again_in_own_network;
 use crate::recorded::{Exchange, exchanges, turn};
 use crate::support::{World, eventually};
+
+/// When the recording was made, in Unix time: its youngest file says so.
+const RECORDED: Duration = Duration::from_secs(1_795_326_270);
 
 /// What is repeated, and what is known about it.
 #[derive(Default)]
@@ -150,7 +154,12 @@ async fn start(script: &Script) -> World {
         );
         std::fs::write(&path, text).expect("a file");
         let loaded = fdfs_conf::TrackerConfig::read(&path, &mut |path| std::fs::read(path));
-        loaded.expect("good settings").config
+        let mut config = loaded.expect("good settings").config;
+        // The recorded files were young then, and are older with every day that this is repeated.
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock that is right");
+        config.cluster.storage_sync_file_max_delay +=
+            now.checked_sub(RECORDED).expect("a clock that is right");
+        config
     })
     .await
 }

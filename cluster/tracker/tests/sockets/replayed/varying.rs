@@ -20,6 +20,7 @@ pub(super) fn without_varying(command: Command, answer: &[u8]) -> Vec<u8> {
         Command::TRACKER_GET_STATUS => blank(&mut answer, Header::LEN + 1..end),
         Command::CHANGELOG_REQ => answer = without_times_of_lines(&answer),
         Command::GET_ONE_SYS_FILE => answer = without_times_of_file(&answer),
+        Command::PARAMETER_REQ => answer = without_age_of_files(&answer),
         Command::LIST_ONE_GROUP | Command::LIST_ALL_GROUPS => blank_records(&mut answer, 0, 113, |record| {
             // MB that are free, and whose turn it is to be written to.
             blank(record, 25..33);
@@ -93,6 +94,17 @@ fn without_times_of_file(answer: &[u8]) -> Vec<u8> {
         kept.push(b'\n');
     }
     kept
+}
+
+/// Parameters without the age from which a file is taken to be everywhere: the replay adds its own distance.
+fn without_age_of_files(answer: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&answer[Header::LEN..]);
+    let lines = text.lines().map(|line| match line.split_once('=') {
+        Some((key @ "storage_sync_file_max_delay", _)) => key,
+        _ => line,
+    });
+    let kept: Vec<_> = lines.collect();
+    [&answer[8..Header::LEN], kept.join("\n").as_bytes()].concat()
 }
 
 fn blank(bytes: &mut [u8], range: Range<usize>) {
