@@ -50,7 +50,7 @@ fn id(filename: &RemoteFilename) -> FileId {
 
 /// Brings an appender file to the storage, as a member does that has it.
 fn bring(client: &mut Client, name: &RemoteFilename, content: &[u8]) {
-    let file = SyncedFile { file_id: id(name), size: content.len() as u64, time: Timestamp(TIME) };
+    let file = SyncedFile { file_id: id(name), size: content.len() as u64, time: Timestamp(*TIME) };
     client.ask(&SyncCreateRequest { file, is_known: false }, content).expect("create");
 }
 
@@ -212,7 +212,7 @@ async fn a_file_that_has_not_come_is_deleted_or_described_at_its_source() {
         assert_eq!(delete(&mut client, &name).expect("delete"), b"");
         assert_eq!(delete(&mut client, &name), Err(Status::ENOENT));
         let other = file_name(source.ip, b"other");
-        let deleted = SyncDeleteRequest { file_id: id(&other), time: Timestamp(TIME) };
+        let deleted = SyncDeleteRequest { file_id: id(&other), time: Timestamp(*TIME) };
         assert_eq!(client.ask(&deleted, b""), Err(Status::ENOENT));
         assert_eq!(delete(&mut client, &other), Err(Status::ENOENT));
         assert_eq!(set_metadata(&mut client, &other), Err(Status::ENOENT));
@@ -270,7 +270,7 @@ async fn a_slave_that_has_not_come_is_deleted_or_described_where_it_is() {
         assert_eq!(set_metadata(&mut client, &slave), Err(Status::EAGAIN));
         group.tracker.others.lock()[0].1 = StorageStatus::Active;
         until_known(&mut group).await;
-        let deleted = SyncDeleteRequest { file_id: id(&slave), time: Timestamp(TIME) };
+        let deleted = SyncDeleteRequest { file_id: id(&slave), time: Timestamp(*TIME) };
         assert_eq!(client.ask(&deleted, b""), Err(Status::ENOENT));
         group.members[1].tells(&slave, b"small");
         assert_eq!(delete(&mut client, &slave), Err(Status::ENOENT), "deleted before");

@@ -50,7 +50,7 @@ async fn a_wiped_store_path_is_filled_with_what_any_member_has_before_the_storag
     let sidecar: RemoteFilename = format!("{common}-m").parse().expect("name");
     first.tells(&sidecar, b"width\x021024");
     let link = file_name(first.ip, b"link");
-    first.lines.lock().push_str(&format!("{TIME} L {link} {common}\n"));
+    first.lines.lock().push_str(&format!("{} L {link} {common}\n", *TIME));
     let storage = group.start(1).await;
     let reported = group.reported_before_join().await;
     assert_eq!(reported, [StorageStatus::Recovery, StorageStatus::Offline]);
@@ -62,11 +62,11 @@ async fn a_wiped_store_path_is_filled_with_what_any_member_has_before_the_storag
     let target = fs::read_link(group.data().join(link.local_path())).expect("link");
     assert_eq!(target, group.data().join(common.local_path()));
     let stat = fs::metadata(group.data().join(single.local_path())).expect("stat");
-    assert_eq!(stat.mtime(), TIME);
+    assert_eq!(stat.mtime(), *TIME);
     assert!(!group.data().join(".recovery.flag").exists());
     // Others can fill a path of theirs from this storage again.
     let binlog = fs::read_to_string(group.disk.path().join("base/data/sync/binlog.000")).expect("binlog");
-    assert!(binlog.contains(&format!("{TIME} c {single}\n")), "{binlog}");
+    assert!(binlog.contains(&format!("{} c {single}\n", *TIME)), "{binlog}");
     drop(storage);
 }
 
@@ -253,7 +253,7 @@ async fn a_source_that_leaves_before_it_is_done_is_replaced() {
     group.next(Command::BEAT).await;
     group.next(Command::BEAT).await;
     *group.tracker.source.lock() = Some(second);
-    *group.tracker.changelog.lock() = format!("{TIME} group1 {first} 4 \n");
+    *group.tracker.changelog.lock() = format!("{} group1 {first} 4 \n", *TIME);
     *group.tracker.others.lock() = vec![(first, StorageStatus::Deleted), (second, StorageStatus::Active)];
     let is_second = |command, body: &[u8]| {
         command == Command::SYNC_NOTIFY

@@ -140,7 +140,7 @@ async fn what_was_deleted_is_not_sought() {
     let (group, storage) = beside(1).await;
     let name = group.members[0].has(b"content");
     let mut client = client(&storage);
-    let delete = SyncDeleteRequest { file_id: id(&name), time: Timestamp(TIME) };
+    let delete = SyncDeleteRequest { file_id: id(&name), time: Timestamp(*TIME) };
     assert_eq!(client.ask(&delete, b""), Err(Status::ENOENT));
     assert_eq!(client.ask(&whole(&name), b""), Err(Status::ENOENT));
     assert_eq!(get(storage.http_address().expect("http"), &name).0, 404);

@@ -4,10 +4,10 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use fdfs_conf::{StorageConfig, StorePathConfig};
@@ -214,7 +214,7 @@ impl Member {
     /// Gives it a file of this name.
     pub(crate) fn tells(&self, name: &RemoteFilename, content: &[u8]) {
         self.files.lock().insert(name.as_str().to_owned(), content.to_vec());
-        self.lines.lock().push_str(&format!("{TIME} C {name}\n"));
+        self.lines.lock().push_str(&format!("{} C {name}\n", *TIME));
     }
 
     /// Whether a request is about a slave that this member was not given.
@@ -312,7 +312,7 @@ impl Member {
                             let info = FileInfoResponse {
                                 ip_width: fdfs_proto::IpWidth::Ipv4,
                                 size,
-                                modified: Timestamp(TIME),
+                                modified: Timestamp(*TIME),
                                 crc32: 0,
                                 source: Some(self.ip),
                             };
@@ -373,7 +373,7 @@ impl Tracker {
                         Some(_) => StorageStatus::WaitSync,
                         None => StorageStatus::Online,
                     };
-                    let source = source.map(|ip| SyncSource { id: id(ip), until: Timestamp(TIME) });
+                    let source = source.map(|ip| SyncSource { id: id(ip), until: Timestamp(*TIME) });
                     connection.respond_message(&SyncSourceResponse { source }).await
                 }
                 Command::SYNC_DEST_QUERY | Command::SYNC_SRC_REQ => {
@@ -479,7 +479,7 @@ pub(crate) fn file_name(source: IpAddr, content: &[u8]) -> RemoteFilename {
     let IpAddr::V4(source) = source else { panic!("an IPv4 address") };
     let fields = NameFields {
         source: Source::Ip(source),
-        created: TIME as u32,
+        created: *TIME as u32,
         size: SizeField::normal(content.len() as u64, fastrand()),
         crc32: crc32fast::hash(content),
     };
@@ -491,7 +491,7 @@ pub(crate) fn appender_name(source: IpAddr) -> RemoteFilename {
     let IpAddr::V4(source) = source else { panic!("an IPv4 address") };
     let fields = NameFields {
         source: Source::Ip(source),
-        created: TIME as u32,
+        created: *TIME as u32,
         size: SizeField::appender(fastrand()),
         crc32: 0,
     };
@@ -504,5 +504,8 @@ fn fastrand() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed) as u32
 }
 
-/// When all of the files were made.
-pub(crate) const TIME: i64 = 1_795_327_181;
+/// When all of the files were made: a moment ago, so that they may not have come to everybody yet.
+pub(crate) static TIME: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock that is right").as_secs();
+    now as i64 - 10
+});
