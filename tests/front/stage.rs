@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use fdfs_client::{Client, ClientError, UploadKind, UploadSpec};
-use fdfs_tests::{Cluster, Deadline, Gateway, wait_for_equal_replicas};
+use fdfs_client::{Client, UploadKind, UploadSpec};
+use fdfs_tests::{Cluster, Gateway, wait_for_equal_replicas};
 use fdfs_types::{FileId, NameFields, RemoteFilename, SizeField, Source, Subdir};
 
 use crate::browser::Browser;
@@ -45,13 +45,7 @@ impl Stage {
         let mut content = vec![0; size];
         fastrand::fill(&mut content);
         let spec = UploadSpec::new("bin".parse()?).in_group(group.parse()?).of_kind(kind);
-        // A storage that serves may not have told yet how much room it has.
-        let stored = Deadline::after(SYNC_LIMIT).wait_for("room for a file", || {
-            match self.runtime.block_on(self.client.upload(spec.clone(), &content)) {
-                Err(ClientError::NoSpace) => bail!("no storage has told of any"),
-                stored => Ok(stored),
-            }
-        })??;
+        let stored = self.runtime.block_on(self.client.upload(spec, &content))?;
         Ok(Stored { id: stored.file_id, content })
     }
 

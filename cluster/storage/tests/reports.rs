@@ -110,10 +110,21 @@ async fn a_tracker_that_comes_back_is_not_kept_waiting_for_the_next_beat() {
     let hour = std::time::Duration::from_secs(3600);
     let mut cluster = Cluster::start_with(|config| config.heart_beat_interval = hour).await;
     cluster.tracker.next(Command::BEAT).await;
-    cluster.tracker.next(Command::REPORT_DISK_USAGE).await;
     let ip = cluster.address.ip();
     let mut tracker = cluster.tracker.restart(ip).await;
     tracker.next(Command::JOIN).await;
+}
+
+#[tokio::test]
+async fn a_storage_tells_how_much_room_it_has_before_it_serves() {
+    let mut cluster = Cluster::start().await;
+    let serves = loop {
+        let (command, _) = cluster.tracker.heard.recv().await.expect("request");
+        if matches!(command, Command::BEAT | Command::REPORT_DISK_USAGE) {
+            break command;
+        }
+    };
+    assert_eq!(serves, Command::REPORT_DISK_USAGE);
 }
 
 #[tokio::test]

@@ -187,8 +187,9 @@ impl Reporter {
         let mut trunk_told = trunk::Told::default();
         loop {
             let news = tokio::select! {
-                // The first beat comes first: it makes this storage serve.
+                // Both make this storage serve; nobody is to be sent to it, and told that there is no room, before its room is known.
                 biased;
+                _ = disk_reports.tick() => self.disk_usage(lease).await?,
                 () = sleep_until(next_beat) => {
                     next_beat = Instant::now() + self.until_next_beat();
                     if let Some(news) = self.sync_report(lease, &mut synced).await?
@@ -199,7 +200,6 @@ impl Reporter {
                     has_beaten = true;
                     self.beat(lease, &mut told).await?
                 }
-                _ = disk_reports.tick() => self.disk_usage(lease).await?,
                 // Another member has to send the old files.
                 _ = resettled.changed() => return Ok(()),
                 // Another tracker may have told that this storage serves.
