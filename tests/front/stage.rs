@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use fdfs_client::{Client, UploadKind, UploadSpec};
-use fdfs_tests::{Cluster, Gateway, wait_for_equal_replicas};
+use fdfs_tests::{Cluster, Deadline, Gateway, wait_for_equal_replicas};
 use fdfs_types::{FileId, NameFields, RemoteFilename, SizeField, Source, Subdir};
 
 use crate::browser::Browser;

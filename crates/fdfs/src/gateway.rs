@@ -60,14 +60,15 @@ pub struct Gateway {
 impl GatewayArgs {
     /// Runs a gateway in the foreground until a signal ends it.
     pub fn run(&self) -> anyhow::Result<()> {
-        let config = GatewayConfig::read(&self.config)?;
+        let text = GatewayConfig::text_of(&self.config)?;
+        let config = GatewayConfig::parse(&text, &self.config)?;
         LogOptions { stderr: true, ..LogOptions::default() }.install()?;
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
             let signals = Signals::install().context("cannot take over signals")?;
             let health = Health::new();
             let gateway = Gateway::start(config.clone(), &health).await?;
-            let mut reload = Reload::new(self.config.clone(), config, gateway.front_control.clone());
+            let mut reload = Reload::new(self.config.clone(), &text, config, gateway.front_control.clone())?;
             let stop = CancellationToken::new();
             let watching = tokio::spawn(signals.watch(stop.clone(), move || {
                 fdfs_ops::rotate_logs();

@@ -129,9 +129,17 @@ impl GatewayConfig {
 
     /// Reads a file.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Self = toml::from_str(&text).with_context(|| format!("cannot use {}", path.display()))?;
+        Self::parse(&Self::text_of(path)?, path)
+    }
+
+    /// The text of a file.
+    pub fn text_of(path: &Path) -> anyhow::Result<String> {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    /// Reads the text of a file. Errors name the file.
+    pub fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
+        let config: Self = toml::from_str(text).with_context(|| format!("cannot use {}", path.display()))?;
         config.front.check(config.front_listen)?;
         Ok(config)
     }

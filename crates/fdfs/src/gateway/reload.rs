@@ -1,7 +1,7 @@
 //! The configuration is read again while the gateway serves: by SIGHUP.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use tracing::{error, info, warn};
@@ -24,11 +24,19 @@ pub(super) struct Reload {
 type Keys = BTreeMap<String, toml::Value>;
 
 impl Reload {
-    /// For a gateway that was started with `started`, which was read from `path`.
-    pub(super) fn new(path: PathBuf, started: GatewayConfig, front: FrontControl) -> Self {
-        // Should it have changed since, that is told when it is read again.
-        let keys_at_start = keys_of(&path).unwrap_or_default();
-        Self { path, started, keys: keys_at_start.clone(), keys_at_start, front }
+    /// For a gateway that was started with `started`, which was read from this text of the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// The text is no TOML.
+    pub(super) fn new(
+        path: PathBuf,
+        text: &str,
+        started: GatewayConfig,
+        front: FrontControl,
+    ) -> anyhow::Result<Self> {
+        let keys_at_start = keys_of(text)?;
+        Ok(Self { path, started, keys: keys_at_start.clone(), keys_at_start, front })
     }
 
     /// Reads the file again. One that cannot be used leaves everything as it is.
@@ -45,8 +53,9 @@ impl Reload {
     }
 
     fn take_over(&mut self) -> anyhow::Result<()> {
-        let config = GatewayConfig::read(&self.path)?;
-        let keys = keys_of(&self.path)?;
+        let text = GatewayConfig::text_of(&self.path)?;
+        let config = GatewayConfig::parse(&text, &self.path)?;
+        let keys = keys_of(&text)?;
         let native = config.front.native().context("front.http_conf")?;
         self.front.set(&config.front, native, &self.started.trusted_proxies);
         let changed = differences(&self.keys, &keys).filter(|key| is_live(key)).collect::<Vec<_>>().join(" ");
@@ -66,9 +75,8 @@ fn is_live(key: &str) -> bool {
     key.strip_prefix("front.").is_some_and(|key| LIVE.contains(&key))
 }
 
-fn keys_of(path: &Path) -> anyhow::Result<Keys> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let table: toml::Table = text.parse().with_context(|| format!("cannot use {}", path.display()))?;
+fn keys_of(text: &str) -> anyhow::Result<Keys> {
+    let table: toml::Table = text.parse()?;
     let mut keys = Keys::new();
     for (key, value) in table {
         match value {
@@ -112,17 +120,10 @@ const LIVE: [&str; 16] = [
 mod tests {
     use super::*;
 
-    fn keys(text: &str) -> Keys {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("gateway.toml");
-        std::fs::write(&path, text).unwrap();
-        keys_of(&path).unwrap()
-    }
-
     #[test]
     fn what_differs_is_told_key_by_key() {
-        let one = keys("trackers = ['a']\nregion = 'x'\n[front]\nexpires = 1\ncors = true");
-        let other = keys("trackers = ['b']\nregion = 'x'\n[front]\nexpires = 2\ndrain = 3");
+        let one = keys_of("trackers = ['a']\nregion = 'x'\n[front]\nexpires = 1\ncors = true").unwrap();
+        let other = keys_of("trackers = ['b']\nregion = 'x'\n[front]\nexpires = 2\ndrain = 3").unwrap();
         let differing: Vec<&str> = differences(&one, &other).collect();
         assert_eq!(differing, ["front.cors", "front.expires", "trackers", "front.drain"]);
         assert!(is_live("front.expires") && !is_live("front.drain") && !is_live("expires"));
