@@ -1,5 +1,7 @@
 //! A connection to an S3 server: signed payloads, path style, HTTP/1.1.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::SystemTime;
@@ -44,8 +46,7 @@ impl S3Site {
 
     /// What is signed with now. The load must not spend on its signatures what it measures of the servers.
     fn present(&self) -> Present {
-        let now = SystemTime::now();
-        let second = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (now, second) = (SystemTime::now(), second());
         let mut present = self.present.lock();
         if present.second != second {
             let timestamp = jiff::Timestamp::try_from(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
@@ -85,6 +86,8 @@ pub struct S3Connection<'a> {
     filled: std::ops::Range<usize>,
     /// The content that was hashed last.
     hashed: (Vec<u8>, String),
+    /// The requests of this second that read, by method and path.
+    reads: (u64, HashMap<(&'static str, String), Vec<u8>>),
     prefix: String,
     made: u64,
     /// Where the next page of the list begins.
@@ -112,10 +115,30 @@ impl<'a> S3Connection<'a> {
             buffer: vec![0; BUFFER],
             filled: 0..0,
             hashed: (Vec::new(), hex::encode(Sha256::digest([]))),
+            reads: Default::default(),
             prefix: format!("{:08x}/{index}", fastrand::u32(..)),
             made: 0,
             token: None,
         })
+    }
+
+    /// Asks for an object without content. Who asks for it again within a second sends the same bytes: like the key, a signature
+    /// costs the load and not the servers.
+    async fn read(&mut self, method: &'static str, key: &str) -> anyhow::Result<Framing> {
+        let (now, path) = (second(), self.path(key));
+        if self.reads.0 != now {
+            self.reads = (now, HashMap::new());
+        }
+        let request = match self.reads.1.entry((method, path)) {
+            Entry::Occupied(signed) => signed.into_mut(),
+            Entry::Vacant(new) => {
+                let empty = hex::encode(Sha256::digest([]));
+                let head = self.site.head(method, &new.key().1, "", &self.host, &empty);
+                new.insert((head + "\r\n").into_bytes())
+            }
+        };
+        self.stream.write_all(request).await?;
+        self.accepted(method, key).await
     }
 
     /// Sends a request and reads the head of its answer.
@@ -142,6 +165,11 @@ impl<'a> S3Connection<'a> {
             self.stream.write_all(&request).await?;
             self.stream.write_all(content).await?;
         }
+        self.accepted(method, path).await
+    }
+
+    /// Reads the head of an answer, which is no refusal.
+    async fn accepted(&mut self, method: &str, path: &str) -> anyhow::Result<Framing> {
         let (status, framing) = self.answer(method == "HEAD").await?;
         if !(200..300).contains(&status) {
             let mut text = Vec::new();
@@ -260,12 +288,12 @@ impl Target for S3Connection<'_> {
     }
 
     async fn download(&mut self, key: &String, piece: impl FnMut(u64, &[u8])) -> anyhow::Result<u64> {
-        let framing = self.ask("GET", &self.path(key), "", &[]).await?;
+        let framing = self.read("GET", key).await?;
         self.body(framing, piece).await
     }
 
     async fn info(&mut self, key: &String) -> anyhow::Result<u64> {
-        match self.ask("HEAD", &self.path(key), "", &[]).await? {
+        match self.read("HEAD", key).await? {
             Framing::Length(length) => Ok(length),
             Framing::Chunked => bail!("the answer tells no length"),
         }
@@ -288,6 +316,11 @@ impl Target for S3Connection<'_> {
         self.token = token.map(|(token, _)| token.to_owned());
         Ok(page.matches("<Key>").count() as u64)
     }
+}
+
+/// The second that requests are signed in.
+fn second() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
 /// A value as it stands in a query that is signed.
