@@ -22,6 +22,7 @@ mod pieces;
 mod placement;
 mod search;
 mod servers;
+mod slow_storages;
 mod topology;
 mod trackers;
 mod trail;

@@ -234,7 +234,11 @@ impl<'a> Search<'a> {
         if self.doubtful.contains(&address) {
             return true;
         }
-        let is_silent = self.client.servers.is_silent(address);
+        let servers = &self.client.servers;
+        let is_slow = self.purpose == Purpose::Read
+            && self.client.options.ask_everybody
+            && servers.slow().is_slow(self.file_id.group, address, Instant::now());
+        let is_silent = is_slow || servers.is_silent(address);
         if is_silent {
             self.doubtful.push(address);
         }
@@ -406,6 +410,24 @@ impl<'a> Search<'a> {
     }
 }
 
+/// A question that waits for its answer.
+struct Pending<'a> {
+    client: &'a ClientInner,
+    group: GroupName,
+    address: SocketAddr,
+    began: Instant,
+    is_over: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let now = Instant::now();
+            self.client.servers.slow().left(self.group, self.address, now - self.began, now);
+        }
+    }
+}
+
 /// Asks a storage, and takes note of what came of it.
 async fn noted<T>(
     client: &ClientInner,
@@ -414,9 +436,14 @@ async fn noted<T>(
     asking: impl Future<Output = Attempt<T>>,
 ) -> Attempt<T> {
     let began = Instant::now();
+    let mut pending = Pending { client, group, address, began, is_over: false };
     let attempt = asking.await;
+    pending.is_over = true;
     let (result, took) = (word_for(&attempt), began.elapsed());
     client.servers.meters().asked(group, address, result, took);
+    if matches!(attempt, Attempt::Done(_)) {
+        client.servers.slow().answered(group, address, took, Instant::now());
+    }
     if let Some(trail) = Trail::followed() {
         trail.note(address, result, took);
     }

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::ClientOptions;
 use crate::meters::Meters;
+use crate::slow_storages::SlowStorages;
 
 /// Connections to all servers, and the patience with each.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Servers {
     /// Conversations that go on, by server.
     busy: Mutex<HashMap<SocketAddr, Arc<AtomicUsize>>>,
     meters: Meters,
+    slow: SlowStorages,
 }
 
 /// A conversation that goes on, for as long as this lives.
@@ -41,9 +43,19 @@ pub(crate) struct Busy(Arc<AtomicUsize>);
 
 impl Servers {
     pub(crate) fn new(options: &ClientOptions) -> Self {
-        let (silent, failures, new, busy, meters) = Default::default();
+        let (silent, failures, new, busy, meters, slow) = Default::default();
         let (pool, answer_timeout) = (Pool::new(options.pool.clone()), options.answer_timeout);
-        Self { pool, answer_timeout, silent, is_probed: AtomicBool::new(false), failures, new, busy, meters }
+        Self {
+            pool,
+            answer_timeout,
+            silent,
+            is_probed: AtomicBool::new(false),
+            failures,
+            new,
+            busy,
+            meters,
+            slow,
+        }
     }
 
     /// Whether a server has not answered in time lately, so that others are better asked first. Once in a while somebody is
@@ -62,6 +74,11 @@ impl Servers {
     /// Counters of storages.
     pub(crate) fn meters(&self) -> &Meters {
         &self.meters
+    }
+
+    /// Which storages are slower than others.
+    pub(crate) fn slow(&self) -> &SlowStorages {
+        &self.slow
     }
 
     /// A server has come, or come back: its part of the work grows from now on.
