@@ -7,7 +7,6 @@
 mod lmdb;
 mod memory;
 mod postgres;
-mod put_off;
 mod txn;
 
 #[cfg(test)]
@@ -21,7 +20,6 @@ use thiserror::Error;
 pub use lmdb::LmdbEngine;
 pub use memory::MemoryEngine;
 pub use postgres::PostgresEngine;
-pub use put_off::PutOff;
 pub use txn::Txn;
 pub(crate) use txn::Writes;
 

@@ -41,7 +41,6 @@ pub use attributes::{
 pub use buckets::{Bucket, NewBucket};
 pub use changes::{Change, ChangeKind};
 pub use content::FreedFile;
-pub use engine::PutOff;
 pub use error::NamespaceError;
 pub use keys::ROOT;
 pub use locks::{Lock, LockKind, LockOwner};

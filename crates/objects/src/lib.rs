@@ -41,10 +41,10 @@ pub use fdfs_namespace::{
     AccessGrant, AccessKey, Attributes, BucketSettings, Change, ChangeKind, Checksum, ChecksumForm,
     CompletePart, Completed, ContentHeader, ContentHeaders, Defaults, Deleted, DirectoryState, ETag,
     ETagMatch, Entry, ExtendedAttributes, Kind, ListFrom, ListItem, ListPage, ListQuery, Lock, LockKind,
-    LockOwner, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, ObjectPart, Origin, Part, Preconditions,
-    PutOff, ROOT, RenameConditions, RenameMode, SetAttributes, SetMode, Upload, UploadId, UploadItem,
-    UploadMarker, UploadPage, UploadQuery, VersionId, VersionItem, VersionPage, VersionQuery, VersionStart,
-    Versioning, may_block,
+    LockOwner, MAX_KEY_LENGTH, Mirrored, Namespace, NewInode, ObjectPart, Origin, Part, Preconditions, ROOT,
+    RenameConditions, RenameMode, SetAttributes, SetMode, Upload, UploadId, UploadItem, UploadMarker,
+    UploadPage, UploadQuery, VersionId, VersionItem, VersionPage, VersionQuery, VersionStart, Versioning,
+    may_block,
 };
 pub use files::{
     FileStat, FileStream, FileUpload, Files, FilesError, GroupSpace, NewUpload, OwnerToken, PieceStream,

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use fdfs_objects::{PutOff, may_block};
+use fdfs_objects::may_block;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::{Instrument, Span, error};
@@ -50,18 +50,9 @@ impl FuseAdapter {
             Patience::WhileBytesMove => Box::pin(counted),
         };
         let _entered = self.runtime.enter();
-        let (ready, others) = (Ready::begin(), PutOff::begin());
+        let ready = Ready::begin();
         Later::new(&self.runtime).advance(operation);
-        for _ in 0..ROUNDS {
-            // What others waited for, and this thread has done along with its own.
-            while let Some((later, operation)) = ready.next() {
-                later.advance(operation);
-            }
-            if !others.go_on() {
-                break;
-            }
-        }
-        drop(others);
+        // What others waited for, and this thread has done along with its own.
         while let Some((later, operation)) = ready.next() {
             later.advance(operation);
         }
@@ -189,7 +180,5 @@ impl Drop for CountPanic {
 const DEADLINE: Duration = Duration::from_secs(120);
 /// How often what came at once is gone on with here, before the runtime has it.
 const TRIES: usize = 4;
-/// How often a thread commits for others before it takes the next request.
-const ROUNDS: usize = 4;
 /// Operations of others that a thread goes on with.
 const MOST_READY: usize = 32;

@@ -3,8 +3,7 @@
 //! Writers queue; whoever holds the writer's lock takes the whole queue, runs every closure against one LMDB transaction, each over
 //! an overlay of its own, commits once and then answers all. So one sync serves many writers, and the sync itself is the time in which the next batch
 //! gathers. A writer that may block, or whose disk takes no longer than it takes to wake up another thread, commits on its own thread where it finds nobody else;
-//! where the disk is that quick, what comes meanwhile is committed by the same thread in its next batch, so that nobody is woken up for it, and after it has answered if it puts
-//! that off (`PutOff`). Reads never queue: each has a snapshot of what is committed.
+//! where the disk is that quick, what comes meanwhile is committed by the same thread in its next batch, so that nobody is woken up for it. Reads never queue: each has a snapshot of what is committed.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -21,7 +20,6 @@ use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, RoTxn};
 use parking_lot::{Condvar, Mutex};
 use tracing::error;
 
-use super::put_off::{Rest, put_off};
 use super::{Engine, EngineError, Job, MAX_KEY, PAGE, Read, Row, run_job};
 
 /// The default engine.
@@ -140,13 +138,7 @@ impl Engine for LmdbEngine {
             if shared.queue.lock().jobs.is_empty() {
                 return;
             }
-            if !shared.pace.is_quick() {
-                break;
-            }
-            if put_off(Arc::clone(shared) as Arc<dyn Rest>) {
-                return;
-            }
-            match shared.writer.try_lock() {
+            match shared.writer.try_lock().filter(|_| shared.pace.is_quick()) {
                 Some(again) => writer = again,
                 None => break,
             }
@@ -220,27 +212,6 @@ struct OwnerLock(File);
 impl Drop for OwnerLock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
-    }
-}
-
-impl Rest for Shared {
-    fn go_on(self: Arc<Self>) {
-        // Who has the lock looks at the queue when it has given it up.
-        let Some(writer) = self.writer.try_lock() else { return };
-        let jobs = self.take(MOST_OF_OTHERS);
-        self.commit(jobs);
-        drop(writer);
-        if self.queue.lock().jobs.is_empty() {
-            return;
-        }
-        let goes_on = self.pace.is_quick() && put_off(Arc::clone(&self) as Arc<dyn Rest>);
-        if !goes_on {
-            self.hand_over();
-        }
-    }
-
-    fn hand_over(&self) {
-        self.arrived.notify_one();
     }
 }
 
@@ -433,9 +404,6 @@ const MAX_BATCH_TIME: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
-    use super::super::{PutOff, Txn};
     use super::*;
 
     #[test]
@@ -462,47 +430,5 @@ mod tests {
         assert!(matches!(store_error(&full), EngineError::NoSpace));
         assert!(matches!(store_error(&of(rustix::io::Errno::DQUOT)), EngineError::NoSpace));
         assert!(matches!(store_error(&io), EngineError::Store(_)));
-    }
-
-    /// Somebody else's job, if there is one, comes while it is done. Its disk is quick, whatever the machine's is.
-    struct Asked(Arc<Shared>, Option<Box<dyn Job>>, mpsc::Sender<Result<(), EngineError>>);
-
-    impl Job for Asked {
-        fn run(&mut self, txn: &mut Txn<'_>) -> bool {
-            txn.put(b"key".to_vec(), b"value".to_vec());
-            let other = self.1.take();
-            assert!(other.is_none_or(|job| self.0.push(job).is_ok()));
-            true
-        }
-
-        fn finish(self: Box<Self>, outcome: Result<(), EngineError>) {
-            while !self.0.pace.is_quick() {
-                self.0.pace.note(Duration::from_micros(QUICK / 4));
-            }
-            self.2.send(outcome).unwrap();
-        }
-    }
-
-    #[test]
-    fn what_a_thread_puts_off_it_commits_after_its_answer_or_leaves_to_the_committer() {
-        let directory = tempfile::tempdir().unwrap();
-        let engine = LmdbEngine::open(directory.path()).unwrap();
-        for is_left in [false, true] {
-            let ((mine, my_answer), (other, its_answer)) = (mpsc::channel(), mpsc::channel());
-            let others = PutOff::begin();
-            let shared = || Arc::clone(&engine.shared);
-            let other = Box::new(Asked(shared(), None, other));
-            engine.submit_inline(Box::new(Asked(shared(), Some(other), mine)));
-            my_answer.try_recv().unwrap().unwrap();
-            assert!(its_answer.try_recv().is_err(), "not before the answer");
-            if is_left {
-                drop(others);
-                its_answer.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
-            } else {
-                assert!(others.go_on());
-                its_answer.try_recv().unwrap().unwrap();
-                assert!(!others.go_on());
-            }
-        }
     }
 }
