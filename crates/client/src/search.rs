@@ -225,9 +225,13 @@ impl<'a> Search<'a> {
 
     /// The time after which a second storage may be asked, where any may: the same bytes are everywhere.
     fn hedged_after(&self) -> Option<Duration> {
-        let is_fixed = matches!(self.file_id.filename.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)));
-        let wanted = self.client.options.hedging && is_fixed && self.purpose == Purpose::Read;
+        let wanted = self.client.options.hedging && self.is_fixed() && self.purpose == Purpose::Read;
         wanted.then(|| self.client.hedging.begin(self.file_id.group))
+    }
+
+    /// Whether whoever has the file has the same bytes.
+    fn is_fixed(&self) -> bool {
+        matches!(self.file_id.filename.kind(), Ok(FileKind::Normal | FileKind::Trunk(_)))
     }
 
     fn is_doubtful(&mut self, address: SocketAddr) -> bool {
@@ -235,8 +239,10 @@ impl<'a> Search<'a> {
             return true;
         }
         let servers = &self.client.servers;
+        // Of a file that can change a replica may have what it was before: its source is waited for.
         let is_slow = self.purpose == Purpose::Read
             && self.client.options.ask_everybody
+            && self.is_fixed()
             && servers.slow().is_slow(self.file_id.group, address, Instant::now());
         let is_silent = is_slow || servers.is_silent(address);
         if is_silent {
@@ -448,4 +454,36 @@ async fn noted<T>(
         trail.note(address, result, took);
     }
     attempt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, ClientOptions};
+
+    #[tokio::test]
+    async fn a_slow_source_is_asked_last_for_a_file_that_cannot_change_and_for_no_other() {
+        let mut options = ClientOptions::new(Vec::new());
+        options.ask_everybody = true;
+        let client = Client::new(options);
+        let [fast, slow] = [2, 3].map(|number| SocketAddr::from(([127, 0, 0, number], 23000)));
+        for _ in 0..20 {
+            for (storage, ms) in [(fast, 2), (slow, 2000)] {
+                let (group, took) = ("group1".parse().unwrap(), Duration::from_millis(ms));
+                client.inner().servers.slow().answered(group, storage, took, Instant::now());
+            }
+        }
+        let is_last = |id: &str, purpose, address| {
+            let file_id: FileId = id.parse().unwrap();
+            Search::new(client.inner(), &file_id, purpose, Command::DOWNLOAD_FILE).is_doubtful(address)
+        };
+        assert!(is_last(NORMAL, Purpose::Read, slow) && !is_last(NORMAL, Purpose::Read, fast));
+        assert!(!is_last(APPENDER, Purpose::Read, slow), "others may have less of it");
+        assert!(!is_last(SLAVE, Purpose::Read, slow), "others may have another one");
+        assert!(!is_last(NORMAL, Purpose::Change, slow));
+    }
+
+    const NORMAL: &str = "group1/M00/00/00/fwAAAmsCerKAKbhRAAATiC17JN8110.jpg";
+    const APPENDER: &str = "group1/M00/00/00/fwAAAmsCerOEYCMMAAAAAPhV_HM146.log";
+    const SLAVE: &str = "group1/M00/00/00/fwAAAmsCerKAKbhRAAATiC17JN8110_150x150.jpg";
 }
