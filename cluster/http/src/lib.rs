@@ -22,6 +22,7 @@ mod media_types;
 mod member_files;
 mod native_paths;
 mod pass_on;
+mod patience;
 mod query;
 mod ranges;
 mod redirect;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use fdfs_net::Outgoing;
 use hyper::rt::ReadBufCursor;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+
+use crate::patience::Patience;
 
 /// A plain TCP connection.
 pub(crate) struct Socket {
@@ -18,10 +19,7 @@ pub(crate) struct Socket {
     /// What was read of it before.
     first: Bytes,
     outgoing: Outgoing,
-    patience: Duration,
-    /// Ends the patience; it is set while the peer takes nothing.
-    stalled: Option<Pin<Box<Sleep>>>,
-    is_stalled: bool,
+    patience: Patience,
 }
 
 impl Socket {
@@ -30,28 +28,11 @@ impl Socket {
     pub(crate) fn new(stream: TcpStream, first: Bytes, patience: Duration) -> (Self, Outgoing) {
         let outgoing = Outgoing::default();
         let (given, stream) = (outgoing.clone(), TokioIo::new(stream));
-        (Self { stream, first, outgoing, patience, stalled: None, is_stalled: false }, given)
+        (Self { stream, first, outgoing, patience: Patience::new(patience) }, given)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.outgoing.poll_send(self.stream.inner(), cx, slices)
-    }
-
-    /// Notes whether the peer takes anything.
-    fn watch(&mut self, cx: &mut Context<'_>, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if sent.is_ready() {
-            self.is_stalled = false;
-            return sent;
-        }
-        let patience = self.patience;
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        if !self.is_stalled {
-            self.is_stalled = true;
-            timer.as_mut().reset(Instant::now() + patience);
-        }
-        ready!(timer.as_mut().poll(cx));
-        metrics::counter!("fdfs_http_stalled_connections_total").increment(1);
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes nothing")))
     }
 }
 
@@ -85,7 +66,7 @@ impl hyper::rt::Write for Socket {
         } else {
             Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
         };
-        self.watch(cx, sent)
+        self.patience.watch(cx, sent)
     }
 
     fn is_write_vectored(&self) -> bool {

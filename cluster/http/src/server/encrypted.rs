@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::debug;
 
 use super::{Connection, Handler, Limits, MAX_HEAD, stopped};
+use crate::patience::Watched;
 
 /// Agrees on keys and a protocol, and serves the connection.
 pub(super) async fn serve<H: Handler>(
@@ -26,6 +27,7 @@ pub(super) async fn serve<H: Handler>(
     tls: &Tls,
     stop: watch::Receiver<bool>,
 ) {
+    let stream = Watched::new(stream, limits.write_timeout);
     let opened = timeout(HANDSHAKE, tls.accept(stream)).await;
     let stream = match opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(stream) => stream,
@@ -42,7 +44,7 @@ pub(super) async fn serve<H: Handler>(
 }
 
 async fn serve_http1<H: Handler>(
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Watched<TcpStream>>,
     connection: Connection,
     handler: Arc<H>,
     limits: Limits,

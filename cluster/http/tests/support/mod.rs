@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fdfs_conf::{Configuration as _, NativeHttpConfig};
 use fdfs_http::{Content, FileContent, HttpServer, Limits, NativePaths, Settings, Source, SourceError};
+use fdfs_net::Tls;
 use fdfs_types::{FileId, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -54,6 +55,16 @@ impl Source for Directory {
 
 impl Site {
     pub(crate) async fn start(files: &[(&str, &[u8])], limits: Limits, lines: &str) -> Self {
+        Self::start_over(None, files, limits, lines).await
+    }
+
+    /// A site that speaks over TLS, if it is to.
+    pub(crate) async fn start_over(
+        tls: Option<Arc<Tls>>,
+        files: &[(&str, &[u8])],
+        limits: Limits,
+        lines: &str,
+    ) -> Self {
         let root = tempfile::tempdir().unwrap();
         for (name, content) in files {
             std::fs::write(root.path().join(name.rsplit('/').next().unwrap()), content).unwrap();
@@ -65,7 +76,7 @@ impl Site {
         let any = "127.0.0.1:0".parse().unwrap();
         let files = Arc::new(Directory { root });
         let paths = NativePaths::new(Arc::clone(&files), Arc::new(settings), "group1".parse().ok());
-        let server = HttpServer::bind(any, Arc::new(paths), limits).await.unwrap();
+        let server = HttpServer::bind(any, Arc::new(paths), limits).await.unwrap().encrypted(tls);
         let address = server.local_addr().unwrap();
         Self { address, stop, task: tokio::spawn(server.run(stopped)), files }
     }
