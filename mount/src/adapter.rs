@@ -3,9 +3,11 @@
 //! What can be answered at once is answered on the thread that took the request; what waits for a disk or a network goes to the runtime.
 
 mod callers;
+mod lingering;
 mod replies;
 mod running;
 
+pub(crate) use lingering::Lingering;
 pub(crate) use running::Patience;
 
 use std::ffi::OsStr;
@@ -40,16 +42,23 @@ use crate::read_ahead::PIECE;
 pub(crate) struct FuseAdapter {
     fs: Arc<FileSystem>,
     runtime: Handle,
+    lingering: Arc<Lingering>,
 }
 
 impl FuseAdapter {
     /// An adapter whose work runs on `runtime`.
     pub(crate) fn new(fs: Arc<FileSystem>, runtime: Handle) -> Self {
-        Self { fs, runtime }
+        Self { fs, runtime, lingering: Arc::default() }
+    }
+
+    /// What its threads do between requests.
+    pub(crate) fn lingering(&self) -> Arc<Lingering> {
+        Arc::clone(&self.lingering)
     }
 
     fn shared(&self) -> Self {
-        Self { fs: Arc::clone(&self.fs), runtime: self.runtime.clone() }
+        let lingering = Arc::clone(&self.lingering);
+        Self { fs: Arc::clone(&self.fs), runtime: self.runtime.clone(), lingering }
     }
 
     fn make(&self, span: Span, caller: Caller, parent: u64, name: &OsStr, new: NewInode, reply: ReplyEntry) {

@@ -57,7 +57,9 @@ impl Mount {
         }
         let adapter = FuseAdapter::new(Arc::clone(&fs), runtime.clone());
         let refused = |source| MountError::Refused { path: config.mountpoint.clone(), source };
+        let lingering = adapter.lingering();
         let session = attach(adapter, config, options(config)).map_err(refused)?;
+        lingering.begin(session.as_fd()).map_err(refused)?;
 
         let (end, ended) = watch::channel(false);
         let notifier = Notifier::new(session.as_fd()).map_err(refused)?;

@@ -56,6 +56,8 @@ impl FuseAdapter {
         while let Some((later, operation)) = ready.next() {
             later.advance(operation);
         }
+        drop(ready);
+        self.lingering.linger();
     }
 }
 
