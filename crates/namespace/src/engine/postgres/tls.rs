@@ -60,6 +60,14 @@ impl Tls {
             }
         }
         let rest = if rest.is_empty() { place.to_owned() } else { format!("{place}?{}", rest.join("&")) };
+        if matches!(mode, None | Some("disable"))
+            && (roots.is_some() || certificate.is_some() || key.is_some())
+        {
+            return Err(EngineError::Store(
+                "the URL names certificates, but connections would not be encrypted: say sslmode=verify-full, or leave sslrootcert, sslcert and sslkey out"
+                    .to_owned(),
+            ));
+        }
         let (mode, verify) = match (mode, &roots) {
             (None | Some("disable"), _) => return Ok((rest, Self { config: None, mode: SslMode::Disable })),
             (Some("prefer"), _) => (SslMode::Prefer, Verify::Nothing),

@@ -98,6 +98,10 @@ fn a_database_is_encrypted_and_verified_as_its_url_asks() {
     }
     let missing = open("database.test", "sslmode=verify-full&sslrootcert=/nowhere").map(drop).unwrap_err();
     assert!(missing.to_string().contains("/nowhere"), "{missing}");
+    for plain in ["", "sslmode=disable&"] {
+        let meant = open("database.test", &format!("{plain}{}", roots(&ours))).map(drop).unwrap_err();
+        assert!(meant.to_string().contains("would not be encrypted"), "{meant}");
+    }
     let odd = open("database.test", "sslmode=maybe").map(drop).unwrap_err();
     assert!(odd.to_string().contains("verify-full"), "{odd}");
 }
