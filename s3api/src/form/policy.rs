@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Form;
 use crate::error::{ErrorCode, S3Error};
@@ -38,15 +38,7 @@ impl PostPolicy {
         let mut read = Vec::new();
         for condition in conditions {
             match condition {
-                Value::Object(fields) => {
-                    for (field, value) in fields {
-                        let value = value.as_str().ok_or_else(|| invalid("Invalid condition value."))?;
-                        read.push(Condition::Equal {
-                            field: field.to_ascii_lowercase(),
-                            value: value.to_owned(),
-                        });
-                    }
-                }
+                Value::Object(fields) => read.push(Condition::simple(fields)?),
                 Value::Array(parts) => read.push(Condition::parse(parts)?),
                 _ => return Err(invalid("Invalid condition.")),
             }
@@ -86,6 +78,18 @@ impl PostPolicy {
 }
 
 impl Condition {
+    /// `{"field": "value"}`, which stands for `["eq", "$field", "value"]`.
+    fn simple(fields: &Map<String, Value>) -> Result<Self, S3Error> {
+        let mut fields = fields.iter();
+        let (Some((field, value)), None) = (fields.next(), fields.next()) else {
+            return Err(invalid(
+                "Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.",
+            ));
+        };
+        let value = value.as_str().ok_or_else(|| invalid("Invalid condition value."))?;
+        Ok(Self::Equal { field: field.to_ascii_lowercase(), value: value.to_owned() })
+    }
+
     fn parse(parts: &[Value]) -> Result<Self, S3Error> {
         let [operator, first, second] = parts else { return Err(invalid("Invalid condition.")) };
         let operator = operator.as_str().unwrap_or_default().to_ascii_lowercase();
@@ -144,17 +148,53 @@ mod tests {
 
     #[test]
     fn what_is_no_policy_of_a_form_is_invalid() {
-        for document in [
-            "nonsense",
+        let with = |conditions: &str| {
+            format!(r#"{{"expiration":"2013-05-24T00:00:00Z","conditions":{conditions}}}"#)
+        };
+        let conditions = [
+            r#""x""#,
+            "null",
             "{}",
+            r#"["x"]"#,
+            "[null]",
+            "[1]",
+            "[[]]",
+            "[{}]",
+            r#"[{"bucket":"b","key":"k"}]"#,
+            r#"[{"bucket":1}]"#,
+            r#"[{"bucket":["b"]}]"#,
+            r#"[["eq","key","x"]]"#,
+            r#"[["eq","$key"]]"#,
+            r#"[["eq","$key","x","y"]]"#,
+            r#"[["eq","$key",1]]"#,
+            r#"[["eq",1,"x"]]"#,
+            r#"[["like","$key","x"]]"#,
+            r#"[["","$key","x"]]"#,
+            r#"[[1,"$key","x"]]"#,
+            r#"[["starts-with","$key",null]]"#,
+            r#"[["content-length-range",1]]"#,
+            r#"[["content-length-range","a",1]]"#,
+            r#"[["content-length-range",-1,1]]"#,
+            r#"[["content-length-range",1,1.5]]"#,
+            r#"[["content-length-range",1,"99999999999999999999"]]"#,
+        ];
+        let documents = [
+            "",
+            "nonsense",
+            "1",
+            "[]",
+            "{}",
+            r#"{"conditions":[]}"#,
+            r#"{"expiration":1,"conditions":[]}"#,
+            r#"{"expiration":"","conditions":[]}"#,
             r#"{"expiration":"soon","conditions":[]}"#,
+            r#"{"expiration":"2013-05-24","conditions":[]}"#,
+            r#"{"expiration":"2013-13-24T00:00:00Z","conditions":[]}"#,
             r#"{"expiration":"2013-05-24T00:00:00Z"}"#,
-            r#"{"expiration":"2013-05-24T00:00:00Z","conditions":[["eq","key","x"]]}"#,
-            r#"{"expiration":"2013-05-24T00:00:00Z","conditions":[["like","$key","x"]]}"#,
-            r#"{"expiration":"2013-05-24T00:00:00Z","conditions":[["content-length-range","a",1]]}"#,
-            r#"{"expiration":"2013-05-24T00:00:00Z","conditions":["x"]}"#,
-        ] {
-            let error = PostPolicy::parse(&BASE64_STANDARD.encode(document)).unwrap_err();
+            r#"{"expiration":"2013-05-24T00:00:00Z","conditions":[]"#,
+        ];
+        for document in documents.iter().map(ToString::to_string).chain(conditions.map(with)) {
+            let error = PostPolicy::parse(&BASE64_STANDARD.encode(&document)).map(drop).unwrap_err();
             assert_eq!(error.code(), ErrorCode::InvalidPolicyDocument, "{document}");
         }
         assert_eq!(PostPolicy::parse("!").unwrap_err().code(), ErrorCode::InvalidPolicyDocument);

@@ -100,10 +100,8 @@ async fn a_damaged_chunk_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn the_published_trailer_verifies() {
-    let headers =
-        headers(&[("x-amz-decoded-content-length", "66560"), ("x-amz-trailer", "x-amz-checksum-crc32c")]);
+/// What comes before the trailer that AWS publishes.
+fn published_trailer_chunks() -> Vec<u8> {
     let mut wire = Vec::new();
     for (size, signature) in [
         (65_536, "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2"),
@@ -114,8 +112,18 @@ async fn the_published_trailer_verifies() {
         wire.extend_from_slice(b"\r\n");
     }
     wire.extend_from_slice(
-        b"0;chunk-signature=2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992\r\n\
-          x-amz-checksum-crc32c:sOO8/Q==\n\r\n\
+        b"0;chunk-signature=2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992\r\n",
+    );
+    wire
+}
+
+#[tokio::test]
+async fn the_published_trailer_verifies() {
+    let headers =
+        headers(&[("x-amz-decoded-content-length", "66560"), ("x-amz-trailer", "x-amz-checksum-crc32c")]);
+    let mut wire = published_trailer_chunks();
+    wire.extend_from_slice(
+        b"x-amz-checksum-crc32c:sOO8/Q==\n\r\n\
           x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n",
     );
     let signer = published_signer("106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e");
@@ -126,6 +134,41 @@ async fn the_published_trailer_verifies() {
     let end = wire.len() - 10;
     wire[end] ^= 1;
     assert_eq!(read(&wire, 1000, signer.mode(true), &headers).await, Err(ErrorCode::SignatureDoesNotMatch));
+}
+
+#[tokio::test]
+async fn a_damaged_signed_trailer_is_refused() {
+    let headers =
+        headers(&[("x-amz-decoded-content-length", "66560"), ("x-amz-trailer", "x-amz-checksum-crc32c")]);
+    let chunks = published_trailer_chunks();
+    let signer = published_signer("106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e");
+    let signature =
+        "x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n";
+    let checksum = "x-amz-checksum-crc32c:sOO8/Q==";
+    for (trailer, code) in [
+        // Cut off, or without a signature.
+        (String::new(), ErrorCode::MalformedTrailerError),
+        ("\r\n".to_owned(), ErrorCode::MalformedTrailerError),
+        (format!("{checksum}\n\r\n\r\n"), ErrorCode::MalformedTrailerError),
+        (format!("{checksum}\n\r\n{signature}"), ErrorCode::IncompleteBody),
+        (format!("{checksum}\n\r\n{signature}{signature}\r\n"), ErrorCode::IncompleteBody),
+        (format!("{checksum}\n\r\n{signature}\r\nmore"), ErrorCode::IncompleteBody),
+        // What has one is judged by that before it is read.
+        (format!("{checksum}\n\r\nx-amz-trailer-signature:\r\n\r\n"), ErrorCode::SignatureDoesNotMatch),
+        (format!("{checksum}\n\r\n{}\r\n\r\n", &signature[..60]), ErrorCode::SignatureDoesNotMatch),
+        (format!("{signature}\r\n"), ErrorCode::SignatureDoesNotMatch),
+        (format!("x-amz-checksum-crc32c:AAAAAA==\n\r\n{signature}\r\n"), ErrorCode::SignatureDoesNotMatch),
+        (format!("x-amz-checksum-crc32c:\n\r\n{signature}\r\n"), ErrorCode::SignatureDoesNotMatch),
+        (format!("x-amz-checksum-crc32:sOO8/Q==\n\r\n{signature}\r\n"), ErrorCode::SignatureDoesNotMatch),
+        (format!("{checksum}\n\r\n{checksum}\n\r\n{signature}\r\n"), ErrorCode::SignatureDoesNotMatch),
+        (format!("{checksum}\n\r\nx-amz-meta-a:b\n\r\n{signature}\r\n"), ErrorCode::SignatureDoesNotMatch),
+        (format!("no colon\n\r\n{signature}\r\n"), ErrorCode::MalformedTrailerError),
+    ] {
+        let wire = [&chunks, trailer.as_bytes()].concat();
+        for cut in [1000, 1 << 20] {
+            assert_eq!(read(&wire, cut, signer.mode(true), &headers).await, Err(code), "{trailer}");
+        }
+    }
 }
 
 const UNSIGNED_TRAILER: fn() -> PayloadMode = || PayloadMode::Chunked { signer: None, trailer: true };
