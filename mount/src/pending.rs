@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fdfs_objects::{Attributes, CommitOptions, ObjectReader, ObjectWriter, ObjectsError};
 
-use self::spool::Spool;
+use self::spool::{SOON_WRITTEN, Spool};
 use crate::budget::{Budget, Reserved};
 use crate::error::FsError;
 use crate::file_system::FileSystem;
@@ -16,7 +16,8 @@ use crate::file_system::FileSystem;
 /// The whole content of a file as it will be when it is committed.
 ///
 /// Small content waits in memory, where any of it may be written again. What grows beyond that, byte after byte, goes to a storage as
-/// it comes. What is written in another order waits in a local spool: of a large content that is there, only what is written.
+/// it comes, whether its size was reserved before or not. What is written in another order waits in a local spool: of a large content
+/// that is there, only what is written.
 pub(crate) enum Pending {
     /// All of it.
     Memory(Memory),
@@ -30,6 +31,8 @@ pub(crate) enum Pending {
 pub(crate) struct Streaming {
     writer: ObjectWriter,
     waiting: BytesMut,
+    /// The size that was reserved for the content: zeros after what is written.
+    reserved: u64,
 }
 
 /// Bytes that count against the memory of the mount.
@@ -73,7 +76,7 @@ impl Pending {
     /// True if `offset` can be written as things are.
     pub(crate) fn takes(&self, offset: u64) -> bool {
         match self {
-            Self::Stream(stream) => stream.size() == offset,
+            Self::Stream(stream) => stream.end() == offset,
             Self::Memory(_) | Self::Spool(_) => true,
         }
     }
@@ -95,7 +98,12 @@ impl Pending {
                     return Ok(Self::Memory(memory));
                 }
                 if offset == memory.bytes.len() as u64 {
-                    return stream(fs, inode, memory, bytes).await;
+                    let writer = match fs.objects.write_inode(inode, None).await {
+                        Ok(writer) => writer,
+                        Err(error) => return Err((Some(Self::Memory(memory)), error.into())),
+                    };
+                    let Memory { bytes: before, reserved: _until_sent } = memory;
+                    return Streaming::begin(writer, 0, [Bytes::from(before), bytes]).await;
                 }
                 let spool = Spool::of_bytes(fs, &memory.bytes).and_then(|mut spool| {
                     spool.write(offset, &bytes)?;
@@ -110,6 +118,12 @@ impl Pending {
                 Ok(()) => Ok(Self::Stream(stream)),
                 Err(error) => Err((None, FsError::Lost(error))),
             },
+            Self::Spool(spool) if offset == 0 && bytes.len() >= LARGE && spool.is_blank() => {
+                match fs.objects.write_inode(inode, None).await {
+                    Ok(writer) => Streaming::begin(writer, spool.size(), [bytes]).await,
+                    Err(error) => Err((Some(Self::Spool(spool)), error.into())),
+                }
+            }
             Self::Spool(mut spool) => match spool.write(offset, &bytes) {
                 Ok(()) => Ok(Self::Spool(spool)),
                 Err(error) => Err((Some(Self::Spool(spool)), error)),
@@ -187,7 +201,27 @@ impl Pending {
 }
 
 impl Streaming {
+    /// An upload that begins with these bytes.
+    async fn begin(
+        writer: ObjectWriter,
+        reserved: u64,
+        pieces: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Pending, (Option<Pending>, FsError)> {
+        let mut stream = Self { writer, waiting: BytesMut::new(), reserved };
+        for bytes in pieces {
+            if let Err(error) = stream.write(bytes).await {
+                return Err((None, FsError::Lost(error)));
+            }
+        }
+        Ok(Pending::Stream(Box::new(stream)))
+    }
+
     fn size(&self) -> u64 {
+        self.end().max(self.reserved)
+    }
+
+    /// Where what is written ends.
+    fn end(&self) -> u64 {
         self.writer.written() + self.waiting.len() as u64
     }
 
@@ -205,8 +239,15 @@ impl Streaming {
     }
 
     async fn commit(mut self, mtime: i64) -> Result<Attributes, ObjectsError> {
+        if self.size() - self.end() <= SOON_WRITTEN {
+            while self.end() < self.size() {
+                let rest = self.size() - self.end();
+                self.write(Bytes::from_static(&ZEROS[..rest.min(PIECE as u64) as usize])).await?;
+            }
+        }
         self.send().await?;
-        finish(self.writer, mtime).await
+        let options = CommitOptions { size: Some(self.reserved), ..options(mtime) };
+        Ok(self.writer.commit(options).await?.attributes)
     }
 }
 
@@ -233,26 +274,6 @@ impl Memory {
     }
 }
 
-async fn stream(
-    fs: &FileSystem,
-    inode: u64,
-    memory: Memory,
-    bytes: Bytes,
-) -> Result<Pending, (Option<Pending>, FsError)> {
-    let writer = match fs.objects.write_inode(inode, None).await {
-        Ok(writer) => writer,
-        Err(error) => return Err((Some(Pending::Memory(memory)), error.into())),
-    };
-    let mut stream = Streaming { writer, waiting: BytesMut::new() };
-    let Memory { bytes: before, reserved: _reserved } = memory;
-    for bytes in [Bytes::from(before), bytes] {
-        if let Err(error) = stream.write(bytes).await {
-            return Err((None, FsError::Lost(error)));
-        }
-    }
-    Ok(Pending::Stream(Box::new(stream)))
-}
-
 async fn commit_bytes(
     fs: &FileSystem,
     inode: u64,
@@ -265,11 +286,18 @@ async fn commit_bytes(
 }
 
 async fn finish(writer: ObjectWriter, mtime: i64) -> Result<Attributes, ObjectsError> {
-    let options = CommitOptions { mtime: Some(mtime), ..CommitOptions::default() };
-    Ok(writer.commit(options).await?.attributes)
+    Ok(writer.commit(options(mtime)).await?.attributes)
+}
+
+fn options(mtime: i64) -> CommitOptions {
+    CommitOptions { mtime: Some(mtime), ..CommitOptions::default() }
 }
 
 /// Content up to this many bytes waits in memory.
 pub(crate) const SMALL: usize = 1024 * 1024;
 /// Bytes that are read from the spool, and sent to a storage, at once.
 const PIECE: usize = 256 * 1024;
+/// A file that was reserved and gets so many bytes at its beginning is believed to be written from front to back.
+const LARGE: usize = 128 * 1024;
+/// What was reserved and not written.
+static ZEROS: [u8; PIECE] = [0; PIECE];

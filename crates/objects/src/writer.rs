@@ -44,6 +44,8 @@ pub struct CommitOptions {
     pub checksums: Vec<Checksum>,
     /// Modification time, nanoseconds since 1970; else now.
     pub mtime: Option<i64>,
+    /// The size of a content that goes on with zeros after what was written.
+    pub size: Option<u64>,
 }
 
 /// Where a content goes.
@@ -77,13 +79,14 @@ impl ObjectWriter {
         let finished = self.incoming.finish(options.expected_md5).await?;
         fault_point("put.stored");
         let extents = finished.extents();
+        let size = finished.size.max(options.size.unwrap_or_default());
         let keeps_versions = matches!(&self.destination, Destination::Key { bucket, .. } if bucket.versioning != Versioning::Off);
         let attributes = match self.destination {
             Destination::Key { bucket, key, options: put } => {
                 let mirrored = xattr::mirror(&objects, finished.file.as_ref(), &put.extended).await;
                 let file = NewFile {
                     extents,
-                    size: finished.size,
+                    size,
                     etag: Some(finished.etag),
                     headers: put.headers,
                     extended: put.extended,
@@ -97,7 +100,7 @@ impl ObjectWriter {
                 objects.names.put(bucket.root, &key, file, put.preconditions).await?
             }
             Destination::Inode(inode) => {
-                objects.names.set_content(inode, extents, finished.size, finished.etag, options.mtime).await?
+                objects.names.set_content(inode, extents, size, finished.etag, options.mtime).await?
             }
             Destination::Parts(inode, patch) => {
                 let patch = patch.with_file(extents.into_iter().next());

@@ -46,6 +46,11 @@ impl Spool {
         self.size
     }
 
+    /// True if nothing was ever written to it: it is zeros.
+    pub(super) fn is_blank(&self) -> bool {
+        self.parts.is_empty() && self.base.as_ref().is_none_or(|base| base.pieces() == 0)
+    }
+
     /// Writes bytes.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), FsError> {
         self.file.write_all_at(bytes, offset)?;
@@ -209,7 +214,7 @@ impl Spool {
 }
 
 /// Content up to this many bytes of which most was written is written anew, and so are holes of a new one: one file is better than two.
-const SOON_WRITTEN: u64 = 64 * 1024 * 1024;
+pub(super) const SOON_WRITTEN: u64 = 64 * 1024 * 1024;
 /// Parts that a commit may bring, with the pieces that the content consists of already; with more it is written anew at once. Every part may make two pieces, and
 /// each is 100 bytes of a transaction.
 const MANY: usize = 10_000;

@@ -1,6 +1,7 @@
 //! Parts of large files that are written anew.
 
 use bytes::Bytes;
+use fdfs_objects::SetAttributes;
 
 use super::bytes;
 use super::operations::{READ, Rig, WRITE};
@@ -33,7 +34,7 @@ async fn of_a_large_file_only_what_was_written_is_uploaded() {
     // What was written is written over, and the file is cut in the middle of a part.
     rig.write(handle, 1_002_000, b"again").await;
     expected[1_002_000..1_002_005].copy_from_slice(b"again");
-    let cut = fdfs_objects::SetAttributes { size: Some(5_002_000), ..Default::default() };
+    let cut = SetAttributes { size: Some(5_002_000), ..Default::default() };
     attributes::set(&rig.fs, inode, cut).await.unwrap();
     rig.write(handle, 5_003_000, b"end").await;
     expected.truncate(5_002_000);
@@ -116,4 +117,31 @@ async fn what_nobody_wrote_to_is_not_uploaded() {
     assert_eq!(content::read(&rig.fs, handle, 8, 8).await.unwrap(), b"\0\0near\0\0"[..]);
     assert_eq!(content::read(&rig.fs, handle, (1 << 40) - 2, 100).await.unwrap(), b"\0\0far away"[..]);
     rig.close(handle).await;
+}
+
+#[tokio::test]
+async fn what_was_reserved_and_is_written_from_front_to_back_goes_to_a_storage_as_it_comes() {
+    let rig = Rig::new().await;
+    let written = bytes(4, 3_000_000);
+    // Written to its end, almost, and nowhere near it.
+    for (name, reserved, length) in
+        [("whole", 3_000_000, 3_000_000), ("most", 5_000_000, 2_000_000), ("part", 90_000_000, 2_000_000)]
+    {
+        let (inode, handle) = rig.create(name).await;
+        let set = SetAttributes { size: Some(reserved), ..SetAttributes::default() };
+        attributes::set(&rig.fs, inode, set).await.unwrap();
+        let before = rig.files.state(|state| state.lengths.len());
+        for (number, piece) in written[..length].chunks(1 << 20).enumerate() {
+            rig.write(handle, (number as u64) << 20, piece).await;
+            assert_eq!(rig.fs.attributes(inode).await.unwrap().size, reserved, "{name}");
+        }
+        rig.close(handle).await;
+        let lengths = rig.files.state(|state| state.lengths[before..].to_vec());
+        assert_eq!(lengths, [None], "{name}: one upload, begun before its end was known");
+        let mut expected = written[..length].to_vec();
+        expected.resize(reserved as usize, 0);
+        assert!(rig.get(name).await == expected, "{name}");
+        let is_one_file = rig.fs.objects.inode_info(inode).await.unwrap().file_id.is_some();
+        assert_eq!(is_one_file, name != "part", "a long hole is not uploaded");
+    }
 }
