@@ -30,7 +30,8 @@ async fn client(cluster: &mut Cluster) -> Client {
 
 /// The file as a storage lends it: behind something else.
 fn loan(content: &[u8]) -> Loan {
-    let mut file = tempfile::tempfile().unwrap();
+    // Of a file system in memory, as /tmp may be, nobody asks whether it has the bytes.
+    let mut file = tempfile::tempfile_in("/var/tmp").unwrap();
     file.write_all(b"before").unwrap();
     file.write_all(content).unwrap();
     Loan { file: Arc::new(file), place: LendFileResponse { start: 6, size: content.len() as u64 } }
