@@ -111,7 +111,7 @@ def _():
 def _():
     aws("sync", f"{BUCKET}/tree", f"{BUCKET}/twin")
     os.remove(step.path("tree/one"))
-    same(names(aws("sync", "--delete", step.path("tree"), f"{BUCKET}/twin")), [f"{BUCKET}/twin/one"])
+    same(names(aws("sync", "--delete", "--no-progress", step.path("tree"), f"{BUCKET}/twin")), [f"{BUCKET}/twin/one"])
     aws("sync", f"{BUCKET}/twin", step.path("twin"))
     same_tree(step.path("twin"), {path: data for path, data in TREE.items() if path != "one"})
 
